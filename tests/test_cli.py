@@ -17,6 +17,7 @@ from files import write_mnist
 
 import jitnet
 from jitnet import cli
+from jitnet.cli import train
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -38,7 +39,7 @@ def test_training_and_prediction_report_digits_as_text(tmp_path):
     *compiling, last = predicted.stderr.splitlines()  # more rows than a batch may need a threaded kernel
     assert re.fullmatch(r"1797 rows, accuracy 9\d\.\d\d%", last)
     assert all("compil" in line for line in compiling)
-    assert re.search(r"epoch 12/12  loss \d\.\d{4}  validation loss \d\.\d{4}  accuracy 9\d\.\d%", result.stderr)
+    assert re.search(r"epoch 12/12  loss \d\.\d{4}  test loss \d\.\d{4}  accuracy 9\d\.\d%", result.stderr)
     assert plot.read_bytes().startswith(b"\x89PNG")
     assert jitnet.load(model).layers[0].n_in == 64
     quiet = jitnet_command("train", "digits", "--quiet", "--epochs", "1")
@@ -153,11 +154,13 @@ def test_early_stopping_holds_out_some_training_samples():
     result = json.loads(jitnet_command(*arguments, "--json").stdout)
     assert result["stopped"] == "early"
     assert result["epochs"] < 200
-    assert result["samples"] == {"train": 1150, "test": 359}
-    assert "stopped early; the weights are those of epoch" in jitnet_command(*arguments).stdout
+    assert result["samples"] == {"train": 1150, "test": 359, "validation": 288}
+    shown = jitnet_command(*arguments)
+    assert "stopped early; the weights are those of epoch" in shown.stdout
+    assert "digits: 1150 training samples, 359 test samples, 288 for validation, 64 columns" in shown.stderr
 
 
-def test_note_suggests_early_stopping_where_the_validation_loss_rose(tmp_path, capsys):
+def test_note_suggests_early_stopping_where_the_test_loss_rose(tmp_path, capsys):
     rng = np.random.default_rng(0)  # labels without a pattern, which the network can only memorize
     rows = (
         f"{x:.3f},{y:.3f},{'ab'[label]}"
@@ -176,11 +179,27 @@ def test_note_suggests_early_stopping_where_the_validation_loss_rose(tmp_path, c
         "--quiet",
     ]
     assert cli.main(arguments) == 0
-    assert re.search(
-        r"note: the validation loss was lowest after epoch \d+, .*; --early-stopping 5", capsys.readouterr().out
-    )
+    assert re.search(r"note: the test loss was lowest after epoch \d+, .*; --early-stopping 5", capsys.readouterr().out)
     assert cli.main([*arguments, "--early-stopping", "5"]) == 0
-    assert "validation loss" not in capsys.readouterr().out
+    assert "was lowest after" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("losses", "score", "is_said"),
+    [
+        ([0.5, 0.1, 0.2], {"test_accuracy": 0.9}, True), ([0.5, 0.1, 0.2], {"test_accuracy": 0.9996}, False),
+        ([0.5, 0.1, 0.2], {"test_rmse": 1.0, "test_r2": 0.9}, True),
+        ([0.5, 0.1, 0.2], {"test_rmse": 1.0, "test_r2": 0.9999}, False),
+        ([0.5, 0.00005, 0.0000624], {"test_accuracy": 0.9}, False), ([0.5, 0.1, 0.11], {"test_accuracy": 0.9}, False),
+    ],
+)  # fmt: skip
+def test_early_stopping_is_suggested_only_where_it_helps(monkeypatch, losses, score, is_said):
+    monkeypatch.setattr(train.scores, "in_words", lambda _: "")
+    result = {"samples": {"test": 10}, "epochs": 3, "seconds": 1.0, "compile_seconds": 0.0, "test_loss": losses[-1],
+        "warnings": [], "disturbed": False, "save": None, "plot": None, **score}  # fmt: skip
+    text = train._in_words(result, jitnet.History(loss=[1.0] * 3, validation_loss=losses))
+    assert ("note: the test loss was lowest after epoch 2, 0.1000, and is 0.2000 at the end" in text) == is_said
+    assert ("was lowest" in text) == is_said
 
 
 def test_resume_gives_the_same_model(tmp_path):

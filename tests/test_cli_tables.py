@@ -11,7 +11,7 @@ from files import csv, idx_bytes
 
 import jitnet
 from jitnet import checks
-from jitnet.cli import scores
+from jitnet.cli import scores, train
 
 QUICK = ("--backend", "numpy", "--hidden", "8", "--epochs", "3")
 
@@ -256,6 +256,30 @@ def test_unnamed_columns_without_the_target_keep_their_positions(run, tmp_path):
     numbered = csv(tmp_path, "\n".join(["0,1,2", *rows]), "numbered.csv")  # pandas writes such a header
     said = run("predict", "m.npz", numbered, "--backend", "numpy").err
     assert "the first row, 0, 1, 2, is taken for data; if it is a header, remove it" in said
+
+
+def test_the_samples_whose_loss_is_shown_are_named(run, tmp_path, monkeypatch):
+    """They are the test samples, or those that early stopping sets aside: 20 of 100 rows, then 16 of 80."""
+    path = csv(tmp_path, "x,y\n" + "".join(f"{i % 17},{'uv'[i % 2]}\n" for i in range(100)))
+    drawn = []
+    monkeypatch.setattr(train.plots, "write", lambda figure, _: drawn.append(figure))
+    for options, sizes, name in (
+        ((), "80 training samples, 20 test samples, 1 column, ", "test"),
+        (("--early-stopping", "5"), "64 training samples, 20 test samples, 16 for validation, 1 c", "validation"),
+    ):
+        said = run("train", path, "--target", "y", "--plot", "loss.png", *QUICK, *options).err
+        assert f"data.csv: {sizes}" in said
+        assert said.count(f"  {name} loss ") == said.count(" loss ") / 2 == 3
+        assert drawn[-1].axes[0].get_legend_handles_labels()[1] == ["training", name]
+        assert drawn[-1].axes[1].get_ylabel() == f"fraction of {name} samples"
+
+
+def test_a_guess_about_thousands_is_repeated_below_the_result(run, tmp_path):
+    rows = "".join(f"{f'{i}.{100 + i}' if i % 4 else 991 - i};{i % 2}\n" for i in range(1, 80))
+    path = csv(tmp_path, "n;y\n" + rows)
+    said = run("train", path, "--target", "y", "--quiet", *QUICK)
+    assert "note: '1.101' is read as 1101, because '987' in its column has no point; if its point is " in said.out
+    assert "'1.101'" not in run("train", path, "--target", "y", "--quiet", "--decimal", ".", *QUICK).out
 
 
 def test_thousands_are_not_taken_for_decimals(run, tmp_path):

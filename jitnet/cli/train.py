@@ -37,7 +37,9 @@ NOTES = 8
 """How many warnings are repeated below the result."""
 
 RISEN = 1.2
-"""If the last validation loss is more than this many times the lowest one, a note suggests early stopping."""
+"""If the last test loss is more than this many times the lowest one, a note suggests early stopping."""
+GOOD = 0.9995
+"""The accuracy or R² from which there is no such note."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -162,6 +164,7 @@ def _train(options: argparse.Namespace, comm: Comm | None, ranks: Comm) -> int:
     with ranks.together():
         net = _network(hidden, options, recipe)
     show = shown(options, _introduction(options, parts, net))
+    show.held_out = _held_out(options)
     with disturbance.Watch(backend.cores(options.threads)) as watch, in_two_processes(show):
         history = _fit(net, parts, optimizer, options, show, comm)
     if ranks.rank > 0:
@@ -173,7 +176,7 @@ def _train(options: argparse.Namespace, comm: Comm | None, ranks: Comm) -> int:
     result = {
         "data": options.data, "task": recipe.task, "backend": options.backend, "seed": options.seed,
         "network": net.widths, "parameters": net.parameters,
-        "samples": {"train": len(parts.train[0]), "test": len(parts.test[0])},
+        "samples": {"train": len(parts.train[0]), "test": len(parts.test[0]), **_set_aside(options, parts)},
         "decisions": recipe.decisions, "warnings": recipe.warnings,
         "epochs": history.epochs, "stopped": history.stopped,
         "train_loss": history.loss[-1] if history.loss else None,
@@ -246,8 +249,10 @@ def _introduction(options: argparse.Namespace, parts: samples.Samples, net: Netw
         what = checks.count(recipe.target.width, "class", "classes")
     else:
         what = f"regression of {recipe.target.name}"
-    counts = {"training sample": len(parts.train[0]), "test sample": len(parts.test[0]), "column": len(recipe.features)}
+    counts = {"training sample": len(parts.train[0]), "test sample": len(parts.test[0])}
     sizes = ", ".join(checks.count(number, name) for name, number in counts.items())
+    sizes += "".join(f", {number} for {name}" for name, number in _set_aside(options, parts).items())
+    sizes += f", {checks.count(len(recipe.features), 'column')}"
     if recipe.inputs != len(recipe.features):
         sizes += f" as {recipe.inputs} inputs"
     said = [*recipe.decisions[:SENTENCES]]
@@ -256,6 +261,15 @@ def _introduction(options: argparse.Namespace, parts: samples.Samples, net: Netw
     if any("(--" in sentence for sentence in said):
         said.insert(0, "how the data are read (the option in parentheses changes it):")
     return "\n".join([f"{options.data}: {sizes}, {what}", *said, f"{net!r}, backend {options.backend}"])
+
+
+def _held_out(options: argparse.Namespace) -> str:
+    """What the samples are whose loss is shown for each epoch."""
+    return "test" if options.early_stopping is None else "validation"
+
+
+def _set_aside(options: argparse.Namespace, parts: samples.Samples) -> dict[str, int]:
+    return {"validation": len(parts.validation[0])} if options.early_stopping is not None else {}
 
 
 def _fit(
@@ -288,7 +302,8 @@ def _write(net: Network, history: History, options: argparse.Namespace) -> tuple
         problems += [problem] if problem else []
     if plot is not None:
         try:
-            plots.draw_history(history, plot, f"{options.data}: {net.widths}, {options.optimizer}")
+            title = f"{options.data}: {net.widths}, {options.optimizer}"
+            plots.draw_history(history, plot, title, _held_out(options))
         except checks.Error as error:
             plot = None
             problems.append(str(error))
@@ -332,12 +347,14 @@ def _in_words(result: dict[str, Any], history: History) -> str:
     text += f" (compiled or loaded in {result['compile_seconds']:.2f} s)"
     text += f"\n{scores.in_words(result)}"
     text += "".join(f"\nnote: {warning}" for warning in result["warnings"][:NOTES])
-    lows = history.validation_loss
-    if history.best_epoch is None and lows and lows[-1] > RISEN * min(lows):
-        best = lows.index(min(lows))
+    losses = history.validation_loss or [0.0]  # without early stopping those of the test samples
+    best = losses.index(min(losses))
+    lowest, last = f"{losses[best]:.4f}", f"{losses[-1]:.4f}"
+    is_good = result.get("test_accuracy", result.get("test_r2", 0)) >= GOOD
+    if history.best_epoch is None and losses[-1] > RISEN * losses[best] and lowest != last and not is_good:
         text += (
-            f"\nnote: the validation loss was lowest after epoch {best + 1}, {lows[best]:.4f}, and is {lows[-1]:.4f} "
-            "at the end; --early-stopping 5 keeps the weights of the best epoch"
+            f"\nnote: the test loss was lowest after epoch {best + 1}, {lowest}, and is {last} at the end; "
+            "--early-stopping 5 keeps the weights of the best epoch"
         )
     if history.stopped == "early":
         text += f"\nstopped early; the weights are those of epoch {history.best_epoch}"

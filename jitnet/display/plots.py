@@ -33,14 +33,14 @@ def write(figure: Any, path: str | Path) -> None:
         figure.savefig(file, format=Path(path).suffix[1:].lower(), dpi=150)
 
 
-def draw_history(history: Any, path: str | Path, title: str) -> None:
+def draw_history(history: Any, path: str | Path, title: str, held_out: str) -> None:
     """Write the plot of a history."""
     with interruption.delayed():
-        write(history_figure(history, title), path)
+        write(history_figure(history, title, held_out), path)
 
 
-def history_figure(history: Any, title: str) -> Any:
-    """Loss and, for classes, accuracy per epoch, as a matplotlib figure."""
+def history_figure(history: Any, title: str, held_out: str = "validation") -> Any:
+    """Loss and, for classes, accuracy per epoch, as a matplotlib figure; `held_out` names the validation samples."""
     check_installed()
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator, PercentFormatter
@@ -48,7 +48,7 @@ def history_figure(history: Any, title: str) -> Any:
     epochs = range(1, history.epochs + 1)
     points = 3 if history.epochs <= 60 else 0
     training = {"color": "#0072b2", "marker": "o", "markersize": points, "label": "training"}
-    validation = {"color": "#d55e00", "marker": "s", "markersize": points, "label": "validation", "linestyle": "--"}
+    validation = {"color": "#d55e00", "marker": "s", "markersize": points, "label": held_out, "linestyle": "--"}
     panels = 2 if history.validation_accuracy else 1
     figure = Figure(figsize=(4.8 * panels, 3.6), layout="constrained")
     axes = figure.subplots(1, panels, squeeze=False)[0]
@@ -59,7 +59,7 @@ def history_figure(history: Any, title: str) -> Any:
     axes[0].set(title="Loss", ylabel="mean loss per sample", ylim=(0, None))
     if panels == 2:
         axes[1].plot(epochs, history.validation_accuracy, **validation)
-        axes[1].set(title="Accuracy", ylabel="fraction of validation samples")
+        axes[1].set(title="Accuracy", ylabel=f"fraction of {held_out} samples")
         axes[1].yaxis.set_major_formatter(PercentFormatter(1.0))
         axes[1].legend(loc="lower right")
     for axis in axes:

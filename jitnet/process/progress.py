@@ -46,6 +46,9 @@ class Progress:
     processes = 1
     """The number of processes that compile."""
 
+    held_out = "validation"
+    """The name of the samples for validation: `jitnet train` can have test samples in their place."""
+
     dtype = ""
     """The dtype of the kernels that are being compiled, if there are several."""
 
@@ -102,11 +105,11 @@ def say(text: str) -> None:
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
 
 
-def summary(history: Any, epochs: int) -> str:
+def summary(history: Any, epochs: int, held_out: str) -> str:
     """The latest epoch in one line."""
     text = f"epoch {history.epochs:>{len(str(epochs))}}/{epochs}  loss {history.loss[-1]:.4f}"
     if history.validation_loss and not math.isnan(history.validation_loss[-1]):
-        text += f"  validation loss {history.validation_loss[-1]:.4f}"
+        text += f"  {held_out} loss {history.validation_loss[-1]:.4f}"
     if history.validation_accuracy and not math.isnan(history.validation_accuracy[-1]):
         text += f"  accuracy {history.validation_accuracy[-1]:.1%}"
     return text
@@ -156,7 +159,7 @@ class Lines(Progress):
     def epoch(self, history: Any, epochs: int) -> None:
         self._epoch = history.epochs
         if history.epochs % max(1, epochs // 10) == 0 or time.monotonic() - self._latest > 5:
-            self._say(summary(history, epochs))
+            self._say(summary(history, epochs, self.held_out))
 
     def note(self, text: str) -> None:
         self._say(text)
@@ -239,7 +242,7 @@ class Bars(Progress):
 
     def epoch(self, history: Any, epochs: int) -> None:
         self._epoch = history.epochs
-        self._bars.update(self._training, completed=history.epochs, description=summary(history, epochs))
+        self._bars.update(self._training, completed=history.epochs, description=summary(history, epochs, self.held_out))
 
     def note(self, text: str) -> None:
         self._bars.console.print(text, markup=False, highlight=False)
@@ -281,7 +284,7 @@ class Cell(Progress):
 
     def epoch(self, history: Any, epochs: int) -> None:
         self._epoch, self._epochs = history.epochs, epochs
-        text = summary(history, epochs)
+        text = summary(history, epochs, self.held_out)
         if time.monotonic() - self._latest > 0.2 or history.epochs == epochs:
             self._bar("training", history.epochs / epochs, text)
         else:
