@@ -350,15 +350,6 @@ def test_number_of_categories_is_limited():
         Recipe.learn(table, rows, None, Choices(categorical=["w"]))
 
 
-def test_points_separate_thousands_with_decimal_commas(tmp_path):
-    path = csv(tmp_path, "a;b;y\n" + "".join(f"{i + 1}.{100 + i};{i},5;{'uv'[i % 2]}\n" for i in range(8)))
-    for decimal, mean in ((None, 4603.5), (",", 4603.5), (".", 4.6035)):
-        recipe = Recipe.learn(read_table(path, "y", decimal=decimal), np.arange(8))
-        means = dict(zip(recipe.standard.names, recipe.standard.mean, strict=True))
-        means |= {column.name: column.mean[0] for column in recipe.columns}
-        np.testing.assert_allclose([means["a"], means["b"]], [mean, 4.0])
-
-
 def test_whole_numbers_with_images_are_classes():
     X, y = np.random.default_rng(0).random((78, 2, 2)), np.arange(78) % 26
     recipe = Recipe.learn(from_frame(X, y), np.arange(78))
