@@ -162,15 +162,6 @@ def test_spellings_of_yes_and_no_are_told_apart(tmp_path, cells, said):
     assert f"b is yes or no: {said} (--categorical b)" in recipe.decisions
 
 
-def test_dates_become_days_month_and_weekday(tmp_path):
-    recipe, X, _ = learned(tmp_path, "day", ["2024-01-01", "2024-01-03", "", "2024-01-03", "2024-01-01", "2024-01-02"])
-    assert X.shape == (6, 4)
-    assert any(text.startswith("day holds dates, year-month-day: days, month, weekday") for text in recipe.decisions)
-    np.testing.assert_allclose(X[:2, 0], [-1 / np.sqrt(0.8), 1 / np.sqrt(0.8)])
-    np.testing.assert_array_equal(X[:, 1], 0)  # always January
-    np.testing.assert_array_equal(X[:, 3], [0, 0, 1, 0, 0, 0])
-
-
 def test_each_class_has_a_training_row():
     """If only test rows have a class, one of them moves to the training rows; the rest of the split stays the same."""
     rows = np.arange(60)

@@ -113,6 +113,16 @@ def test_dates_that_python_has_read_are_those_of_the_file(written):
         np.testing.assert_array_equal(recipe.X(from_frame({"d": other})), recipe.X(table))
 
 
+def test_dates_become_days_month_and_weekday_by_hand():
+    days = ["2024-01-01", "2024-01-03", None, "2024-01-03", "2024-01-01", "2024-01-02"]
+    table = from_frame({"d": days, "y": ["a", "b"] * 3}, "y")
+    X = Recipe.learn(table, range(6)).X(table)
+    assert X.shape == (6, 4)
+    np.testing.assert_allclose(X[:2, 0], [-1 / np.sqrt(0.8), 1 / np.sqrt(0.8)])
+    np.testing.assert_array_equal(X[:, 1], 0)  # always January
+    np.testing.assert_array_equal(X[:, 3], [0, 0, 1, 0, 0, 0])
+
+
 def test_the_hour_is_an_input_if_the_times_differ():
     times = [f"{day} {i % 24:02}:{i:02}" for i, day in enumerate(DAYS)]
     for cells, parts in ((DAYS, 3), ([f"{day} 12:00" for day in DAYS], 3), (times, 4), ([*times[1:], None], 4)):
