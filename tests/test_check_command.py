@@ -251,9 +251,11 @@ def test_json_output_has_the_findings(file, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["mine.py"], "'mine.py' names no function; write file.py:function, or matmul.packed"),
+        (["mine.py"], "which function of mine.py? Write mine.py:function"),
+        (["matmul"], "which rung of matmul? Write matmul.packed_parallel, or one of python, njit"),
         (["mine.py:rcy"], "mine.py has no function 'rcy'; known: "),
         (["mine.py:unpacks"], "the arguments of unpacks cannot be guessed: it raises TypeError: cannot unpack"),
+        (["mine.py:racy", "--args", "1"], "racy(A, B, C) takes 3 arguments, but was given 1"),
         (["mine.py:racy", "--args", "1, ("], "the arguments '1, (' cannot be evaluated: "),
         (["mine.py:racy", "--args", "1", "--as", "matmul"], "--as, --problem and --args each give arguments; leave"),
         (

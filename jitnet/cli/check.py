@@ -110,16 +110,12 @@ def kernel_of(options: argparse.Namespace) -> tuple[Any, str | None]:
         raise checks.Error(f"--problem takes a function, as in file.py:function, not {options.target}")
     if ":" in options.target:
         return loading.tried(options.target), options.operation
-    operation, dot, rung = options.target.partition(".")
-    if not dot or options.target.endswith(".py"):
-        problems.refuse_problem(options.target)
-        raise checks.Error(f"{options.target!r} names no function; write file.py:function, or matmul.packed")
-    ladder = LADDERS[operation_called(operation)]
+    operation, rung = problems.rung_called(options.target)
     if (options.operation, options.args) != (None, None):
         raise checks.Error(f"{options.target} has its own arguments; leave --as and --args out")
-    if checks.one_of(f"rung of {operation}", rung, ladder) == "numpy":
+    if rung == "numpy":
         raise checks.Error(f"{options.target} is NumPy's own code, without loops to check; try {operation}.njit")
-    return ladder[rung], operation
+    return LADDERS[operation][rung], operation
 
 
 def _not_initialized(shape: Any, dtype: Any = float, **_: Any) -> Any:

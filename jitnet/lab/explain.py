@@ -167,15 +167,8 @@ def _request(
 
 
 def _check_rung(target: str) -> None:
-    operation, dot, rung = target.partition(".")
-    if target.endswith(".py"):
-        raise checks.Error(f"which function of {target}? Write {target}:function")
-    ladder = LADDERS[problems.operation_called(operation)]
-    if not dot:
-        raise checks.Error(
-            f"which rung of {operation}? Write {operation}.{list(ladder)[-2]}, or one of {', '.join(ladder)}"
-        )
-    if not is_compiled(ladder[checks.one_of(f"rung of {operation}", rung, ladder)]):
+    operation, rung = problems.rung_called(target)
+    if not is_compiled(LADDERS[operation][rung]):
         how = "NumPy's own code" if rung == "numpy" else "interpreted by Python"
         raise checks.Error(f"{target} is {how}, not compiled by Numba; try {operation}.njit")
 

@@ -6,11 +6,12 @@ imports work.
 
 import importlib
 import importlib.util
+import inspect
 import os
 import sys
 import traceback
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,17 @@ def _module_of(file: Path) -> Any:
     sys.modules[name] = module
     specification.loader.exec_module(module)
     return module
+
+
+def called_with(function: Any, name: str, arguments: Sequence[Any], described: str = "") -> inspect.BoundArguments:
+    """The arguments by parameter; an error if the function takes fewer or more. `described` is what they are."""
+    signature = inspect.signature(getattr(function, "py_func", function))
+    try:
+        return signature.bind(*arguments)
+    except TypeError:
+        takes = checks.count(len(signature.parameters), "argument")
+        given = f"{len(arguments) or 'none'}{f': {described}' if described else ''}"
+        raise checks.Error(f"{name}{signature} takes {takes}, but was given {given}") from None
 
 
 def evaluated(

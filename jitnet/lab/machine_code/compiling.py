@@ -40,7 +40,6 @@ from ...compiler import linking
 from ...compiler.jit import OPTIONS, signature_for
 from ...kernels import LADDERS, SIGNATURES
 from .. import loading, problems
-from ..formatting import count
 from . import running
 
 Request = dict[str, Any]
@@ -239,14 +238,9 @@ def _types_for(function: Any, name: str, request: Request) -> tuple[Any, ...]:
             "--args 'ones(1000, float32), 3', types such as --types 'float32[:,::1], int64', or an operation or a "
             "problem, as in --as matmul, --problem conv2d"
         )
-    try:
-        parameters.bind(*types)
-    except TypeError:
-        if problem and (misfit := problem.misfit(function, name)):
-            raise checks.Error(f"{name} {misfit}") from None
-        takes = count(len(parameters.parameters), "argument")
-        given = f"{len(types)}: {_notation(*types)}" if types else "none"
-        raise checks.Error(f"{name}{parameters} takes {takes}, but was given {given}") from None
+    if problem and (misfit := problem.misfit(function, name)):
+        raise checks.Error(f"{name} {misfit}")
+    loading.called_with(function, name, types, _notation(*types))
     if function._can_compile or types in declared:
         return types
     converts = function.typingctx.can_convert

@@ -31,6 +31,19 @@ def operation_called(name: str) -> str:
     return checks.one_of("operation", name, LADDERS)
 
 
+def rung_called(target: str) -> tuple[str, str]:
+    """The operation and the rung of `operation.rung`."""
+    if target.endswith(".py"):
+        raise checks.Error(f"which function of {target}? Write {target}:function")
+    operation, dot, rung = target.partition(".")
+    ladder = LADDERS[operation_called(operation)]
+    if not dot:
+        raise checks.Error(
+            f"which rung of {operation}? Write {operation}.{list(ladder)[-2]}, or one of {', '.join(ladder)}"
+        )
+    return operation, checks.one_of(f"rung of {operation}", rung, ladder)
+
+
 def refuse_problem(name: str, instead: str = "write file.py:function") -> None:
     """An error if a problem has this name, and no operation; `instead` takes `--problem`."""
     if name in NAMES and name not in LADDERS:

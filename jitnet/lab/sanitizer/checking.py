@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from ... import checks
 from ...process import progress
-from ..loading import Custom, load
+from ..loading import Custom, called_with, load
 from .arrays import Traced
 from .findings import Finding, Report, returned
 from .given import as_python, shadowed
@@ -143,14 +143,10 @@ def limited(seconds: float, progress: Callable[[], object] = lambda: None) -> It
 
 def names_of(function: Any, arguments: Sequence[Any]) -> list[str]:
     """The names of the arguments."""
-    signature = inspect.signature(getattr(function, "py_func", function))
-    try:
-        bound = signature.bind(*arguments)
-    except TypeError as error:
-        raise checks.Error(f"{name_of(function)} cannot be called with these arguments: {error}") from None
+    given = called_with(function, name_of(function), arguments)
     names: list[str] = []
-    for name, value in bound.arguments.items():
-        is_several = signature.parameters[name].kind is inspect.Parameter.VAR_POSITIONAL
+    for name, value in given.arguments.items():
+        is_several = given.signature.parameters[name].kind is inspect.Parameter.VAR_POSITIONAL
         names += [f"{name}[{i}]" for i in range(len(value))] if is_several else [name]
     return names
 
