@@ -225,6 +225,20 @@ def test_trace_explains_why_512_columns_collide_and_520_do_not():
     assert not any("conflicts" in x for x in table.conclusions(spreads))
 
 
+def test_conflicts_do_not_contradict_a_reuse_above_the_cache():
+    """Two rows: the second needs all of W again, 130 KB; most lines only need to stay until the next column."""
+    once, twice = (traced("njit", (rows, 64, 512)) for rows in (1, 2))
+    said = "A fully associative cache of 48 KB would have kept their lines: the reuse of 130 KB is that of the rest."
+    assert [any(said in x for x in table.conclusions(found)) for found in (once, twice)] == [False, True]
+    whole = traced("njit", (2, 64, 512), (Level("L1", 48 << 10, 768), L2))
+    assert whole["misses"]["L1"] == twice["misses"]["L1"] - twice["conflicts"]
+
+
+def test_loads_are_counted_per_multiply_add_and_the_other_way_round():
+    (said,) = (x for x in table.conclusions(traced("njit", (4, 8, 32))) if "loaded number" in x)
+    assert said.startswith("A multiply-add takes 2 loads, which is 0.5 multiply-adds per loaded number; ")
+
+
 def test_trace_explains_what_blocking_saves():
     small = Level("L1", 2048, 4), L2  # W has 4 KB
     reordered, blocked = (traced(rung, (8, 32, 32), small) for rung in ("reordered", "blocked"))

@@ -2,6 +2,7 @@
 
 import json
 import re
+from argparse import Namespace
 
 import numpy as np
 import pytest
@@ -9,7 +10,9 @@ from command import jitnet_command
 from test_trace import TINY, alone, traced
 
 from jitnet import cli
-from jitnet.lab.trace import plots, table, tracing
+from jitnet.cli import trace
+from jitnet.kernels import LADDERS
+from jitnet.lab.trace import plots, recording, table, tracing
 
 
 def test_animation_of_a_small_product_shows_its_accesses():
@@ -80,9 +83,11 @@ def test_command_takes_the_arguments_of_a_problem(tmp_path, untried):
     ("arguments", "said"),
     [
         (["matmul.nijt"], "did you mean 'njit'"),
-        (["matmul"], "names no function"),
+        (["matmul"], "which rung of matmul? Write matmul.packed_parallel, or one of python, njit"),
+        (["mine.py"], "which function of mine.py? Write mine.py:function"),
         (["matmul.njit", "--size", "0"], "size"),
-        (["matmul.njit", "--size", "2000"], "too many"),
+        (["matmul.njit", "--size", "2000"], "too many accesses to trace, about 16,1"),
+        (["matmul.njit", "--size", "2000"], "; take fewer rows, such as 12x64x512"),
         (["matmul.njit", "--args", "ones(3)"], "its own arguments"),
         (["matmul.njit", "--cache", "48K"], "L1=48K/12"),
         (["matmul.numpy"], "NumPy's own code"),
@@ -112,6 +117,39 @@ def test_memory_is_no_limit_where_it_takes_a_small_part_of_the_time(measured, sa
     found = {"predicted": predicted, "times": 1000, "per": "iteration", "measured": measured, "disturbed_by": []}
     (sentence,) = table._time(found)
     assert sentence.endswith(says)
+
+
+@pytest.mark.parametrize(("measured", "is_said"), [(1.43e-6, False), (2.6e-6, True), (4e-6, False)])
+def test_a_call_takes_most_of_a_short_time_only_if_most_is_not_predicted(measured, is_said):
+    predicted = {"memory": 1.28e-6, "levels": {}, "waits": None, "arithmetic": None, "limit": "memory",
+                 "seconds": 1.28e-6}  # fmt: skip
+    found = {"predicted": predicted, "times": 65536, "per": "iteration", "measured": measured, "disturbed_by": []}
+    assert ("Most of this is the call itself" in table._time(found)[0]) == is_said
+
+
+@pytest.mark.parametrize("rung", ["njit", "blocked", "packed"])
+def test_accesses_are_extrapolated_from_a_small_shape(rung):
+    kernel = LADDERS["matmul"][rung]
+    assert trace._expected(kernel, "matmul", (12, 96, 160), "float32") == pytest.approx(
+        traced(rung, (12, 96, 160))["accesses"], rel=0.1
+    )
+    assert trace._expected(kernel, "matmul", (12, 64, 512), "float32") < recording.MOST  # the size that errors suggest
+
+
+def test_size_of_a_tile_that_reuses_its_numbers_is_not_refused():
+    options = Namespace(size="192", args=None, problem=None, dtype="float32")
+    (X, *_), seconds = trace._arguments(options, LADDERS["matmul"]["packed"], "matmul")
+    assert X.shape == (192, 192)
+    assert 0.15 * 192**3 < seconds / trace.ACCESS < 0.4 * 192**3  # 6 rows and 16 to 64 columns; 2 without reuse
+
+
+def test_kernel_of_blocks_that_fits_no_small_shape_can_be_traced():
+    def blocks(X, W, Z):
+        for i in range(0, Z.shape[0], 16):
+            for row in range(16):
+                Z[i + row, 0] = X[i + row, 0] * W[0, 0]
+
+    assert trace._expected(blocks, "matmul", (32, 32, 32), "float32") == 2 * 32**3
 
 
 @pytest.mark.parametrize("command", ["ladder", "explain", "trace"])

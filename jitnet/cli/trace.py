@@ -2,7 +2,7 @@
 
 The kernel's source is interpreted, and every array access is recorded. The data caches of this machine are simulated
 for these accesses, and the time predicted from them is compared with the measured time. Use small sizes, because each
-access takes about 5 µs. A few rows often show the same as many: --size 2x64x512.
+access takes about 5 µs. A few rows often show the same as many: --size 2x64x512, or 12x64x512 for tiles of six rows.
 
 Not simulated are changes by the compiler (numbers kept in registers, interchanged loops), accesses inside NumPy
 functions except to their arguments and results, prefetchers, address translation and other cores. A parallel loop is
@@ -30,6 +30,9 @@ SIZE = "64"
 
 SMALL = 12, 24
 """Sizes of guessed arguments, from whose access counts those of other sizes are extrapolated."""
+
+SMALL_SHAPE = 12, 64, 64
+"""The same for an operation: two tiles of six rows, as wide as the widest."""
 
 ACCESS = 5e-6
 """Seconds to record an access, on an idle machine."""
@@ -94,10 +97,9 @@ def _arguments(options: argparse.Namespace, kernel: Callable[..., Any], operatio
         return problem.case(shape, dtype).arguments, 0.0
     if operation is not None:
         check_fits(problems.of_operation(problems.operation_called(operation)), kernel)
-        m, n_in, n_out = shape = shape_of(size)
-        work = m * n_in * n_out if operation in PRODUCTS else max(m * n_in, m * n_out, n_in * n_out)
-        _check_count(size, 2 * work, "fewer rows, such as 2x64x512")
-        return oracle.case(operation, shape, options.dtype).arguments, 2 * work * ACCESS
+        expected = _expected(kernel, operation, shape_of(size), options.dtype)
+        _check_count(size, int(expected), "fewer rows, such as 12x64x512")
+        return oracle.case(operation, shape_of(size), options.dtype).arguments, expected * ACCESS
     if not size.isdecimal() or not int(size):
         raise checks.Error(f"size is {size!r}, but must be a whole number such as 64; m x n_in x n_out needs --as")
     cases = arguments.guessed(kernel, options.dtype, [*SMALL, int(size)])
@@ -105,6 +107,22 @@ def _arguments(options: argparse.Namespace, kernel: Callable[..., Any], operatio
     expected = more * (more / few) ** math.log2(int(size) / SMALL[-1])
     _check_count(size, int(expected), "a smaller --size")
     return next(cases), expected * ACCESS
+
+
+def _expected(kernel: Callable[..., Any], operation: str, shape: oracle.Shape, dtype: str) -> float:
+    """The number of accesses at this shape, from those at a small one."""
+    rows, *columns = SMALL_SHAPE
+    small = tuple(map(min, shape, (rows if operation in PRODUCTS else max(columns), *columns)))
+    try:
+        few = len(tracing.recorded(kernel, oracle.case(operation, small, dtype).arguments)[-1])
+    except checks.Error:  # a user's kernel may need multiples of its blocks: then two accesses per multiply-add
+        return 2.0 * _work(operation, shape)
+    return few * _work(operation, shape) / _work(operation, small)
+
+
+def _work(operation: str, shape: oracle.Shape) -> int:
+    """Multiply-adds of a product; the numbers of the largest array of another operation."""
+    return math.prod(shape if operation in PRODUCTS else sorted(shape)[-2:])
 
 
 def _check_count(size: str, count: int, instead: str) -> None:

@@ -25,6 +25,9 @@ SEEN = 0.1
 CALL = 3e-6
 """Seconds of a call that has nothing to do, and a little work."""
 
+UNPREDICTED = 0.5
+"""A call of at most CALL seconds is mostly the call itself if more than this part of it is not predicted."""
+
 UNEXPLAINED = 3
 """A kernel that takes so many times the predicted time does something else most of the time."""
 
@@ -122,6 +125,11 @@ def _conflicts(found: dict[str, Any]) -> list[str]:
             continue
         text = f"Line {row['line']}: {share:.0%} of the {level.name} misses of {row['array']} are conflicts, which " \
                f"another layout would avoid."  # fmt: skip
+        if (row["reuse"] or 0) > level.size:
+            text += (
+                f" A fully associative cache of {kilobytes(level.size)} would have kept their lines: the reuse of "
+                f"{kilobytes(row['reuse'])} is that of the rest."
+            )
         sets = sets_of_stride(row["stride"] or row["itemsize"], level)
         if sets < level.sets:
             longer = abs(row["stride"]) + level.line // 2
@@ -139,8 +147,8 @@ def _use(found: dict[str, Any]) -> list[str]:
         return []
     uses, loads = found["times"] / found["loads"], found["loads"] / found["times"]
     return [
-        f"A multiply-add takes {loads:.3g} loads, so a loaded number is used {uses:.3g} times; "
-        "blocks of rows and terms use it more often."
+        f"A multiply-add takes {loads:.3g} loads, which is {uses:.3g} multiply-adds per loaded number; "
+        "blocks of rows and terms use each number more often."
     ]
 
 
@@ -181,7 +189,8 @@ def _measured(found: dict[str, Any], each: Callable[[float], str]) -> str:
     why = " The processor begins a sum before the previous one is complete." if short else ""
     if _is_elsewhere(found):
         why = " The rest is other arithmetic, calls, or the start of threads: see jitnet explain."
-    why = why if found["measured"] > CALL else " Most of this is the call itself: use a larger size."
+    if found["measured"] <= CALL and share * (1 - UNPREDICTED) > 1:
+        why = " Most of this is the call itself: use a larger size."
     noise = disturbance.sentence(found["disturbed_by"])
     times = float(f"{share:.2g}")
     compared = "as predicted" if times == 1 else f"{times:,g} times that"
