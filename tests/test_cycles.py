@@ -73,6 +73,16 @@ def test_output_of_llvm_mca_is_parsed(version, loading):
     assert sum(cycles._delivered(operations, found)) == pytest.approx(1)  # all six slots: compare and jump fuse
 
 
+def test_units_of_a_group_of_ports_have_digits():
+    """LLVM 14 numbers them by control characters: Zn3FPP45.\\u0000."""
+    text = (OUTPUTS / "llvm-mca-14-znver3.json").read_text()
+    assert r"Zn3Load.\u0002" in text
+    found = analyzers.from_llvm(text, "llvm-mca", "znver3", ["scalar"])
+    ports = {port for row in found.pressure for port in row}
+    assert {"Zn3FPP45.0", "Zn3FPP45.1", "Zn3Load.0", "Zn3Load.1", "Zn3Load.2", "Zn3FPP0"} <= ports
+    assert all(port.isprintable() for port in ports)
+
+
 def test_output_of_osaca_is_parsed():
     found = analyzers.from_osaca((OUTPUTS / "osaca-0.7.txt").read_text(), "OSACA", "sapphirerapids", len(DOT))
     assert found.chain == [0, 4, 0, 4, 0, 0, 0]
@@ -141,6 +151,7 @@ def test_errors_of_an_analyzer_are_reported(monkeypatch, tmp_path):
     stored = OUTPUTS / "llvm-mca-19.json"
     script = program(
         tmp_path, "llvm-mca-99", f'case "$*" in *znver4*) cat {stored};; *--version*) echo "LLVM version 99.0.1";;',
+        '*icelake-client*|*skylake*) echo "error: an unsupported instruction of $2." >&2; exit 1;;',
         "*) echo \"'$2' is not a recognized processor\" >&2; exit 1;; esac",
     )  # fmt: skip
     assert analyzers.found() == str(script)  # the newest
@@ -152,6 +163,9 @@ def test_errors_of_an_analyzer_are_reported(monkeypatch, tmp_path):
     missing = cycles.predicted(loop_of(*DOT), "pentium")["missing"]
     assert "cannot analyze this loop for pentium: '-mcpu=pentium' is not a recognized processor; a newer" in missing
     assert "not understood" not in missing
+    missing = cycles.predicted(loop_of(*DOT), "tigerlake")["missing"]
+    assert "for icelake-client, the nearest to tigerlake that it knows: error: an unsupported instruction of" in missing
+    assert "of -mcpu=icelake-client; a newer version" in missing
     program(tmp_path, "llvm-mca-99", "echo '{}'")
     assert "is not understood" in cycles.predicted(loop_of(*DOT), "znver4")["missing"]
     program(tmp_path, "osaca", "echo no tables")

@@ -20,6 +20,7 @@ from .operation import Operation
 
 WHERE = "llvm-mca (apt install llvm, brew install llvm, conda install llvm-tools) or OSACA (pip install osaca)"
 MISSING = f"There is no prediction of cycles: it needs {WHERE} on the PATH"
+UNKNOWN = "not a recognized processor"
 NEWER = "a newer version, or another --analyzer, may know the processor"
 SECONDS = 60
 """Time limit of a program; it usually takes less than two seconds."""
@@ -140,13 +141,21 @@ def _by_llvm(program: str, operations: list[Operation], texts: list[str], cpu: s
     source = "".join(
         f"# LLVM-MCA-BEGIN {name}\n" + "\n".join(lines) + "\n# LLVM-MCA-END\n" for name, lines in regions.items()
     )
+    refused: dict[str, str] = {}
     for model in _models(cpu):
         answer = _run([program, "-mtriple=x86_64", f"-mcpu={model}", "-json"], source)
-        if answer.returncode == 0 and "not a recognized processor" not in answer.stderr:
+        if answer.returncode == 0 and UNKNOWN not in answer.stderr:
             return from_llvm(answer.stdout, f"llvm-mca {_version(program)}", model, kinds)
-    lines = answer.stderr.splitlines() or ["nothing"]
+        refused[model] = answer.stderr
+    nearest = next((model for model, said in refused.items() if UNKNOWN not in said), cpu)
+    lines = refused[nearest].splitlines() or ["nothing"]
     said = next((line for line in lines if "error" in line), lines[0]).strip().removesuffix(".")
-    raise checks.Error(f"{program} cannot analyze this loop for {cpu}: {said}; {NEWER}")
+    raise _cannot(program, nearest, cpu, said)
+
+
+def _cannot(program: str, model: str, cpu: str, said: str) -> checks.Error:
+    whom = cpu if model == cpu else f"{model}, the nearest to {cpu} that it knows"
+    return checks.Error(f"{program} cannot analyze this loop for {whom}: {said}; {NEWER}")
 
 
 def from_llvm(output: str, program: str, model: str, kinds: list[str]) -> Analysis:
@@ -157,7 +166,8 @@ def from_llvm(output: str, program: str, model: str, kinds: list[str]) -> Analys
         sorted(_inside(region, "InstructionList"), key=lambda info: info["Instruction"])  # the order is not documented
         for region in regions
     ]
-    names = _inside(document, "Resources")
+    # units of a group are numbered by a last character: Zn3FPP45.\0
+    names = [re.sub(r"[\0-\x1f]$", lambda unit: str(ord(unit[0])), name) for name in _inside(document, "Resources")]
     pressure: list[dict[str, float]] = [{} for _ in infos[0]]
     for entry in _inside(regions[0], "ResourcePressureInfo"):
         if entry["InstructionIndex"] < len(pressure):  # the last entries are the sums
@@ -201,7 +211,7 @@ def _by_osaca(program: str, operations: list[Operation], texts: list[str], cpu: 
         answer = _run([*command, str(file)], "")
     if answer.returncode:
         said = answer.stderr.strip().splitlines()[-1:] or ["without a message"]
-        raise checks.Error(f"{program} cannot analyze this loop for {cpu}: {said[0]}; {NEWER}")
+        raise _cannot(program, model, cpu, said[0])
     return from_osaca(answer.stdout, f"OSACA {_version(program)}", model, len(texts))
 
 

@@ -133,16 +133,16 @@ def multiply_adds(facts: Facts) -> Verdict:
 
 
 def traffic(facts: Facts) -> Verdict:
-    """How many loads and stores does the loop make per operation?"""
+    """How many loads and stores does the loop make per instruction of arithmetic?"""
     of = facts.fused or facts.arithmetic
     evidence = f"{count(facts.loads, 'load')}, {count(facts.stores, 'store')}, {count(len(of), 'instruction')} of "
     if not of:
         return Verdict(
             "loads and stores", f"{facts.loads} and {facts.stores} per iteration", None, "there is no arithmetic"
         )
-    what = "multiply-add" if facts.fused else "operation"
-    evidence += "multiply-add" if facts.fused else "arithmetic"
-    answer = f"{facts.loads / len(of):.2g} and {facts.stores / len(of):.2g} per {what}"
+    what = "multiply-add" if facts.fused else "arithmetic"
+    evidence += what
+    answer = f"{facts.loads / len(of):.2g} and {facts.stores / len(of):.2g} per instruction of {what}"
     if facts.loop.far_apart and (not facts.packed or facts.gathers):
         return Verdict(
             "loads and stores", answer, False,
@@ -281,7 +281,8 @@ def divisions(facts: Facts) -> Verdict:
     whole = [o for o in facts.operations if o.kind == "divide" and not o.is_float]
     slow = [o for o in facts.operations if o.is_float and (o.kind == "divide" or "sqrt" in o.name)]
     by = [o.operands[0] for o in slow if o.kind == "divide"]
-    same = [divisor for divisor in by if "(" not in divisor and not registers_in(divisor) & facts.written]
+    stored = {o.memory for o in facts.operations if o.stores}
+    same = [divisor for divisor in by if divisor not in stored and not registers_in(divisor) & facts.written]
     if whole:
         return Verdict(
             "divisions", f"{len(whole)} of integers per iteration", False,
