@@ -60,7 +60,7 @@ def after(**grown):
         ({"steal": 0.26}, 1, []),  # counted to a hundredth of a second on each core
         ({"held": 1.0}, 2, ["a CPU quota stopped this process for 0.5 s of each second"]),
         ({"hot": 3.0}, 2, ["the processor ran slower because it was too hot"]),
-        ({"switches": 300.0}, 1, ["the system took a core from this process 150 times a second"]),
+        ({"switches": 300.0}, 1, ["the system preempted this process 150 times a second"]),
         ({"switches": 150.0}, 2, []),
         ({"time": 0.1, "busy": 9.0}, 2, []),  # too short to measure
         ({"own": 9.0}, 2, []),  # the time of an ended child is included

@@ -351,6 +351,7 @@ def test_whole_class_is_graded(classroom, tmp_path):
     assert rows[2] == ["anna", "3", "3", "3", "", ""]
     assert "imports os" in rows[3][-2]
     assert "<script" not in html.read_text()
+    assert "To repeat these tests: --seed 5" in html.read_text()
 
 
 def test_grades_before_an_interruption_are_kept_for_the_class(classroom, tmp_path, monkeypatch):

@@ -67,7 +67,7 @@ def test_figures_are_consistent(operation, limits):
         assert python["gbytes"] == pytest.approx(2e-9 * 4 * 24**2 / python["seconds"])
     if operation == "adam":  # reads grad; reads and writes theta, mean and square
         assert python["gbytes"] == pytest.approx(7e-9 * 4 * 24**2 / python["seconds"])
-    assert {"timing: python", "timing: njit"} <= {what for _, _, what in heard}
+    assert {"timing, round: python", "timing, round: njit"} <= {what for _, _, what in heard}
     assert (1, len(found["rungs"]), f"checking: {operation}.njit against float64") in heard
     text = ladder.as_text(found)
     assert all(name in text for name in LADDERS[operation])
@@ -229,6 +229,19 @@ def made_up(operation, names, on_gpu=False, **changes):
         "disturbed": True, "rungs": rungs, "roofline": None,
         "disturbed_by": ["other processes used 101.4 of 128 cores", "the host of this virtual machine took 12.3 cores"],
     } | changes  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("disturbed", "said"),
+    [(True, "mine passed the check, but is not ranked: the measurement was disturbed"), (False, "mine is the slowest")],
+)
+def test_kernel_is_not_ranked_by_a_disturbed_measurement(disturbed, said):
+    found = made_up("matmul", ["python", "njit", "mine"], disturbed=disturbed)
+    mine = found["rungs"][-1]
+    mine |= {"custom": True, "speedup": 0.5}
+    text = " ".join(ladder.as_text(found).split())
+    assert said in text
+    assert ("of njit" in text) != disturbed
 
 
 @pytest.mark.parametrize("operation", [*LADDERS, "train"])

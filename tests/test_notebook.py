@@ -158,7 +158,7 @@ def test_every_progress_event_is_shown_in_a_notebook(notebook):
         bars.compiling(1, 4, "matmul")
         assert 'value="0.2500"' in notebook[-1]
         bars.compiling(4, 4, "")
-        bars.measuring(0, 2, "timing: njit")
+        bars.measuring(0, 2, "timing, round: njit")
         bars.training(2, 4)
         assert "epoch 3/4" in notebook[-1]
         bars._latest = 0.0

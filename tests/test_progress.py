@@ -138,13 +138,13 @@ def test_stages_have_names(capsys):
     """Each stage is reported immediately, and its measurements are numbered."""
     lines = progress.Lines()
     lines.measuring(0, 2, "clock")
-    for name in ("checking", "timing"):
+    for name in ("checking", "timing, round"):
         report = progress.stage(name, progress.stage("matmul", lines.measuring))
         for done in range(3):
             report(done, 3, f"rung {done}")
         report(3, 3, "")
     assert capsys.readouterr().err.splitlines() == [
-        "measuring 1/2: clock", "matmul: checking 1/3: rung 0", "matmul: timing 1/3: rung 0",
+        "measuring 1/2: clock", "matmul: checking 1/3: rung 0", "matmul: timing, round 1 of 3: rung 0",
     ]  # fmt: skip
     assert progress.stage("timing", None) is None
 
@@ -168,7 +168,7 @@ def test_bars_draw_all_events(monkeypatch):
         bars.training(0, 3)
         bars.batch(5, 10)
         bars.epoch(history, 3)
-        bars.measuring(1, 3, "timing: njit")
+        bars.measuring(1, 3, "timing, round: njit")
         assert bars._bars.tasks[-1].description == "timing njit"
         bars.measuring(3, 3, "")
     compiling, training, measuring = bars._bars.tasks

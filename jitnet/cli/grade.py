@@ -95,4 +95,4 @@ def _print(options: argparse.Namespace, results: list[dict[str, Any]], count: in
     if results and len(results) < count:
         progress.say(f"jitnet: {len(results)} of {count} submissions were graded")
     elif results and not options.quiet:
-        progress.say(f"the same tests again: --seed {results[0]['seed']}")
+        progress.say(f"to repeat these tests: --seed {results[0]['seed']}")

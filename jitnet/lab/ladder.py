@@ -214,7 +214,7 @@ def _times(
         calls = {name: who.call for name, who in found.items() if not who.error}
         try:
             with disturbance.Watch(threads) as watch:
-                times = in_turn(calls, most=1.0, report=stage("timing", report))
+                times = in_turn(calls, most=1.0, report=stage("timing, round", report))
             return times, watch.reasons or disturbance.of_timings(times.values())
         except CandidateError as failure:
             if not isinstance(found[failure.name].call, Elsewhere):

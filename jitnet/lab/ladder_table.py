@@ -19,7 +19,11 @@ def as_text(result: dict[str, Any], shown: bool = False) -> str:
         name = _name(rung, result)
         cells = _cells(rung, result) if rung["checked"] else ["not timed: it failed the check"]
         lines += formatting.row(name, cells, widths if rung["checked"] else [32], NAME)
-    yours = [_place(rung, result["rungs"]) for rung in result["rungs"] if rung["custom"] and rung["checked"]]
+    yours = [
+        f"{rung['name']} passed the check, but is not ranked: the measurement was disturbed"
+        if result["disturbed"] else _place(rung, result["rungs"])
+        for rung in result["rungs"] if rung["custom"] and rung["checked"]
+    ]  # fmt: skip
     said = formatting.wrapped(*yours, *([] if shown else errors(result)))
     lines += ["", *said, ""] if said else [""]
     return "\n".join(lines + formatting.wrapped(*_footnotes(result), disturbance.sentence(result["disturbed_by"])))

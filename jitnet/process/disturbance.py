@@ -145,7 +145,7 @@ def reasons(before: Any, after: Any, cores: int, needed: int) -> list[str]:
         found.append(f"the load average was {after.load:.1f} on {cores} core{'s' * (cores > 1)}")
     switches = grown("switches") / seconds
     if not found and switches > SWITCHES * needed:
-        found.append(f"the system took a core from this process {switches:.0f} times a second")
+        found.append(f"the system preempted this process {switches:.0f} times a second")
     return found
 
 

@@ -25,7 +25,10 @@ Report = Callable[[int, int, str], object]
 
 
 def stage(name: str, report: Report | None) -> Report | None:
-    """The same callback for one stage of several; it prefixes the name of the stage, as in `"timing: njit"`."""
+    """The same callback for one stage of several; it prefixes the name of the stage, as in `"checking: njit"`.
+
+    `"timing, round"` also names what is counted, if that is not the steps.
+    """
     if report is None:
         return None
     return lambda done, total, what: report(done, total, f"{name}: {what}" if what else "")
@@ -35,6 +38,12 @@ def _parts(what: str) -> tuple[str, str]:
     """The stage, and its next step."""
     name, _, step = what.rpartition(": ")
     return name or "measuring", step
+
+
+def _beside_a_bar(what: str) -> str:
+    """The same as one text, without what is counted."""
+    name, step = _parts(what)
+    return f"{name.partition(',')[0]} {step}" if what else "measured"
 
 
 class Progress:
@@ -150,7 +159,8 @@ class Lines(Progress):
         name, step = _parts(what)
         if done < total and (name != self._stage or time.monotonic() - self._latest > 2):
             self._stage = name
-            self._say(f"{name} {done + 1}/{total}: {step}")
+            of = " of " if "," in name else "/"
+            self._say(f"{name} {done + 1}{of}{total}: {step}")
 
     def batch(self, done: int, total: int) -> None:
         if done < total and time.monotonic() - self._latest > 5:
@@ -228,8 +238,7 @@ class Bars(Progress):
             if self.expected:
                 self.note(self.expected)
             self._measuring = self._bars.add_task("", total=total)
-        description = " ".join(_parts(what)) if what else "measured"
-        self._bars.update(self._measuring, total=total, completed=done, description=description)
+        self._bars.update(self._measuring, total=total, completed=done, description=_beside_a_bar(what))
 
     def training(self, done: int, epochs: int) -> None:
         self._epoch = done
@@ -272,7 +281,7 @@ class Cell(Progress):
         if self.expected:
             self._notes.append(self.expected)
             self.expected = ""
-        self._bar("measuring", done / total, " ".join(_parts(what)) if what else "measured")
+        self._bar("measuring", done / total, _beside_a_bar(what))
 
     def training(self, done: int, epochs: int) -> None:
         self._epoch, self._epochs = done, epochs

@@ -40,7 +40,7 @@ def as_html(results: list[dict[str, Any]]) -> str:
         f'<header><p class="overline">jitnet grade</p><h1>{title}</h1></header>\n<main>',
         *(_class(results) if len(results) > 1 else []),
         *(part for place, result in enumerate(results) for part in _submission(place, result)),
-        f"</main>\n<footer><p>The same tests again: --seed {results[0]['seed']}</p></footer>\n</body>\n</html>\n",
+        f"</main>\n<footer><p>To repeat these tests: --seed {results[0]['seed']}</p></footer>\n</body>\n</html>\n",
     ])  # fmt: skip
 
 
