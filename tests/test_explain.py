@@ -146,7 +146,7 @@ def test_every_kernel_of_the_registry(registry, rung):
         sums, loads = ROWS * VECTORS, ROWS + VECTORS
         assert verdict(found, "multiply-adds")["good"]
         traffic = verdict(found, "loads and stores")
-        assert traffic["answer"] == f"{loads / sums:.2g} and 0 per instruction of multiply-add"
+        assert traffic["answer"] == f"{loads / sums:.2g} and 0 per multiply-add instruction"
         assert traffic["good"]
         assert verdict(found, "accumulators")["answer"] == f"in registers: {sums}"
         assert found["loop"]["source"] == "for k in range(B.shape[0]):"

@@ -133,16 +133,15 @@ def multiply_adds(facts: Facts) -> Verdict:
 
 
 def traffic(facts: Facts) -> Verdict:
-    """How many loads and stores does the loop make per instruction of arithmetic?"""
+    """How many loads and stores does the loop make per arithmetic instruction?"""
     of = facts.fused or facts.arithmetic
-    evidence = f"{count(facts.loads, 'load')}, {count(facts.stores, 'store')}, {count(len(of), 'instruction')} of "
     if not of:
         return Verdict(
             "loads and stores", f"{facts.loads} and {facts.stores} per iteration", None, "there is no arithmetic"
         )
-    what = "multiply-add" if facts.fused else "arithmetic"
-    evidence += what
-    answer = f"{facts.loads / len(of):.2g} and {facts.stores / len(of):.2g} per instruction of {what}"
+    what = f"{'multiply-add' if facts.fused else 'arithmetic'} instruction"
+    evidence = f"{count(facts.loads, 'load')}, {count(facts.stores, 'store')}, {count(len(of), what)}"
+    answer = f"{facts.loads / len(of):.2g} and {facts.stores / len(of):.2g} per {what}"
     if facts.loop.far_apart and (not facts.packed or facts.gathers):
         return Verdict(
             "loads and stores", answer, False,
