@@ -176,8 +176,52 @@ def test_printed_answers_are_ignored(tmp_path):
     path = tmp_path / "emil.py"
     path.write_text(FORGING)
     assert Language().error_of(path.read_bytes()) is None
-    found, _ = ask(inspection.race_in, str(path), "add", "vector_add", "float32", 1 << 30, environment=NO_JIT)
-    assert found.startswith("race")
+    passed, said = ask(inspection.race_in, str(path), "add", "vector_add", "float32", 1 << 30, environment=NO_JIT)
+    assert passed is False
+    assert said.startswith("race")
+
+
+QUADRATIC = """
+import numba
+@numba.njit{parallel}
+def prefix_sum(x, y):
+    for again in range({times}):
+        if x.size:
+            y[0] = x[0]
+    for i in {loop}(x.size):
+        s = 0.0
+        for k in range(i + 1):
+            s += x[k]
+        y[{index}] = s
+"""
+
+
+@pytest.mark.parametrize(
+    ("loop", "parallel", "index", "times", "passed", "said"),
+    [
+        ("range", "", "i", 1, True, "no two iterations touch the same element"),
+        ("numba.prange", "(parallel=True)", "i", 1, True, "no two iterations touch the same element"),
+        ("numba.prange", "(parallel=True)", "i // 2", 1, False, r"race: y\[0\] is written by iteration 0 .*"),
+        ("range", "", "i", 8_000, True, "no two iterations touch the same element"),
+        (
+            "numba.prange",
+            "(parallel=True)",
+            "i // 2",
+            8_000,
+            None,
+            r"not judged: .* more than 5,000 accesses, given x .*",
+        ),
+    ],
+)
+def test_what_takes_long_is_no_race(loop, parallel, index, times, passed, said, tmp_path, monkeypatch):
+    """Sums of up to 1009 numbers read 1009·1010/2 = 509 545 of them, more than the sanitizer may; of 65 only 2145."""
+    monkeypatch.setattr(inspection.confinement, "limit", lambda *_: None)
+    monkeypatch.setattr(inspection, "ACCESSES", 5_000)
+    path = tmp_path / "dora.py"
+    path.write_text(QUADRATIC.format(loop=loop, parallel=parallel, index=index, times=times))
+    found = inspection.race_in(str(path), "prefix_sum", "prefix_sum", "float32", 1 << 30)
+    assert found[0] is passed
+    assert re.fullmatch(said, found[1])
 
 
 @pytest.mark.slow

@@ -19,14 +19,12 @@ def addition(tmp_path):
 
 def test_judge_sends_the_check_to_a_process(addition, monkeypatch):
     asked = []
-    monkeypatch.setattr(
-        judging, "ask", lambda *arguments, **_: asked.append(arguments) or ("", "no run reached line 7")
-    )
-    judge = judging.Judge(addition, addition.kernels[0], "anna.py", 0)
     said = "no two iterations touch the same element; no run reached line 7"
+    monkeypatch.setattr(judging, "ask", lambda *arguments, **_: asked.append(arguments) or (True, said))
+    judge = judging.Judge(addition, addition.kernels[0], "anna.py", 0)
     assert judge._without_race(addition.kernels[0].tests[0]) == (True, said)
     memory = int(addition.limits.memory * 2**30)
-    monkeypatch.setattr(judging, "ask", lambda *_, **__: ("race: c[0] is written twice; write it once", ""))
+    monkeypatch.setattr(judging, "ask", lambda *_, **__: (False, "race: c[0] is written twice; write it once"))
     said = judge._without_race(addition.kernels[0].tests[0])[1]
     assert said == "c[0] is written twice; write it once"  # after the title of the test, "no race"
     assert asked == [(inspection.race_in, "anna.py", "add", "vector_add", "float32", memory)]
