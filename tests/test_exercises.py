@@ -3,6 +3,7 @@
 import ast
 import re
 
+import numba
 import numpy as np
 import pytest
 from cases import slow
@@ -77,6 +78,24 @@ def four_k(X, W, Z):
                 Z[i, j] += X[i, k] * W[k, j]
 
 
+@numba.njit(parallel=True)
+def parallel_over_k(X, W, Z):
+    Z[:] = 0
+    for k in numba.prange(X.shape[1]):
+        for i in range(Z.shape[0]):
+            for j in range(Z.shape[1]):
+                Z[i, j] += X[i, k] * W[k, j]
+
+
+def with_whole_sums(X, W, Z):
+    for i in range(Z.shape[0]):
+        for j in range(Z.shape[1]):
+            s = Z.dtype.type(0)
+            for k in range(X.shape[1]):
+                s += X[i, k] * W[k, j]
+            Z[i, j] = s
+
+
 @pytest.mark.parametrize(
     ("answer", "name", "said"),
     [
@@ -85,6 +104,9 @@ def four_k(X, W, Z):
         (by_true_division, "bounds", r"bounds\(100, 4, 0\) is \(0.0, 25.0\), but should be two integers"),
         (of_two_infinities, "sigmoid", r"nan, but should be 1, for x = 100"),
         (four_k, "eight_k", "for 64 inputs, eight_k stores each number of Z 17 times, but should store it 8 times"),
+        (with_whole_sums, "eight_k", "for 64 inputs, eight_k stores each number of Z once, but should store it 8"),
+        (parallel_over_k, "eight_k", r"eight_k is not safe: race: Z\[0, 0\] is written by iteration 0"),
+        (parallel_over_k, "two_rows", r"two_rows is not safe: race: Z\[0, 0\] is written by iteration 0"),
     ],
 )  # fmt: skip
 def test_classic_mistakes_that_most_cases_do_not_show_are_found(answer, name, said, monkeypatch):

@@ -111,6 +111,10 @@ def test_wrong_result_of_a_submission_is_explained(addition, monkeypatch):
     assert judge._explained(None, case, "is wrong: 1 of 5 wrong").startswith(
         f"is wrong: 1 of 5 wrong; {line}; it is wro"
     )
+    outcomes = iter([True, False, True, True])  # from zeros right, wrong from nothing, and then right from both
+    monkeypatch.setattr(judge, "_call", lambda *_: (0.0, None if next(outcomes) else "is wrong: ..."))
+    assert judge._explained(None, case, "is wrong: 1 of 5 wrong").startswith("is wrong: 1 of 5 wrong")
+    monkeypatch.setattr(judge, "_call", call)
     right_from.update(nothing=False, zeros=False)
     assert judge._explained(None, case, "is wrong: 1 of 5 wrong").startswith("is wrong")
     judge.process = SimpleNamespace(close=lambda: None)

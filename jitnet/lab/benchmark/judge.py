@@ -7,6 +7,7 @@ passes is called again with numbers in guards and outputs.
 """
 
 import ast
+import functools
 import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -57,6 +58,12 @@ HIDDEN = ("race", "shared", "carried", "reduction", "escapes", "overlap", "diffe
 MISLEADING = ("is wrong", "gives NaN", "leaves ", "is right only if", "writes nothing")
 """The beginnings of errors whose cause the sanitizer may find."""
 
+CHANGING = "is wrong in some calls"
+"""The beginning of the error of a kernel whose results change from call to call, such as those of a race."""
+
+AGAIN = 4
+"""Calls that must agree with the first before its error is explained, because it may be one of a race."""
+
 WRITES = "[...] = ... writes"
 """The end of an error that gives the cause itself."""
 
@@ -77,29 +84,42 @@ FINITE = 0x3F
 
 def error_of(kernel: Function, problem: Problem, shape: Shape, dtype: np.dtype[Any] | str) -> str | None:
     """The error of a kernel on this shape, or None. Exceptions of the kernel pass through."""
-    case, why = problem.case(shape, dtype), ""
-    call = _Call(kernel, case)
-    found = call.beside(problem.parameters)
+
+    def called(start: float = np.nan, guard: int = UNTOUCHED) -> _Call:
+        return _Call(kernel, problem.case(shape, dtype), start, guard)
+
+    call, why = called(), ""
+    case, found = call.case, call.beside(problem.parameters)
     if not found and case.error():
-        found = call.within(problem.results, lambda guard: _Call(kernel, problem.case(shape, dtype), 0.0, guard))
-        if found.startswith(MISLEADING) and not found.endswith(WRITES) and kernel is not problem.rungs["numpy"]:
+        on_zeros = functools.partial(called, 0.0)
+        found = call.within(problem.results, on_zeros)
+        needs_zeros = found == only_from_zeros(problem.results)
+        if found.startswith(MISLEADING) and _changes(called, on_zeros if needs_zeros else None):
+            found = f"{CHANGING}: {case.error()}"
+        elif found.startswith(MISLEADING) and not found.endswith(WRITES) and kernel is not problem.rungs["numpy"]:
             why = reasons(kernel, problem, shape, dtype, case)
     elif not found:
-        found = _error_of_numbers(kernel, problem, shape, dtype)
+        found = _error_of_numbers(problem, called, functools.partial(called, 1.0, FINITE))
     return f"{found}, {problem.given(case)}{why}" if found else None
 
 
-def _error_of_numbers(kernel: Function, problem: Problem, shape: Shape, dtype: np.dtype[Any] | str) -> str | None:
+def _error_of_numbers(
+    problem: Problem, on_nothing: Callable[[], "_Call"], on_numbers: Callable[[], "_Call"]
+) -> str | None:
     """The error of a kernel that was right, if guards and outputs hold numbers before the call."""
-    case = problem.case(shape, dtype)
-    found = _Call(kernel, case, 1.0, FINITE).beside(problem.parameters)
-    if found or not (error := case.error()):
+    call = on_numbers()
+    found, error = call.beside(problem.parameters), call.case.error()
+    if found or not error:
         return found
-    again, into = problem.case(shape, dtype), " and ".join(problem.results)
-    _Call(kernel, again)
-    if again.error():
-        return f"is wrong in some calls: {error}"
+    if _changes(on_numbers, on_nothing):
+        return f"{CHANGING}: {error}"
+    into = " and ".join(problem.results)
     return f"is right only if {into} is NaN before; write all of it, whatever it holds: {error}"
+
+
+def _changes(wrong: Callable[[], "_Call"], right: Callable[[], "_Call"] | None = None) -> bool:
+    """Whether a call that was wrong is ever right when it is repeated, or one that was right is ever wrong."""
+    return any(not wrong().case.error() or (right and right().case.error()) for _ in range(AGAIN))
 
 
 def drawn_shapes(problem: Problem, seed: int) -> Iterator[Shape]:
@@ -144,7 +164,7 @@ def quick_error_of(kernel: Function, problem: Problem, shape: Shape, dtype: np.d
     call = _Call(kernel, case, width=NARROW)
     if not call.beside(problem.parameters) and not case.error():
         return None
-    wrong = f"is wrong in some calls: {case.error()}, {problem.given(case)}"  # a race, if the next call is right
+    wrong = f"{CHANGING}: {case.error()}, {problem.given(case)}"  # a race, if the next call is right
     return error_of(kernel, problem, shape, dtype) or wrong
 
 
@@ -176,7 +196,7 @@ def _error_of_calls(kernel: Function, problem: Problem, shape: Shape, dtype: np.
         if error := case.error():
             if late.writes():
                 return f"{LATE.format(' and '.join(problem.results))}, {problem.given(case)}"
-            return f"is wrong in some calls, with {threads}: {error}, {problem.given(case)}"
+            return f"{CHANGING}, with {threads}: {error}, {problem.given(case)}"
         first = first or case.outputs
         pairs = zip(first, case.outputs, strict=True)
         if not all(np.array_equal(a, b, equal_nan=True) for a, b in pairs):
