@@ -21,7 +21,7 @@ compiled = numba.njit(fastmath={"contract"}, error_model="numpy")  # as jitnet c
 # The idea
 # --------
 # For each multiply-add, the rung `reordered` reads z[j] and w[j] and writes z[j]: 12 bytes, all from or to the L1 cache
-# (lesson 8). W, with 240 × 240 numbers, is larger than most L1 caches, so the 4 bytes of w[j] come from a larger cache
+# (lesson 8). W, with 192 × 192 numbers, is larger than most L1 caches, so the 4 bytes of w[j] come from a larger cache
 # first. Both transfers overlap, so the slower one is the limit.
 #
 # With four k at once, z[j] is read and written once for four multiply-adds. These access six numbers, z[j], four w[j]
@@ -29,7 +29,7 @@ compiled = numba.njit(fastmath={"contract"}, error_model="numpy")  # as jitnet c
 
 # %%
 limits = machine.limits()
-level = next((name for name, size in limits["caches"].items() if size >= 4 * 240**2), "memory")
+level = next((name for name, size in limits["caches"].items() if size >= 4 * 192**2), "memory")
 near, far = limits["bandwidth"]["L1"]["1"]["copy"], limits["bandwidth"][level]["1"]["read"]
 
 
@@ -59,7 +59,7 @@ def first_try(X, W, Z):
 # Right for many sizes
 # --------------------
 # A kernel has the arguments of a rung, inputs first and outputs last; it writes Z and returns nothing. Ours is right
-# for 240 × 240 × 240. If the number of inputs is not a multiple of 4, k + 3 runs past the end. Compiled loops do not
+# for 192 × 192 × 192. If the number of inputs is not a multiple of 4, k + 3 runs past the end. Compiled loops do not
 # check indices: they read whatever follows. The lab tests unusual shapes, with guards around the arrays.
 
 # %%
@@ -98,7 +98,7 @@ def four_k(X, W, Z):
                 z[j] += x * w[j]
 
 
-result = ladder.compare("matmul", {"four_k": four_k}, size=240, threads=1, limits=limits)
+result = ladder.compare("matmul", {"four_k": four_k}, size=192, threads=1, limits=limits)
 print(f"four_k is right: {result['rungs'][-1]['checked']}")
 speed = {rung["name"]: rung["gflops"] for rung in result["rungs"]}
 
@@ -107,7 +107,7 @@ speed = {rung["name"]: rung["gflops"] for rung in result["rungs"]}
 # -----------------------
 # The prediction is between reordered and blocked, or equal to one of them: blocked also takes four rows, so it uses
 # each loaded number of W four times. (From a terminal, with the kernel in mine.py:
-# `jitnet ladder matmul --with mine.py:four_k --size 240 --threads 1`.)
+# `jitnet ladder matmul --with mine.py:four_k --size 192 --threads 1`.)
 
 # %%
 for name, gflops in expected.items():
@@ -122,7 +122,7 @@ if not result["disturbed"]:
 # --------
 
 # %%
-figure = new_figure(8, 3.6, "X·W, 240 × 240 × 240, on one thread: our own kernel among the rungs")
+figure = new_figure(8, 3.6, "X·W, 192 × 192 × 192, on one thread: our own kernel among the rungs")
 axis = figure.subplots()
 names = ["python", "njit", "reordered", "four_k", "blocked", "packed"]
 bars = axis.barh(names, [speed[name] for name in names], color=BLUE, label="measured")
@@ -142,7 +142,7 @@ save(figure, "12_your_own_kernel")
 # 3. What does the lab say about a kernel that returns X @ W?
 # 4. Write `eight_k(X, W, Z)`, for any number of inputs. Check it:
 #    `python examples/12_your_own_kernel.py --check my_answer.py`. Then measure it:
-#    `jitnet ladder matmul --with my_answer.py:eight_k --size 240 --threads 1`.
+#    `jitnet ladder matmul --with my_answer.py:eight_k --size 192 --threads 1`.
 
 
 # %% [markdown]

@@ -289,6 +289,9 @@ def test_08_the_ladder(lesson):
     assert 10 * python < njit
     if "from python to packed" in printed:  # not on a busy machine
         assert max(njit, unrolled) < reordered < max(top)
+        ((total,),), (gains,) = numbers(printed, "^from python"), numbers(printed, "^    compiled × ")
+        assert gains == pytest.approx([njit / python, reordered / njit, top[2] / reordered], rel=0.05)
+        assert total == pytest.approx(np.prod(gains), rel=0.05)
     if explain.is_readable():
         assert "\n    vectorized: no" in printed.split("matmul.njit: ")[1].split("matmul.unrolled: ")[0]
         assert "\n    vectorized: yes" in printed.split("matmul.reordered: ")[1].split("matmul.blocked: ")[0]
@@ -298,7 +301,7 @@ def test_08_the_ladder(lesson):
     assert misses == pytest.approx(by_hand, abs=0.004)
     first, second, third, _ = answers(printed)
     assert first.startswith("16 multiply-adds; 4 ")
-    assert second.startswith(f"240 times; {8 / 240:.3f} bytes")
+    assert second.startswith(f"192 times; {8 / 192:.3f} bytes")
     assert third == "(1e8 − 1e8) + 1 = 1.0, but (1e8 + 1) − 1e8 = 0.0"
 
 
