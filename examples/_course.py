@@ -51,7 +51,7 @@ def check(answer: Callable[..., object], name: str | None = None) -> str:
 
 
 def _check_file(lesson: int, file: str) -> int:
-    """Print whether the answer in this file is right. Exit status: 0 if it is, 1 if not."""
+    """Print whether the answer in this file is right. Exit status: 0 if it is, 1 if not, 2 without a function."""
     from _exercises import JUDGES
 
     from jitnet import checks

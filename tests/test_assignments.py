@@ -123,6 +123,14 @@ def test_expected_seconds_follow_from_the_tests_and_from_the_submissions_that_ru
     one = grading.CORRECT + assignment.CHECKS["speed"]
     assert grading.expected_seconds(wanted, found) == one  # the others are refused, or have no file
     assert grading.expected_seconds(wanted, found[:1] * 3) == 3 * one
+    assert grading.expected(wanted, found) == ""
+    assert grading.expected(wanted, found[:1] * 8) == (  # 8 · 2.5 s
+        "this takes about 20 s on an idle machine (an estimate); a slow kernel takes longer, and one that does not end "
+        "adds up to 10 s"
+    )
+    twice = ADDITION.replace("imports", "seconds = 4\nimports") + ADDITION[ADDITION.index("[[kernel.test") :]
+    twice = made(tmp_path, twice + "shapes = [[7]]\n")
+    assert grading.expected(twice, found[:1] * 8).endswith("adds up to 8 s")
     monkeypatch.setattr(grading.machine, "cached", lambda: None)
     of_peak = made(tmp_path, ADDITION + SPEED.replace('of = "naive"', ""))
     assert grading.expected_seconds(of_peak, found) == one + estimate.LIMITS

@@ -123,6 +123,14 @@ def test_correct_answer_in_a_file_is_accepted(tmp_path):
     assert (status, printed) == (0, "right: step agrees with finite differences of the loss\n")
 
 
+def test_file_without_the_function_has_exit_status_2(tmp_path):
+    file = tmp_path / "answer.py"
+    file.write_text("def stride(w):\n    return w\n")
+    status, printed, error = run_here(LESSONS[0], "--check", file)
+    assert (status, printed) == (2, "")
+    assert "has no function 'step'" in error
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [

@@ -119,11 +119,18 @@ def test_errors_of_a_submission_are_reported(source, said, addition, tmp_path):
     assert ("Hint: one loop" in text) == (said in ("expected", "ValueError"))  # the hint of the failed test
 
 
+def test_messages_name_the_file_that_was_handed_in(addition, tmp_path):
+    path = tmp_path / "dora's work.py"
+    path.write_text(HONEST.replace("+ y[i]", "- y[i]"))
+    said = graded(addition, path)["tests"][0]["said"]
+    assert "is in line 3 of dora's work.py: result[i] = x[i] - y[i]" in said, said
+
+
 def test_line_of_a_class_is_a_sentence_about_a_missing_function(addition, tmp_path):
     path = tmp_path / "carla.py"
     path.write_text(HONEST.replace("def add", "def addition"))
-    line = output.line_of(graded(addition, path))
-    assert re.match(r"carla.py: 0 of 3 points; add does not load: \S+ has no function", line), line
+    line = output.row_of(graded(addition, path))
+    assert line.startswith("carla.py: 0 of 3 points; add does not load: carla.py has no function 'add'"), line
 
 
 def test_measured_speed_is_shown_if_it_passes():
@@ -142,17 +149,19 @@ def test_measured_speed_is_shown_if_it_passes():
     lines = output.as_text(found).splitlines()[2:]
     row = "✓    2 of 2  add: at least 50% of the speed of naive"
     assert lines == [row, "    1.0 ms, 80% of the speed of naive", row]
-    assert output.line_of(found) == "anna.py: 4 of 4 points"
+    assert output.row_of(found) == "anna.py: 4 of 4 points"
     tests[0]["said"] = f"{'a' * 37} {'b' * 38}"
     assert output.as_text(found).splitlines()[3] == "    " + tests[0]["said"]  # exactly 80 columns
     tests[0]["said"] = "1.0 ms, 80% of the speed of naive"
     tests[0] |= {"test": "add: speed", "passed": False}
-    assert output.line_of(found) == "anna.py: 4 of 4 points; add fails 'speed': 1.0 ms, 80% of the speed of naive"
+    assert output.row_of(found) == "anna.py: 4 of 4 points; add fails 'speed': 1.0 ms, 80% of the speed of naive"
     tests[0] |= {"check": "correct", "said": "is wrong: 1 of 5 wrong"}
-    assert output.line_of(found) == "anna.py: 4 of 4 points; add is wrong: 1 of 5 wrong"
+    assert output.row_of(found) == "anna.py: 4 of 4 points; add is wrong: 1 of 5 wrong"
     tests[0] |= {"check": "speed"}
     tests[0]["said"] = tests[1]["said"] = "it is slow " * 9
-    assert len(output.line_of(found)) <= 80
+    lines = output.row_of(found).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert " ".join(line.removeprefix("    ") for line in lines).count("it is slow") == 9  # nothing is cut
     assert "as above" not in output.as_text(found)
     tests[1]["passed"] = False
     assert output.as_text(found).splitlines()[-1] == "    as above"  # a lost test has a reason

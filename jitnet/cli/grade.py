@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from .. import backend, checks, storage
-from ..lab import estimate
 from ..lab.grade import assignment, grading, output, page
 from ..process import progress
 from .shared import as_json, check_paths, shown
@@ -47,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     results: list[dict[str, Any]] = []
     try:
         with shown(options) as show:
-            show.expected = estimate.said(grading.expected_seconds(wanted, found))
+            show.expected = grading.expected(wanted, found)
             grading.prepare(wanted)
             for done, (name, path) in enumerate(found):
                 say = functools.partial(_say, show, done, len(found), name)
@@ -91,7 +90,7 @@ def _print(options: argparse.Namespace, results: list[dict[str, Any]], count: in
     elif options.one:
         print("\n".join(map(output.as_text, results)))
     else:
-        print("\n".join(map(output.line_of, results)))
+        print("\n".join(map(output.row_of, results)))
     if results and len(results) < count:
         progress.say(f"jitnet: {len(results)} of {count} submissions were graded")
     elif results and not options.quiet:

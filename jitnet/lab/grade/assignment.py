@@ -63,6 +63,11 @@ class Test:
     dtype: str = ""
 
     @property
+    def is_chosen(self) -> bool:
+        """Whether it tests correctness on shapes, or in a dtype, of its own."""
+        return self.check == "correct" and bool(self.shapes or self.dtype)
+
+    @property
     def title(self) -> str:
         """`correct`, `at least 50% of the speed of tiled for (512, 512, 512)`."""
         title = self.check

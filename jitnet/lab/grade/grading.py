@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import secrets
 import stat
 import tempfile
@@ -67,6 +68,13 @@ def expected_seconds(assignment: Assignment, found: list[tuple[str, Path]]) -> f
     return running * of_one + (estimate.LIMITS if _needs_peaks(assignment) and not machine.cached() else 0)
 
 
+def expected(assignment: Assignment, found: list[tuple[str, Path]]) -> str:
+    """The estimate in words, with what a submission may add that does not end."""
+    again = max(sum(test.is_chosen for test in kernel.tests) for kernel in assignment.kernels)
+    said, most = estimate.said(expected_seconds(assignment, found)), (1 + again) * assignment.limits.seconds
+    return f"{said}; a slow kernel takes longer, and one that does not end adds up to {most:g} s" if said else ""
+
+
 def _needs_peaks(assignment: Assignment) -> bool:
     return any(test.of == PEAK for kernel in assignment.kernels for test in kernel.tests if test.check == "speed")
 
@@ -97,7 +105,7 @@ def grade(
     return {
         "assignment": assignment.title, "submission": one_line(name),
         "points": sum(verdict.points for verdict in verdicts), "of": sum(verdict.of for verdict in verdicts),
-        "tests": [_as_dict(verdict) for verdict in verdicts], "seed": seed,
+        "tests": [_as_dict(verdict, assignment.file, path.name) for verdict in verdicts], "seed": seed,
         "unfenced": next((judge.unfenced for judge in judges if judge.unfenced), ""),
         "disturbed_by": next((judge.disturbed_by for judge in judges if judge.disturbed_by), []),
         "seconds": time.monotonic() - start,
@@ -116,11 +124,13 @@ def _verdicts(judge: Judge, error: str | None, report: Callable[[str], object]) 
     return [Verdict(kernel.name, test, False, error, tried=False) for test in kernel.tests]
 
 
-def _as_dict(verdict: Verdict) -> dict[str, Any]:
+def _as_dict(verdict: Verdict, copied_as: str, name: str) -> dict[str, Any]:
+    """The result of a test; what it says about the copy of the submission is about the file that was handed in."""
     test = verdict.test
+    said = re.sub(rf"\b{re.escape(copied_as)}\b", lambda _: name, verdict.said)
     return {
         "kernel": verdict.kernel, "test": f"{verdict.kernel}: {test.title}", "check": test.check,
-        "points": verdict.points, "of": verdict.of, "passed": verdict.passed, "said": verdict.said,
+        "points": verdict.points, "of": verdict.of, "passed": verdict.passed, "said": said,
         "hint": verdict.hint,
     }  # fmt: skip
 

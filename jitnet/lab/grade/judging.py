@@ -122,8 +122,7 @@ class Judge:
         passed: bool | None
         tried = True
         if test.check == "correct":
-            chosen = bool(test.shapes or test.dtype)
-            error = self._error_on(self._cases(test)) if chosen else wrong
+            error = self._error_on(self._cases(test)) if test.is_chosen else wrong
             passed, said = not error, error or "right for all shapes that were tried"
         elif wrong:
             passed, tried, said = False, False, f"not tried, because {self.kernel.name} is not correct"

@@ -49,10 +49,10 @@ def headline(result: dict[str, Any]) -> str:
     return f"{result['submission']}: {number(result['points'])} of {number(result['of'])} points"
 
 
-def line_of(result: dict[str, Any]) -> str:
-    """A submission of a class in one line: its points, and the first that it lost."""
-    head, lost = headline(result), _first_lost(result)
-    return f"{head}; {textwrap.shorten(lost, max(WIDTH - len(head) - 2, 20), placeholder=' ...')}" if lost else head
+def row_of(result: dict[str, Any]) -> str:
+    """A submission of a class: its points, and the first that it lost, which may take several lines."""
+    text = "; ".join(filter(None, (headline(result), _first_lost(result))))
+    return textwrap.fill(text, WIDTH, subsequent_indent="    ", break_on_hyphens=False)
 
 
 def _first_lost(result: dict[str, Any]) -> str:
