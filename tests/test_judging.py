@@ -30,7 +30,7 @@ def test_judge_sends_the_check_to_a_process(addition, monkeypatch):
     assert asked == [(inspection.race_in, "anna.py", "add", "vector_add", "float32", memory)]
 
 
-@pytest.mark.parametrize(("took", "count"), [(0.1, 4), (2.0, 1)])
+@pytest.mark.parametrize(("took", "count"), [(0.1, 4), (2.0, 0)])
 def test_large_shapes_end_where_a_call_would_take_a_quarter_of_its_time_limit(took, count, addition, monkeypatch):
     monkeypatch.setattr(judging, "DRAWN", 0)
     judge = judging.Judge(addition, addition.kernels[0], "anna.py", 0)
@@ -38,6 +38,19 @@ def test_large_shapes_end_where_a_call_would_take_a_quarter_of_its_time_limit(to
     sizes = [case.outputs[0].size for case in judge._all_cases()]
     assert sum(size > 100_000 for size in sizes) == count
     assert (max(sizes) > 900_000) is (count == 4)
+
+
+def test_a_slow_kernel_gets_no_call_that_takes_longer_than_its_time_limit(addition, monkeypatch):
+    """n² ns: after 30 000 numbers in 0.9 s come 60 000 in 3.6 s, and then none, as 120 000 would take 14 s."""
+    monkeypatch.setattr(judging, "drawn_shapes", lambda *_: [(9,), (240_000,), (50_000,), (40,), (100,)])
+    judge, sizes = judging.Judge(addition, addition.kernels[0], "anna.py", 0), []
+    for case in judge._all_cases():
+        sizes.append(case.outputs[0].size)
+        judge.took = sizes[-1] ** 2 * 1e-9
+    tried = sizes[2 * len(judge.problem.shapes) :]
+    assert all(size <= 2 * max(tried[:place]) for place, size in enumerate(tried) if place)
+    assert {9, 40, 50_000, 100} < set(tried)
+    assert 50_000 < max(tried) < 70_000
 
 
 def test_shortest_possible_time_follows_from_the_peaks(addition, monkeypatch):

@@ -146,16 +146,17 @@ def drawn_shapes(problem: Problem, seed: int) -> Iterator[Shape]:
 
 
 def growing_shapes(problem: Problem, seed: int) -> Iterator[Shape]:
-    """A shape without a small size, from an eighth of its sizes on, which double.
+    """A shape without a small size; before it, shapes whose sizes double up to it, the largest of them from 16 to 31.
 
-    Each size is in `LARGE`; or near that of the largest timed shape, for a problem, whose reference may not scale.
+    The time of a call shows whether the next takes too long. Each size of the last shape is in `LARGE`; or near that of
+    the largest timed shape, for a problem, whose reference may not scale.
     """
     rng = np.random.default_rng(seed)
     fixed = (np.array([*problem.shapes, *problem.timed]) == problem.timed[0]).all(axis=0)
     largest = np.array(max(problem.timed, key=math.prod))
     whole = largest - rng.integers(0, largest // 16 + 1) if problem.path else rng.integers(*LARGE, largest.size)
-    for part in (8, 4, 2, 1):
-        yield tuple(np.where(fixed, largest, -(-whole // part)).tolist())
+    for halvings in reversed(range(max(int(whole.max()).bit_length() - 4, 1))):
+        yield tuple(np.where(fixed, largest, -(-whole >> halvings)).tolist())
 
 
 def quick_error_of(kernel: Function, problem: Problem, shape: Shape, dtype: np.dtype[Any]) -> str | None:

@@ -5,6 +5,7 @@ A kernel that is not correct gets no points for anything else: a loop that does 
 
 import contextlib
 import functools
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -138,20 +139,29 @@ class Judge:
     # correct
 
     def _all_cases(self) -> Iterator[Case]:
-        """The shapes of the problem in all its dtypes, others that are drawn, and large ones, until one takes long."""
+        """The shapes of the problem in all its dtypes; then larger and larger ones, until one takes long.
+
+        A slow kernel is not wrong, but what does not end is. The shapes that are drawn come in the order of their size.
+        """
         for dtype in self.problem.dtypes:
             yield from (self._case(shape, dtype) for shape in self.problem.shapes)
-        drawn = filter(self.problem.takes, drawn_shapes(self.problem, self.seed))
-        for number, shape in enumerate(islice(drawn, DRAWN)):
-            case = self._case(shape, self.problem.dtypes[0])
-            for output in case.outputs:
-                if number % 2 and holds_nothing(output):  # what was there before must not matter
-                    output.fill(1)
-            yield case
+        drawn = islice(filter(self.problem.takes, drawn_shapes(self.problem, self.seed)), DRAWN)
+        left = sorted(drawn, key=math.prod)
         for shape in filter(self.problem.takes, growing_shapes(self.problem, self.seed)):
             yield self._case(shape, self.problem.dtypes[0])
-            if self.took * 2 ** len(shape) > LONG * self.limits.seconds:  # about what the next one takes
+            took = self.took
+            while left and math.prod(left[0]) <= math.prod(shape):
+                yield self._drawn_case(left.pop(0), len(left) % 2 == 0)
+            if took * 2 ** len(shape) > LONG * self.limits.seconds:  # about what the next one takes
                 break
+
+    def _drawn_case(self, shape: Shape, filled: bool) -> Case:
+        """A case, with numbers in its outputs if they are `filled`: what was there before must not matter."""
+        case = self._case(shape, self.problem.dtypes[0])
+        for output in case.outputs if filled else ():
+            if holds_nothing(output):
+                output.fill(1)
+        return case
 
     def _cases(self, test: Test) -> Iterator[Case]:
         for dtype in [test.dtype] if test.dtype else self.problem.dtypes:
