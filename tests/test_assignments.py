@@ -64,6 +64,11 @@ def test_new_assignment_compares_with_rungs_that_students_can_write(tmp_path):
     new.write(tmp_path / "first", ["matmul", "sigmoid", "prefix_sum"])
     tests = [test for kernel in assignment.load(tmp_path / "first").kernels for test in kernel.tests]
     assert [test.of for test in tests if test.check == "speed"] == ["reordered", "njit", "four_chains"]
+    points = {test.check: test.points for test in tests}
+    assert points["no race"] == points["correct"] == 3  # on one thread, a race gives right results
+    text = (tmp_path / "first" / "assignment.toml").read_text()
+    assert "\nthreads = 1  # a prange runs in order, so a race gives right results" in text
+    assert text.count('check = "no race"  # finds a race with any number of threads') == 3
 
 
 @pytest.mark.slow  # loads problems in processes

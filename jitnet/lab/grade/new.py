@@ -38,6 +38,8 @@ if __name__ == "__main__":
 {calls}
 '''
 
+RACES = "  # finds a race with any number of threads, and costs as much as a wrong result"
+
 TEST = """
 def test_{name}():
     check({module}.{name}, problems.load({place}))
@@ -100,13 +102,14 @@ def _assignment(title: str, module: str, found: dict[str, tuple[str, Problem]]) 
     lines = [
         f"title = {json.dumps(title, ensure_ascii=False)}",
         f'file = "{module}.py"',
+        "threads = 1  # a prange runs in order, so a race gives right results; with 2, chance decides",
         'imports = ["math", "numba", "numpy"]',
     ]
     for name, (spec, problem) in found.items():
         place = Path(spec).name if spec.endswith(".py") else spec
         lines += ["", "[[kernel]]", f'name = "{name}"', f'problem = "{place}"']
-        lines += _test("correct", 5, "Which element is wrong? Try the smallest arrays of the public test on paper.")
-        lines += _test("no race", 1, "Which loop divides the result into parts that no two iterations share?")
+        lines += _test("correct", 3, "Which element is wrong? Try the smallest arrays of the public test on paper.")
+        lines += _test("no race", 3, "Which loop divides the result into parts that no two iterations share?")
         rung = _within_reach(problem)
         if rung:
             lines += _test("speed", 4, "jitnet explain shows the machine code of your loop.", of=rung, reach=0.5)
@@ -114,7 +117,7 @@ def _assignment(title: str, module: str, found: dict[str, tuple[str, Problem]]) 
 
 
 def _test(check: str, points: int, hint: str, of: str = "", reach: float = 0.0) -> Iterator[str]:
-    yield from ("", "  [[kernel.test]]", f'  check = "{check}"')
+    yield from ("", "  [[kernel.test]]", f'  check = "{check}"{RACES if check == "no race" else ""}')
     if of:
         yield from (f'  of = "{of}"', f"  reach = {reach}")
     yield from (f"  points = {points}", f'  hint = "{hint}"')
