@@ -140,7 +140,7 @@ save(figure, "12_your_own_kernel")
 # 1. What do you predict for eight k at once?
 # 2. What do you predict for four rows at once, with one k?
 # 3. What does the lab say about a kernel that returns X @ W?
-# 4. Write `eight_k(X, W, Z)`, for any number of inputs. Check it:
+# 4. Write `eight_k(X, W, Z)`, with loops over single numbers as in four_k, for any number of inputs. Check it:
 #    `python examples/12_your_own_kernel.py --check my_answer.py`. Then measure it:
 #    `jitnet ladder matmul --with my_answer.py:eight_k --size 192 --threads 1`.
 
