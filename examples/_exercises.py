@@ -310,7 +310,7 @@ def bounds(answer):
             if difference := different(found, (0, 0), np.inf):
                 raise Wrong(call + difference)
             if not all(isinstance(number, (int, np.integer)) for number in found):
-                raise Wrong(f"{call} is {shown(found)}, but should be two integers, as // gives them")
+                raise Wrong(f"{call} is {shown(found)}, but should be two integers; divide with //")
             start, stop = found
             if not 0 <= start <= stop <= size:
                 raise Wrong(f"{call} is ({start}, {stop}), but 0 ≤ start ≤ stop ≤ {size} should hold")

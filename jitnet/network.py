@@ -82,7 +82,7 @@ class Network:
     ) -> None:
         for layer in layers:
             if isinstance(layer, (list, tuple)):
-                raise checks.Error("layers are in a list; write Network(*layers), or Network(layer, layer, ...)")
+                raise checks.Error("layers must not be in a list; write Network(*layers) or Network(layer, ...)")
             if not isinstance(layer, Layer):
                 raise checks.Error(f"{layer!r} is not a layer; write Dense(n_in, n_out, activation)")
         self.layers = _chained(layers)

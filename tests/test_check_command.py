@@ -252,7 +252,7 @@ def test_json_output_has_the_findings(file, capsys):
     ("arguments", "message"),
     [
         (["mine.py"], "which function of mine.py? Write mine.py:function"),
-        (["matmul"], "which rung of matmul? Write matmul.packed_parallel, or one of python, njit"),
+        (["matmul"], "which rung of matmul? Write matmul.packed_parallel; rungs: python, njit"),
         (["mine.py:rcy"], "mine.py has no function 'rcy'; known: "),
         (["mine.py:unpacks"], "the arguments of unpacks cannot be guessed: it raises TypeError: cannot unpack"),
         (["mine.py:racy", "--args", "1"], "racy(A, B, C) takes 3 arguments, but was given 1"),

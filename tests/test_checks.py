@@ -88,7 +88,7 @@ def test_bad_Y_is_a_clear_error(last, n_out, loss, bad, message):
         (lambda: Network(Dense(64, 32), Dense(30, 10)), "layer 0 has 32 outputs, but layer 1 has 30 inputs"),
         (lambda: Network(), "at least one layer"),
         (lambda: Network("relu"), "'relu' is not a layer; write Dense"),
-        (lambda: Network([Dense(2, 1)]), r"layers are in a list; write Network\(\*layers\)"),
+        (lambda: Network([Dense(2, 1)]), r"layers must not be in a list; write Network\(\*layers\)"),
         (lambda: Network(Dense(2, 2), seed=-1), "seed is -1"),
         (lambda: Network(Dense(2, 2), dtype="float16"), "unknown dtype 'float16'; known: float32, float64"),
         (lambda: Network(Dense(2, 2), dtype="nonsense"), "unknown dtype 'nonsense'"),

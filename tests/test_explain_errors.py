@@ -86,7 +86,7 @@ def test_errors_in_functions_and_their_arguments_are_reported(mine):
     [
         (["matmull.packed"], "did you mean 'matmul'?"),
         (["matmul.packt"], "did you mean 'packed'?"),
-        (["matmul"], "which rung of matmul? Write matmul.packed_parallel, or one of python, njit"),
+        (["matmul"], "which rung of matmul? Write matmul.packed_parallel; rungs: python, njit"),
         (["matmul.python"], "matmul.python is interpreted by Python, not compiled by Numba; try matmul.njit"),
         (["matmul.numpy"], "NumPy's own code"),
         (["matmul.packed", "--dtype", "half"], "dtype"),

@@ -33,7 +33,7 @@ def test_command_explains_gpu_kernels():
         (["matmull.naive"], "did you mean 'matmul'?"),
         (["matmul.naiv"], "did you mean 'naive'?"),
         (["matmul.packed"], "unknown rung of matmul on the GPU 'packed'; known: naive, coalesced"),
-        (["matmul"], "which rung of matmul? Write matmul.naive, or one of naive, coalesced"),
+        (["matmul"], "which rung of matmul? Write matmul.naive; rungs: naive, coalesced"),
         (["relu"], "which rung of relu? Write relu.elements"),
         (["mine.py:f"], "a kernel of your own cannot be explained for the GPU"),
         (["matmul.naive", "--capability", "3.5"], "capability is '3.5', but must be a compute capability that"),

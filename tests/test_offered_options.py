@@ -113,7 +113,7 @@ def test_a_decimal_sign_is_not_offered_if_it_is_the_separator(tmp_path):
     path, new = tmp_path / "data.csv", tmp_path / "new.csv"
     path.write_text(rows("x;y", lambda i: f"{i}.25", AB).replace(";", ","))
     recipe = Recipe.learn(read_table(path, "y"), range(60))
-    message = "'1,5' is not a number with the decimal sign . and has a comma, as no number of this column in training"
+    message = "'1,5' is not a number with the decimal sign .; no number of this column had a comma in training"
     for text, expected in (('x\n"1,5"\n', message), ("x;z\n1,5;p.q\n1.5;p\n", "decimal sign . (--decimal ,)")):
         new.write_text(text)
         with pytest.raises(jitnet.Error, match=re.escape(expected)):
@@ -127,10 +127,10 @@ GERMAN, ENGLISH = "1.234,5", "1,234.5"
     ("learned", "new", "said"),
     [
         (GERMAN, "a,b\n1234.5,1\n", "1234.5 is read with a decimal point, but in training points separated thousands"),
-        (GERMAN, "a\tb\n1234.5\t1\n", "if they are decimal here, add --decimal . and otherwise add --decimal ,"),
+        (GERMAN, "a\tb\n1234.5\t1\n", "if they are decimal here, add --decimal .; otherwise add --decimal ,"),
         (GERMAN, 'a,b\n"1,234.5",1\n', "'1,234.5' is not a number with the decimal sign , (--decimal .)"),
         (GERMAN, "a,b\n€1234.5,1\n", "'€1234.5' is not a number with the decimal sign , (--decimal .)"),
-        (ENGLISH, "a\tb\n1234,5\t1\n", "if they are decimal here, add --decimal , and otherwise add --decimal ."),
+        (ENGLISH, "a\tb\n1234,5\t1\n", "if they are decimal here, add --decimal ,; otherwise add --decimal ."),
         (ENGLISH, "a;b\n1.234,5;1\n", "'1.234,5' is not a number with the decimal sign . (--decimal ,)"),
     ],
 )

@@ -83,7 +83,7 @@ def test_command_takes_the_arguments_of_a_problem(tmp_path, untried):
     ("arguments", "said"),
     [
         (["matmul.nijt"], "did you mean 'njit'"),
-        (["matmul"], "which rung of matmul? Write matmul.packed_parallel, or one of python, njit"),
+        (["matmul"], "which rung of matmul? Write matmul.packed_parallel; rungs: python, njit"),
         (["mine.py"], "which function of mine.py? Write mine.py:function"),
         (["matmul.njit", "--size", "0"], "size"),
         (["matmul.njit", "--size", "2000"], "too many accesses to trace, about 16,1"),
@@ -124,7 +124,7 @@ def test_a_call_takes_most_of_a_short_time_only_if_most_is_not_predicted(measure
     predicted = {"memory": 1.28e-6, "levels": {}, "waits": None, "arithmetic": None, "limit": "memory",
                  "seconds": 1.28e-6}  # fmt: skip
     found = {"predicted": predicted, "times": 65536, "per": "iteration", "measured": measured, "disturbed_by": []}
-    assert ("Most of this is the call itself" in table._time(found)[0]) == is_said
+    assert ("Most of this is call overhead" in table._time(found)[0]) == is_said
 
 
 @pytest.mark.parametrize("rung", ["njit", "blocked", "packed"])

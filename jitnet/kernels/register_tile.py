@@ -93,13 +93,13 @@ STACK_BYTES = 8192
 """The largest panel on the stack; larger ones are on the heap, because a thread's stack can be as small as 64 KB."""
 
 READS_L3 = IS_AMD and VECTOR_BYTES == 64
-"""An AMD core reads what its L2 cache has lost nearly as fast from its L3 cache, if it reads several lines of a row."""
+"""An AMD core reads what L2 has evicted nearly as fast from its L3 cache, if it reads several lines of a row."""
 
 EVICTING_ROWS, SPLIT_ROWS, MANY_ROWS = 32 if READS_L3 else 16, 200 if IS_AMD else 64, 400
 """Rows of C from which packing B is faster than reading it in place: if the rows of B evict each other from the L2
-cache, if they do not begin on a cache line, and if they do, but are apart. Measured on Emerald Rapids, Zen 4 and Zen 5:
-an Intel core makes two accesses for a load that crosses a line, as all unaligned loads of AVX-512 do, and half of those
-of AVX2."""
+cache, if they are not aligned to cache lines, and if they are, but not adjacent. Measured on Emerald Rapids, Zen 4 and
+Zen 5: an Intel core makes two accesses for a load that crosses a line, as all unaligned loads of AVX-512 do, and half
+of those of AVX2."""
 
 OF_L1, OF_L2 = L1 * 9 // 16, L2 * 7 // 4 if READS_L3 else L2 * 9 // 16
 """Bytes from which rows evict each other from a cache, as `rows_evict_each_other` counts them."""

@@ -278,7 +278,7 @@ def _numbers(table: Table, name: str, form: str, lenient: bool = False, hint: st
         instead = f"remove the {sign}s" if other == table.reading.get("separator") else f"add --decimal {other}"
         raise checks.Error(
             f"{table.where(row, name)}: {values[row]} is read with a decimal {sign}, but in training {sign}s separated "
-            f"thousands; if they are decimal here, add --decimal {table.decimal} and otherwise {instead}"
+            f"thousands; if they are decimal here, add --decimal {table.decimal}; otherwise {instead}"
         )
     numbers, odd, text = numbers_in(values, form, table.decimal)
     if odd is not None and not lenient:
@@ -306,7 +306,7 @@ def _with_other_sign(table: Table, form: str, text: str) -> str:
     if read is None or other not in text or read(text) is None:
         return ""
     if other == table.reading.get("separator"):  # for which the option is an error
-        return f" with the decimal sign {used} and has a {name}, as no number of this column in training"
+        return f" with the decimal sign {used}; no number of this column had a {name} in training"
     return f" with the decimal sign {used} (--decimal {other})"
 
 

@@ -266,7 +266,7 @@ class Planner:
             text = f"is yes or no: {'; '.join(some(side, 4) for side in sides if side)}"
         elif form in DATES:
             other = other_order(form, read)
-            how = f"read as {form}, but {other} fits too (if so, write year-month-day)" if other else form
+            how = f"read as {form}, and {other} fits too (if that is meant, write year-month-day)" if other else form
             text = f"holds dates, {how}: {', '.join(parts_of(form)[: len(column.mean)])}"
         elif form in TIMES:
             text = f"holds times of day, {form}: hours"

@@ -181,7 +181,7 @@ def _form(table: Table, cells: NDArray[np.float64] | Words, anyhow: bool) -> str
         text = next((text for text in texts if reads(text) is None), next(iter(texts)))
         where = table.where(cells.row_of(text), table.target)
         if form is None:
-            how = how_to_learn(list(texts)) or "it learns numbers"
+            how = how_to_learn(list(texts)) or "it needs numbers"
             raise checks.Error(f"{where}: regression cannot learn {shown(text)}; {how}")
         option = f" ({as_option('missing', f'{table.target}={text}')})" if is_missing_word(text) else ""
         numbers = sum(number for text, number in texts.items() if reads(text) is not None)

@@ -140,7 +140,7 @@ def _rung(target: str, cc: tuple[int, int]) -> Rung:
         raise checks.Error("a kernel of your own cannot be explained for the GPU; name a rung such as matmul.warptile")
     ladder = LADDERS[checks.one_of("operation of the GPU", operation, LADDERS)]
     if not dot:
-        raise checks.Error(f"which rung of {operation}? Write {operation}.{next(iter(ladder))}, or one of "
+        raise checks.Error(f"which rung of {operation}? Write {operation}.{next(iter(ladder))}; rungs: "
                            f"{', '.join(ladder)}" if len(ladder) > 1 else f"which rung of {operation}? Write "
                            f"{operation}.{next(iter(ladder))}")  # fmt: skip
     rung = ladder[checks.one_of(f"rung of {operation} on the GPU", name, ladder)]

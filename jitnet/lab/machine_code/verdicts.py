@@ -191,7 +191,7 @@ def accumulators(facts: Facts) -> Verdict:
     chain = sum(bool(o.writes & carried) or bool(o.reads & carried) for o in facts.arithmetic) // len(carried)
     steps = f"; each takes {chain} dependent steps per iteration" if chain > 1 and len(carried) < 8 else ""
     if alone := len(carried) == 1 and chain > 1:
-        steps = "; its steps depend on one another, and an addition takes 3 or 4 cycles"
+        steps = "; its steps are dependent, and an addition has a latency of 3 or 4 cycles"
     good = None if alone else True
     return Verdict("accumulators", f"in registers: {len(carried)}", good, f"the loop does not use the stack{steps}")
 

@@ -39,7 +39,7 @@ def rung_called(target: str) -> tuple[str, str]:
     ladder = LADDERS[operation_called(operation)]
     if not dot:
         raise checks.Error(
-            f"which rung of {operation}? Write {operation}.{list(ladder)[-2]}, or one of {', '.join(ladder)}"
+            f"which rung of {operation}? Write {operation}.{list(ladder)[-2]}; rungs: {', '.join(ladder)}"
         )
     return operation, checks.one_of(f"rung of {operation}", rung, ladder)
 

@@ -34,7 +34,7 @@ FIXES = {
     "square": "check which dimension each loop runs over, and each index goes along",
     "not reached": "give arguments that reach it: --args",
     "stopped": "check a part of it, in a separate function",
-    "too long": "take smaller arrays, or find the loop that does not end",
+    "too long": "use smaller arrays, or find the infinite loop",
 }
 """Kind of finding -> the usual fix."""
 

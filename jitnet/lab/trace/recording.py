@@ -121,7 +121,7 @@ def record(
         if len(run.addresses) < most:
             raise checks.Error(
                 f"{name} has not ended, and made no access in the last {SECONDS:g} seconds; "
-                "does it have a loop that never ends?"
+                "does it have an infinite loop?"
             ) from None
         raise checks.Error(
             f"{name} makes more than {most:,} accesses; take smaller arrays, or fewer rows of the same length"
@@ -132,7 +132,7 @@ def record(
     if outside:
         raise checks.Error(
             f"{name} cannot be traced: {outside[0]}; jitnet check says more; "
-            "if the kernel is right, give arguments that fit, by --args or --problem"
+            "if the kernel is correct, pass valid arguments with --args or --problem"
         )
     if not run.sites:
         raise checks.Error(f"{name} accesses no elements of these arguments, so there is nothing to trace")

@@ -107,9 +107,9 @@ def _worth_saying(found: dict[str, Any]) -> list[dict[str, Any]]:
 def _strides(found: dict[str, Any]) -> list[str]:
     line = found["caches"][0]["line"]
     return [
-        f"Line {row['line']} goes through {row['array']} in steps of {row['stride']} bytes: of each cache line of "
+        f"Line {row['line']} accesses {row['array']} with a stride of {row['stride']} bytes: of each cache line of "
         f"{line} bytes it uses {row['itemsize']} bytes at a time, and no load can fill a vector. With an inner loop "
-        f"along the row, the step is {row['itemsize']} bytes."
+        f"along the row, the stride is {row['itemsize']} bytes."
         for row in _worth_saying(found)
         if row["stride"] is not None and abs(row["stride"]) >= line and row["stride_share"] >= STEADY
     ]
@@ -128,7 +128,7 @@ def _conflicts(found: dict[str, Any]) -> list[str]:
         if (row["reuse"] or 0) > level.size:
             text += (
                 f" A fully associative cache of {kilobytes(level.size)} would have kept their lines: the reuse of "
-                f"{kilobytes(row['reuse'])} is that of the rest."
+                f"{kilobytes(row['reuse'])} is that of the other accesses."
             )
         sets = sets_of_stride(row["stride"] or row["itemsize"], level)
         if sets < level.sets:
@@ -190,7 +190,7 @@ def _measured(found: dict[str, Any], each: Callable[[float], str]) -> str:
     if _is_elsewhere(found):
         why = " The rest is other arithmetic, calls, or the start of threads: see jitnet explain."
     if found["measured"] <= CALL and share * (1 - UNPREDICTED) > 1:
-        why = " Most of this is the call itself: use a larger size."
+        why = " Most of this is call overhead: use a larger size."
     noise = disturbance.sentence(found["disturbed_by"])
     times = float(f"{share:.2g}")
     compared = "as predicted" if times == 1 else f"{times:,g} times that"
