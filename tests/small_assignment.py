@@ -23,6 +23,8 @@ reach = 0.5
 points = 2
 """
 
+HONEST = "def add(x, y, result):\n    for i in range(x.size):\n        result[i] = x[i] + y[i]\n"
+
 
 def made(folder, text=ADDITION):
     folder.mkdir(exist_ok=True)
