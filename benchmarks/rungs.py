@@ -65,13 +65,13 @@ def draw(rows: dict[str, dict[str, str]], cpu: str) -> None:
 
     from jitnet.lab import explain
 
-    figure = Figure(figsize=(12, 6.4), facecolor="white")
+    figure = Figure(figsize=(12, 5.75), facecolor="white")
     figure.text(0.015, 0.965, "One product, three loops: the Python line, its instructions, the speed", size=15)
     figure.text(0.985, 0.965, f"{SIZE}×{SIZE}×{SIZE}, float32, one core, {cpu}", size=10, ha="right", color="#555")
     for column, (rung, remark) in enumerate(SHOWN.items()):
         axis = figure.add_axes((0.015 + 0.33 * column, 0.02, 0.31, 0.91))
         axis.axis("off")
-        axis.set(xlim=(0, 1), ylim=(34.5, 0))
+        axis.set(xlim=(0, 1), ylim=(30.8, 0))
         share = float(rows[rung]["fraction of peak"])
         axis.barh(1.6, 1, height=1.5, color="#e8e8e8")
         axis.barh(1.6, share, height=1.5, color="#0072b2")
@@ -95,7 +95,7 @@ def panels(axis, found) -> None:
     code = [(one["text"].replace("\t", " "), color.get(one["line"], "none")) for one in found["instructions"]]
     most = 14
     rest = [(f"… and {len(code) - most} more", "none")] if len(code) > most + 1 else code[most:]
-    write(axis, 17.3, f"Machine code: {len(code)} instructions per iteration", code[:most] + rest)
+    write(axis, 13.2, f"Machine code: {len(code)} instructions per iteration", code[:most] + rest)
 
 
 def write(axis, top: float, title: str, lines: list[tuple[str, str]]) -> None:

@@ -59,11 +59,12 @@ def row_of_tiles(A: Matrix, B: Matrix, C: Matrix, i: int) -> None:
     A can be strided (a transpose), because only single numbers of it are read; rows of B and C are contiguous.
     """
     n, width = C.shape[1], VECTORS * lanes(C)
+    zeros = broadcast(C.dtype.type(0), C, VECTORS)
     for j in range(0, n - n % width, width):
-        tile = repeated(broadcast(C.dtype.type(0), C, VECTORS), ROWS)
+        tile = repeated(zeros, ROWS)
         for k in range(B.shape[0]):
-            rolled()
-            tile = rank_1_update(tile, A, i, k, load(B[k], j, VECTORS))
+            b = load(B[k], j, VECTORS)
+            tile = rank_1_update(tile, A, i, k, b)
         store_rows(tile, submatrix(C, 0, C.shape[0], j, j + width), i, width)
 
 
@@ -119,7 +120,8 @@ def tile_of(rows: int, vectors: int, whole: bool) -> Any:
             prefetch_rows(C, i, rows, vectors)
         for k in range(B.shape[0]):
             rolled()
-            sums = rank_1_update(sums, A, i, k, masked_load(B[k], 0, vectors, count_of_B))
+            b = masked_load(B[k], 0, vectors, count_of_B)
+            sums = rank_1_update(sums, A, i, k, b)
         if descends:
             sums = load_rows(C, i, rows, vectors, count) - lr * sums
         store_rows(sums, C, i, count)
