@@ -10,6 +10,7 @@ import numpy as np
 from numba import njit
 
 from jitnet.compiler.simd import broadcast, load, store
+from jitnet.kernels.exponential import exponential, log1p_of, tanh_of
 
 VECTOR, MATRIX = "float32[::1]", "float32[:,::1]"
 LOOPS = {
@@ -18,6 +19,7 @@ LOOPS = {
     "order": (VECTOR, "vectorized", "the order in which it is written"),
     "stride": (f"{MATRIX}, {VECTOR}", "loads and stores|vectorized", "far apart"),
     "call": (f"{VECTOR}, {VECTOR}", "calls", "expf"),
+    "helper": (f"{VECTOR}, {VECTOR}", "calls", "not inlined"),
     "bounds": (f"{VECTOR}, {VECTOR}, uint64[::1]", "checks", "bounds"),
     "unfused": (f"{VECTOR}, {VECTOR}, float32", "multiply-adds", "not fused"),
     "wide": (f"{VECTOR}, {VECTOR}", "numbers", "mixed with float64"),
@@ -118,6 +120,26 @@ def call_fixed(x, y):
     one, half, sixth = np.float32(1), np.float32(0.5), np.float32(1 / 6)
     for i in range(x.size):
         y[i] = ((sixth * x[i] + half) * x[i] + one) * x[i] + one  # for small x
+
+
+def mish(z):
+    return z * tanh_of(max(z, z - z) + log1p_of(exponential(-abs(z))))
+
+
+too_long, inlined = contract(mish), njit(fastmath={"contract"}, error_model="numpy", forceinline=True)(mish)
+
+
+@contract
+def helper_slow(x, y):
+    """The helper is too long for LLVM to inline it."""
+    for i in range(x.size):
+        y[i] = too_long(x[i])
+
+
+@contract
+def helper_fixed(x, y):
+    for i in range(x.size):
+        y[i] = inlined(x[i])
 
 
 @njit(fastmath={"contract"}, error_model="numpy", boundscheck=True)

@@ -44,7 +44,7 @@ def test_products_and_formulas_have_the_same_ladder(operation):
     ladder = LADDERS[operation]
     climbing = ["unrolled", "reordered", "blocked", "tiled", "packed", *([] if "matmul" in operation else ["fused"])]
     both = [name for rung in climbing for name in (rung, f"{rung}_parallel")]
-    assert list(ladder) == ["python", "njit", "parallel", *both, "numpy"]
+    assert list(ladder) == ["python", "njit", "parallel", *both, "numpy"], "add a rung to all seven products, and here"
 
 
 def test_docstring_of_every_rung_states_its_idea_and_what_it_saves():

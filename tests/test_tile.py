@@ -20,6 +20,8 @@ from jitnet.kernels.register_tile import (
     EVICTING_ROWS,
     LOW,
     MANY_ROWS,
+    NARROW_LOW,
+    NARROW_ROWS,
     NARROW_TILES,
     OF_L2,
     ROW_BYTES,
@@ -72,6 +74,7 @@ def test_every_edge_of_the_tile_equals_the_oracle(dtype, m):
 
 
 def test_only_an_odd_number_of_rows_computes_one_twice(monkeypatch):
+    """A property of tiles of six and four rows."""
     heights = []
     monkeypatch.setattr(register_tile, "store_rows", lambda tile, *rest: heights.append(len(tile)))
     width = ROW_BYTES // 4
@@ -92,8 +95,8 @@ def test_loop_of_a_narrow_tile_is_not_unrolled_and_each_row_is_prefetched_once()
     compiled = numba.njit(**OPTIONS)(tiles)
     compiled.compile(signature_for(NARROW_TILES, np.dtype("float32")))
     (assembly,) = compiled.inspect_asm().values()
-    assert len(re.findall(r"\tvfmadd", assembly)) == 10 + 5  # of each tile, one iteration
-    assert len(re.findall(r"\tprefetch", assembly)) == 10 + 5
+    assert len(re.findall(r"\tvfmadd", assembly)) == NARROW_ROWS + NARROW_LOW  # of each tile, one iteration
+    assert len(re.findall(r"\tprefetch", assembly)) == NARROW_ROWS + NARROW_LOW
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -11,6 +11,7 @@ from numba import njit
 
 from jitnet import checks
 from jitnet.kernels import LADDERS
+from jitnet.kernels.register_tile import ROWS
 from jitnet.lab import oracle
 from jitnet.lab.trace import caches, prediction, recording, table, tracing
 from jitnet.lab.trace.caches import Level
@@ -105,11 +106,11 @@ def test_first_array_of_a_kernel_without_array_arguments_is_at_0():
 
 @pytest.mark.parametrize("rung", ["tiled", "packed", "packed_parallel"])
 def test_vectors_of_the_tile_count_as_registers(rung):
-    shape = 12, 24, 64
+    shape = 2 * ROWS, 24, 64
     found = traced(rung, shape)
     arrays = {row["array"]: row for row in found["rows"]}
     assert {"X", "W", "Z"} <= set(arrays) <= {"X", "W", "Z", "panel", "zeros", "stack"}
-    assert sum(row["stores"] for row in found["rows"] if row["array"] == "Z") == 12 * 64
+    assert sum(row["stores"] for row in found["rows"] if row["array"] == "Z") == 2 * ROWS * 64
     assert found["loads"] < 0.3 * found["times"]
 
 

@@ -155,7 +155,8 @@ def scalar(f: Callable[..., Any], instead: Instead) -> Callable[..., Any]:
         except OverflowError:
             return _with_infinity(f, *numbers)
 
-    overload(stand_in, jit_options=OPTIONS, strict=False)(lambda *types: copy(as_dtype(types[0])))
+    inlined = {**OPTIONS, "forceinline": True}  # a call would keep the loop around it from being vectorized
+    overload(stand_in, jit_options=inlined, strict=False)(lambda *types: copy(as_dtype(types[0])))
     return stand_in
 
 

@@ -5,7 +5,8 @@
     prefetch_rows(M, i, rows, vectors)       these numbers will be needed soon
     repeated(simd, rows)                     the same vector in every row
     rank_1_update(block, M, i, k, simd)      block + the outer product of M[i : i+rows, k] and simd, by fused
-                                             multiply-adds: each number of M is loaded right before its use
+                                             multiply-adds (kernels are compiled with `contract`): each number of
+                                             M is loaded right before its use
     a + b, a - b, a * b, x * a               elementwise
 
 Below the last row of M, each of these uses the last row again, so a block at the bottom edge computes that row

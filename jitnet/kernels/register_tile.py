@@ -8,8 +8,8 @@ multiply-adds; here a tile of C, 6 rows high and 4 SIMD vectors wide, is stored 
 
 Why 6 × 4: two units with a latency of 4 need at least 8 sums in flight; the sums, a row of B and one number of A must
 fit into 32 registers, and 6 × 2 + 2 + 1 fits into AVX2's 16. From the rung `packed` on, the last rows of C are in tiles
-of 4 rows: sixes and fours add up to every even number from 4 on. Panels of at most half the width have tiles of 10 and
-5 rows. A tile is a block of rows of SIMD vectors (`simd_rows.py`), which are values in registers, so the loop over k
+of 4 rows: sixes and fours add up to every even number from 4 on. A panel is a block of columns of B, at most as wide as
+a tile; panels of at most half that width have tiles of 10 and 5 rows. A tile is a block of rows of SIMD vectors (`simd_rows.py`), which are values in registers, so the loop over k
 reads like the formula.
 
 The file follows the ladder: `row_of_tiles` is the tile alone (rung `tiled`); then come tiles of any size over panels of
@@ -48,6 +48,9 @@ from ..compiler.simd_rows import load_rows, prefetch_rows, rank_1_update, repeat
 from ..compiler.types import Matrix, Vector
 
 ROWS, LOW = 6, 4
+NARROW_ROWS, NARROW_LOW = 10, 5
+"""Rows of a tile, and of the last tiles; in a narrow panel, and of its last tiles. The texts are about 6 and 4."""
+
 VECTORS = 4 if REGISTERS == 32 else 2
 HALF = VECTORS // 2
 
@@ -130,9 +133,9 @@ def tile_of(rows: int, vectors: int, whole: bool) -> Any:
 
 
 def tiles_of_width(vectors: int, whole: bool) -> Any:
-    """The tiles of one panel, `vectors` registers wide. With few vectors, tiles are higher: sums would wait for each
-    other, and a row of B would be loaded for too few multiply-adds."""
-    rows, few = (10, 5) if vectors <= HALF else (ROWS, LOW)
+    """The tiles of one panel, `vectors` registers wide. With few vectors, tiles are higher: otherwise sums would
+    wait for each other, and a row of B would be loaded for too few multiply-adds."""
+    rows, few = (NARROW_ROWS, NARROW_LOW) if vectors <= HALF else (ROWS, LOW)
     tile, low_tile = tile_of(rows, vectors, whole), tile_of(few, vectors, whole)
 
     @part_of_kernels
@@ -181,7 +184,7 @@ NARROW_TILES = "T[:,:], T[:,:], T[::1], boolean, boolean, T, T[:,:]"
 
 @linked
 def narrow_tiles(A: Matrix, B: Matrix, begin: Vector, adds: bool, descends: bool, lr: float, C: Matrix) -> None:
-    """The tiles of a narrow panel, as wide as C: compiled apart from `product`, perhaps by another process."""
+    """The tiles of a narrow panel, as wide as C: compiled apart from `product`, so that two processes can compile."""
     if C.shape[1] <= lanes(C):
         tiles_1(A, B, begin, adds, descends, lr, C)
     else:

@@ -68,7 +68,7 @@ def _meaning(
     times = cycles / prediction["cycles"]
     if LESS <= times <= HOLDS:
         return None, f"the prediction holds: the {prediction['limit']} is the limit"
-    if times > HOLDS and loop.heavy_calls:
+    if times > HOLDS and loop.calls:
         return None, f"the rest is spent in {count(len(loop.calls), 'call')} per iteration, which no prediction counts"
     if run["disturbed_by"]:
         return None, f"{'above' if times > 1 else 'below'} the prediction, but the machine was not idle"

@@ -75,14 +75,17 @@ def vectorized(facts: Facts) -> Verdict:
     if not why:
         fix = CALL_FIX if facts.loop.heavy_calls else ""
         return Verdict("vectorized", "no: one number at a time", False, "LLVM gives no reason", fix)
+    is_helper = facts.loop.calls and not cheap and not facts.loop.heavy_calls
     return Verdict(
-        "vectorized", "no: one number at a time", False, f"LLVM: {why[0].said}. This means: {why[0].words}", why[0].fix
+        "vectorized", "no: one number at a time", False, f"LLVM: {why[0].said}. This means: {why[0].words}",
+        INLINE_FIX if is_helper else why[0].fix,
     )  # fmt: skip
 
 
 FAR_FIX = "let the inner loop walk along rows: change the order of the loops, or make a contiguous copy first"
 BUSY = ": more than a core makes in the time of that many multiply-adds"
 CALL_FIX = "write the function out with +, −, × and ÷ (a polynomial for exp or tanh), or take the call out of the loop"
+INLINE_FIX = "inline the helper: @numba.njit(..., forceinline=True)"
 
 
 def width(facts: Facts) -> Verdict:
@@ -237,8 +240,13 @@ def calls(facts: Facts) -> Verdict:
         return Verdict("calls", "none", True, "no call instruction")
     names = Counter(plain_name(symbol) if symbol else "an address in a register" for _, symbol in facts.loop.calls)
     listed = ", ".join(f"{times} × {name}" for name, times in names.items())
-    if not facts.loop.heavy_calls:
+    if all((symbol or "").startswith(CHEAP) for _, symbol in facts.loop.calls):
         return Verdict("calls", f"{listed} per iteration", None, "it copies or clears memory, at full speed")
+    if not facts.loop.heavy_calls:
+        return Verdict(
+            "calls", f"{listed} per iteration", False, "a helper that was not inlined; its work is not counted here",
+            INLINE_FIX,
+        )  # fmt: skip
     if any(name.startswith("NRT_") for name in names):
         return Verdict(
             "calls", f"{listed} per iteration", False, "memory is allocated, or references are counted",
