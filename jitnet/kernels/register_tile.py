@@ -9,8 +9,8 @@ multiply-adds; here a tile of C, 6 rows high and 4 SIMD vectors wide, is stored 
 Why 6 × 4: two units with a latency of 4 need at least 8 sums in flight; the sums, a row of B and one number of A must
 fit into 32 registers, and 6 × 2 + 2 + 1 fits into AVX2's 16. From the rung `packed` on, the last rows of C are in tiles
 of 4 rows: sixes and fours add up to every even number from 4 on. A panel is a block of columns of B, at most as wide as
-a tile; panels of at most half that width have tiles of 10 and 5 rows. A tile is a block of rows of SIMD vectors (`simd_rows.py`), which are values in registers, so the loop over k
-reads like the formula.
+a tile; panels of at most half that width have tiles of 10 and 5 rows. A tile is a block of rows of SIMD vectors
+(`simd_rows.py`), which are values in registers, so the loop over k reads like the formula.
 
 The file follows the ladder: `row_of_tiles` is the tile alone (rung `tiled`); then come tiles of any size over panels of
 B (`packed`), whose sums may begin with a bias and may end as a step of gradient descent (`fused`).

@@ -158,7 +158,7 @@ _ESCAPED = re.compile(r"_(2[0-9a-f]|3[a-f]|5[b-e]|7[b-e])")  # what is neither a
 
 
 def plain_name(symbol: str) -> str:
-    """`_ZN6jitnet7kernels13register_tile7productB3v1...` -> `jitnet.kernels.register_tile.product`; others as they are."""
+    """`_ZN6jitnet7kernels6matmul9four_rowsB3v11...` -> `jitnet.kernels.matmul.four_rows`; other names as they are."""
     rest = symbol.lstrip("_")
     if not rest.startswith("ZN"):
         return symbol
