@@ -162,7 +162,12 @@ def targets(Y: ArrayLike, m: int, n_out: int, loss: Any, dtype: np.dtype[Any]) -
             labels += "; for labels write np.ravel(Y)"
         raise Error(f"Y has shape {array.shape}, but X and the last layer need ({m}, {n_out}){labels}")
     finite("Y", array)
-    if loss.targets != "numbers" and (array.min() < 0 or array.max() > 1):
+    if loss.targets == "signs":
+        wrong = (array != 1) & (array != 0) & (array != -1)
+        if wrong.any():
+            fix = "write 1 for one class and -1 or 0 for the other; labels need one unit per class"
+            raise Error(f"Y holds {array[wrong][0]:g}, but {loss.name} needs 1, 0 and -1 only; {fix}")
+    elif loss.targets != "numbers" and (array.min() < 0 or array.max() > 1):
         raise Error(f"Y holds {array.min():g} to {array.max():g}, but {loss.name} needs probabilities from 0 to 1")
     if loss.targets == "distributions" and np.abs(array.sum(axis=1) - 1).max() > 1e-3:
         row = int(np.abs(array.sum(axis=1) - 1).argmax())

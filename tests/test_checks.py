@@ -230,6 +230,9 @@ def test_backends_are_listed():
     [
         ("numbers", [[2.0, -1.0]], None), ("probabilities", [[0.2, 0.2]], None),
         ("probabilities", [[2.0, 0.0]], "Y holds 0 to 2, but my_loss needs probabilities from 0 to 1"),
+        ("signs", [[-1, 1.0]], None), ("signs", [[False, True]], None), ("signs", np.eye(2, dtype=np.uint8)[:1], None),
+        ("signs", [[2.0, 1.0]], "Y holds 2, but my_loss needs 1, 0 and -1 only; write 1 for one class and -1 or 0"),
+        ("signs", [[1.0, 0.5]], "Y holds 0.5, but my_loss needs 1, 0 and -1 only"),
         ("distributions", [[0.2, 0.2]], r"row 0 of Y adds up to 0.4, but my_loss needs rows that add up to 1"),
     ],
 )  # fmt: skip

@@ -151,6 +151,23 @@ def test_bad_labels_are_a_clear_error(labels, message):
     assert network.loss is None
 
 
+@pytest.mark.parametrize("Y", [CODES % 2 + 1, X[:, 0] + 100])
+def test_one_unit_of_hinge_refuses_targets_without_a_sign(Y):
+    """Every number above 0 would count as 1, and the loss fall to 0."""
+    network, two = net(1, "identity"), CODES % 2
+    for call in (
+        lambda: fit(network, Y, loss="hinge"), lambda: network.partial_fit(X, Y, loss="hinge", backend="numpy"),
+        lambda: network.step(X, Y, loss="hinge", backend="numpy"), lambda: network.evaluate(X, Y, "hinge", "numpy"),
+        lambda: network.gradients(X, Y, "hinge", "numpy"), lambda: fit(network, two, loss="hinge", validation=(X, Y)),
+        lambda: network.fit([(X, two), (X, Y)], loss="hinge", backend="numpy"),
+    ):  # fmt: skip
+        with pytest.raises(jitnet.Error, match="but hinge needs 1, 0 and -1 only; write 1 for one class"):
+            call()
+    with np.errstate(all="raise"):
+        one, other = (fit(net(1, "identity"), Y, loss="hinge").loss for Y in (two, 2 * two - 1))
+    assert one == other
+
+
 def test_labels_unknown_to_a_trained_network_are_an_error():
     network = net()
     fit(network, NAMES[CODES])

@@ -29,7 +29,7 @@ from ..compiler.types import Matrix, Vector
 from .activations import CODES, times_derivative
 from .elementwise import ACTIVATIONS, Function, named
 
-Targets = Literal["numbers", "probabilities", "distributions"]
+Targets = Literal["numbers", "signs", "probabilities", "distributions"]
 
 
 @dataclass(eq=False)
@@ -52,7 +52,7 @@ class Loss:
     factor: float = 1.0
     """The constant factor of A − Y, or of ∂ℓ/∂a, in its kernel, without the averages."""
     targets: Targets = "numbers"
-    """What Y may contain: any numbers, numbers from 0 to 1, or such numbers in rows that add up to 1."""
+    """What Y may contain: any numbers; 1, 0 and −1; numbers from 0 to 1; or such numbers in rows that add up to 1."""
     jacobian: Callable[[Any, Any], Any] | None = None
     """(a, y) of one sample -> ∂ℓ[j]/∂z[i], simplified by hand: a[j] can round to 0, and must not be a divisor."""
     is_written_out: bool = False
@@ -265,7 +265,7 @@ def _(a: float, y: float) -> float:
     return min(max(a - y, -1), 1)
 
 
-@loss("hinge")
+@loss("hinge", targets="signs")
 def hinge(a: float, y: float) -> float:
     """max(0, 1 − a) where y > 0, and max(0, 1 + a) where it is not: for targets of 1 and −1, or 1 and 0.
 
