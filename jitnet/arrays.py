@@ -37,14 +37,24 @@ def numeric(what: str, values: ArrayLike) -> NDArray[Any]:
     except RuntimeError as error:  # of a tensor with gradients
         raise Error(f"{what} cannot become a NumPy array: {reason(error)}") from None
     if array.dtype.kind == "O":
+        fix = f"; write np.array({what}, float)" if can_be_numbers(array) else ""
         odd = [cell for cell in array.flat if not isinstance(cell, (int, float, np.number))][:1]
         such = f"{shown(odd[0])}, a {type(odd[0]).__name__}" if odd else "Python objects"
-        raise Error(f"{what} holds {such}, but must hold real numbers; write {what}.astype(float) if all are numbers")
+        raise Error(f"{what} holds {such}, but must hold real numbers{fix}")
     if array.dtype.kind in "UST":
-        raise Error(f"{what} holds text, but must hold real numbers; write {what}.astype(float) if all are numbers")
+        fix = f"; write np.array({what}, float)" if can_be_numbers(array) else ""
+        raise Error(f"{what} holds text, but must hold real numbers{fix}")
     if array.dtype.kind not in "fiub":
         raise Error(f"{what} holds {array.dtype} values, but must hold real numbers")
     return array
+
+
+def can_be_numbers(array: NDArray[Any]) -> bool:
+    """True if text or objects can all become finite numbers; NumPy makes NaN of None."""
+    try:
+        return bool(np.isfinite(array.astype(float)).all())
+    except (TypeError, ValueError, OverflowError):
+        return False
 
 
 def _expect_no_dates(what: str, frame: Any) -> None:

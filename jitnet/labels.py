@@ -71,6 +71,13 @@ def _understood(
     if array.ndim == 1 and array.size and _are_labels(array, last):
         found = _classes(array, last.n_out, classes, learns)
         return positions(array, found), "classes", found
+    is_bool, is_text = array.dtype.kind == "b", array.dtype.kind == "U" and not arrays.can_be_numbers(array)
+    if array.ndim == last.n_out == 1 and (is_text or (is_bool and loss.targets == "signs")):
+        what = "text, but the last layer has one unit for numbers"
+        if is_bool:
+            what = f"True and False; for one unit of {loss.name} write np.where(Y, 1, -1)"
+        layer = f"Dense({last.n_in}, {max(len(np.unique(array)), 2)})"
+        raise checks.Error(f"Y holds {what}; labels need one unit per class: {layer}")
     numbers = Y if array.dtype.kind == "O" else array  # arrays.targets says how to convert others
     return numbers, _task(array, last, loss), None
 

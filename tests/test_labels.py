@@ -168,6 +168,22 @@ def test_one_unit_of_hinge_refuses_targets_without_a_sign(Y):
     assert one == other
 
 
+@pytest.mark.parametrize(
+    ("Y", "loss", "message"),
+    [
+        (["no", "yes", "no"], "mse", r"Y holds text, but .* one unit for numbers; labels .*: Dense\(9, 2\)"),
+        (NAMES, "hinge", r"labels need one unit per class: Dense\(9, 3\)"),
+        ([True, False, True], "hinge", r"write np\.where\(Y, 1, -1\); labels need one unit per class: Dense\(9, 2\)"),
+        (["1.5", "-2", "0"], "mse", r"Y holds text, but must hold real numbers; write np\.array\(Y, float\)"),
+    ],
+)  # fmt: skip
+def test_labels_for_one_unit_without_sigmoid_are_an_error(Y, loss, message):
+    for call in (net(1, "identity").fit, net(1, "tanh").evaluate, net(1, "relu").step):
+        with pytest.raises(jitnet.Error, match=message):
+            call(X[:3], Y, loss=loss, backend="numpy")
+    fit(net(2, "identity"), np.array(["no", "yes"])[CODES % 2], loss="hinge")  # the fix
+
+
 def test_labels_unknown_to_a_trained_network_are_an_error():
     network = net()
     fit(network, NAMES[CODES])
