@@ -161,29 +161,33 @@ def _classes(labels: NDArray[Any], n_out: int, known: NDArray[Any] | None, learn
     units = max(n_out, 2)  # one sigmoid tells two classes apart
     if known is not None and (not learns or (_places(labels, known) >= 0).all()):
         return known
-    is_text, is_bool = labels.dtype.kind == "U", labels.dtype.kind == "b"
+    is_text = labels.dtype.kind == "U"
     different = _of_one_spelling(np.unique(labels)) if is_text and learns else labels
     if learns and (different == different[0]).all():
         raise checks.Error(
             f"Y has one class only, {checks.shown(different[0].item())}, so there is nothing to learn; add samples "
             "of other classes, or set net.classes to all classes first"
         )
-    if is_bool and units == 2:
+    if labels.dtype.kind == "b" and units == 2:
         return np.array([False, True])
     if not is_text and labels.min() >= 0 and labels.max() < units:
         return np.arange(units)
     if not learns:
-        raise checks.Error(_outside(labels, n_out) + "; or set net.classes to the labels, in the order of the outputs")
+        unnamed = f"label Y[0] is {checks.shown(labels[0].item())}, but the network has no classes"
+        wrong = unnamed if is_text else _outside(labels, n_out)
+        raise checks.Error(f"{wrong}; set net.classes to the labels, in the order of the outputs")
     found = np.unique(different)
     if len(found) != units:
         names = checks.some([str(label) for label in found], most=10)
-        raise checks.Error(f"{_outside(labels, n_out)}; Y has {len(found)} classes ({names}); use as many units")
+        has = "" if is_text else f"{_outside(labels, n_out)}; "
+        but = f", but the last layer has {checks.count(n_out, 'unit')}" if is_text else ""
+        raise checks.Error(f"{has}Y has {len(found)} classes ({names}){but}; use as many units")
     return _settled(found)
 
 
 def _outside(labels: NDArray[Any], n_out: int) -> str:
     units = max(n_out, 2)
-    wrong = 0 if labels.dtype.kind in "bU" else int(((labels < 0) | (labels >= units)).argmax())
+    wrong = int(((labels < 0) | (labels >= units)).argmax())
     return (
         f"label Y[{wrong}] is {checks.shown(labels[wrong].item())}, but the last layer has "
         f"{checks.count(n_out, 'unit')}: labels run from 0 to {units - 1}"

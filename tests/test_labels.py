@@ -106,7 +106,7 @@ def test_preset_classes_keep_their_order_and_can_have_no_samples():
 
 def test_step_uses_the_classes_of_the_network():
     network, other = net(), net()
-    with pytest.raises(jitnet.Error, match=r"label Y\[0\] is 'ant', but the last layer has 3 units.*set net\.classes"):
+    with pytest.raises(jitnet.Error, match=r"label Y\[0\] is 'ant', but the network has no classes; set net\.classes"):
         network.step(X, NAMES[CODES], SGD(0.1), backend="numpy")
     network.classes = NAMES
     network.step(X[:4], NAMES[CODES[:4]], SGD(0.1), backend="numpy")
@@ -118,7 +118,7 @@ def test_step_uses_the_classes_of_the_network():
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (NAMES[CODES % 2], r"Y has 2 classes \(ant, bee\); use as many units"),
+        (NAMES[CODES % 2], r"^Y has 2 classes \(ant, bee\), but the last layer has 3 units; use as many units"),
         (CODES + 1 + (np.arange(97) == 5), r"label Y\[2\] is 3, but the last layer has 3 units: .* Y has 4 classes"),
         (["ant"] * 97, r"Y has one class only, 'ant', so there is nothing to learn"),
         ([2] * 97, "Y has one class only, 2,"),
@@ -129,7 +129,8 @@ def test_step_uses_the_classes_of_the_network():
         (["ant", 5] + ["bee"] * 95, r"Y\[1\] is 5, and Y\[0\] is 'ant'"),
         (np.array([1, True] + [0] * 95, object), r"Y\[1\] is True, and Y\[0\] is 1"),
         ([decimal.Decimal(1)] * 97, r"Y\[0\] is Decimal\('1'\), a Decimal; labels must be all text, all numbers"),
-        (CODES + 0.5, r"label Y\[0\] is 0\.5, but the last layer has 3 units: labels run from 0 to 2"),
+        (CODES + 0.5, r"label Y\[0\] is 0\.5, but must be a whole number; number targets are rows of 3"),
+        (np.where(CODES == 0, 1e300, 0.5), r"label Y\[\d+\] is 0\.5, but must be a whole number"),
         (NAMES[CODES].astype("S"), "Y holds bytes"),
         (NAMES[CODES][:96], r"Y has shape \(96,\), but X"),
         (NAMES[CODES][:, None], r"Y has shape \(97, 1\), but labels are one per sample; write np\.ravel\(Y\)"),

@@ -127,7 +127,7 @@ def test_fit_can_resume_after_partial_fit():
 
 def test_bad_input_of_partial_fit_is_an_error():
     net = make()
-    with pytest.raises(jitnet.Error, match=r"label Y\[0\] is 'a', but the last layer .* set net\.classes"):
+    with pytest.raises(jitnet.Error, match=r"label Y\[0\] is 'a', but the network has no classes; set net\.classes"):
         net.partial_fit(X, ["a"] * 97, backend="numpy")
     with pytest.raises(jitnet.Error, match="needs 3 different ones"):
         net.partial_fit(X, ["a"] * 97, classes=["a", "b"], backend="numpy")
