@@ -30,7 +30,7 @@ def numeric(what: str, values: ArrayLike) -> NDArray[Any]:
         array = np.asarray(values)
         if array.dtype.kind == "O" and hasattr(values, "to_numpy"):  # pandas with bool columns, or with its own NA
             array = values.to_numpy(np.float64, na_value=math.nan)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         if hasattr(values, "to_numpy"):
             raise Error(f"{what} is a {type(values).__name__} that holds more than numbers: {reason(error)}") from None
         raise Error(f"{what} is not a rectangular array: {error}") from None

@@ -62,7 +62,7 @@ def _understood(
     Y: ArrayLike, m: int, last: Layer, loss: Loss, classes: NDArray[Any] | None, learns: bool
 ) -> tuple[Any, Task, NDArray[Any] | None]:
     """Y with positions in place of labels, the task, and the classes if Y has labels."""
-    if np.ma.is_masked(Y):
+    if isinstance(Y, np.ma.MaskedArray) and np.ma.is_masked(Y):  # pandas has masks of another kind
         raise checks.Error("Y has masked values; leave these samples out, with Y.compressed() and X[~Y.mask]")
     array = _array(Y)
     if array.dtype.kind == "U" and array.ndim != 1:
@@ -153,7 +153,7 @@ def _of_one_kind(array: NDArray[Any]) -> NDArray[Any]:
     try:
         return array.astype(float if float in found else found[0] if found else float)
     except OverflowError:
-        raise checks.Error("Y holds whole numbers of more than 64 bits; write them as text") from None
+        raise checks.Error("Y holds whole numbers of more than 63 bits; write them as text") from None
 
 
 def _classes(labels: NDArray[Any], n_out: int, known: NDArray[Any] | None, learns: bool) -> NDArray[Any]:

@@ -153,6 +153,7 @@ def test_fit_explains_how_to_convert_other_data():
     for frame, message in (
         (pandas.DataFrame({"a": pandas.array([1, None], "Int64"), "b": [1, 2]}), r"X\[1, 0\] is nan"),
         (pandas.DataFrame({"a": ["x", "y"], "b": [1, 2]}), "X is a DataFrame that holds more than numbers: .*'x'"),
+        (pandas.Series([10**400, 1.5], dtype=object), "X is a Series that holds more than numbers: int too large"),
         (pandas.DataFrame({"a": pandas.to_datetime(["2024", "2025"]), "b": [1, 2]}), "^X has a column of datetime64"),
         (pandas.DataFrame({"a": pandas.to_timedelta([1, 2]), "b": [1, 2]}), "X has a column of timedelta64.*, 'a'"),
     ):

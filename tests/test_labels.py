@@ -136,7 +136,8 @@ def test_step_uses_the_classes_of_the_network():
         (NAMES[CODES][:, None], r"Y has shape \(97, 1\), but labels are one per sample; write np\.ravel\(Y\)"),
         (np.where(CODES == 1, 1e300, CODES + 1.0), "more than 63 bits"),
         (np.ma.masked_equal(CODES, 2), "Y has masked values"),
-        (np.array([2**64, 5, 6])[CODES], "more than 64 bits"),
+        (np.array([2**64, 5, 6])[CODES], "more than 63 bits"),
+        (np.array([2**63, 5, 6], object)[CODES], "more than 63 bits"),
         (np.array([2**64 - 1, 5, 6], np.uint64)[CODES], "more than 63 bits"),
         (zip([1], [2], strict=True), r"Y is a zip; write np\.array\(list\(Y\)\)"),
         (np.array(["2026-01-01"] * 97, "datetime64[D]"), "must hold real numbers"),
@@ -183,6 +184,16 @@ def test_labels_for_one_unit_without_sigmoid_are_an_error(Y, loss, message):
         with pytest.raises(jitnet.Error, match=message):
             call(X[:3], Y, loss=loss, backend="numpy")
     fit(net(2, "identity"), np.array(["no", "yes"])[CODES % 2], loss="hinge")  # the fix
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "message"),
+    [([True, None], "boolean", r"Y\[1\] is <NA>: a label is missing"), ([1, None], "Int64", r"Y\[1\] is nan; replace")],
+)
+def test_missing_labels_in_an_array_of_pandas_are_an_error_without_a_mask(values, dtype, message):
+    pandas = pytest.importorskip("pandas", reason="needs an optional library")
+    with pytest.raises(jitnet.Error, match=message):
+        net(2).fit(X[:2], pandas.array(values, dtype=dtype), backend="numpy")
 
 
 def test_labels_unknown_to_a_trained_network_are_an_error():
