@@ -139,6 +139,23 @@ def test_bad_input_of_partial_fit_is_an_error():
         net.partial_fit(X, ["a"] * 97, class_weight="balanced", backend="numpy")
 
 
+def test_classes_of_partial_fit_need_labels():
+    """For numbers, and for several labels per sample, they would be ignored."""
+    numbers, several = Network(Dense(2, 1), seed=0), Network(Dense(2, 2, "sigmoid"), seed=0)
+    rows = np.eye(2)[CODES % 2]
+    for net, Y in ((numbers, X[:, 0]), (numbers, CODES % 2), (several, rows)):
+        before = net.theta.tobytes()
+        with pytest.raises(jitnet.Error, match=r"classes are \[1, 2\], but this training is without labels; leave"):
+            net.partial_fit(X, Y, classes=[1, 2], backend="numpy")
+        assert (net.theta.tobytes(), net.task, net.classes) == (before, None, None)
+    net = Network(Dense(2, 2, "softmax"), seed=0)
+    net.partial_fit(X, rows, classes=[1, 2], backend="numpy")  # rows of one class each
+    assert net.classes.tolist() == [1, 2]
+    numbers.partial_fit(X, X[:, 0], backend="numpy")
+    with pytest.raises(jitnet.Error, match="this training is without labels"):
+        numbers.partial_fit(X, X[:, 0], classes=[1, 2], backend="numpy")
+
+
 @pytest.mark.parametrize("restores", [True, False])
 def test_restore_best_can_change_when_resuming(restores):
     """Weights of the best epoch so far are missing or no longer needed: the search for the best epoch starts again."""

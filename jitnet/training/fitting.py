@@ -168,7 +168,7 @@ def partial_fit(
     >>> history.epochs, net.classes.tolist()
     (2, ['high', 'low'])
 
-    Errors    as for `fit`, and ValueError for classes other than those of the first call
+    Errors    as for `fit`, and ValueError for classes other than those of the first call, or without labels
     """
     classes = None if _has_already(net, classes) else classes
     if isinstance(class_weight, str):
@@ -180,6 +180,11 @@ def partial_fit(
         seed=seed, sample_weight=sample_weight, class_weight=class_weight, classes=classes, schedule=schedule,
         clip_norm=clip_norm,
     )  # fmt: skip
+    if classes is not None and (net.task or plan.task) != "classes":
+        raise checks.Error(
+            f"classes are {checks.shown(classes)}, but this training is without labels; leave classes out, or give "
+            "labels and one unit per class"
+        )
     backends.check_threads(threads, backend)
     continues = net._state is not None
     if continues and seed is None:
