@@ -209,11 +209,10 @@ def weights(sample_weight: ArrayLike, m: int, is_part: bool = False) -> tuple[ND
 def one_hot(labels: NDArray[Any], classes: int) -> NDArray[np.float32]:
     """(m,) integers from 0 to classes − 1 -> (m, classes) one-hot rows."""
     finite("Y", labels)
-    wrong = (labels != np.rint(labels)) | (labels < 0) | (labels >= classes)
+    wrong = labels != np.rint(labels)
     if wrong.any():
         i = int(wrong.argmax())
-        must = f"must be a whole number from 0 to {classes - 1}; number targets are rows of {classes}"
-        raise Error(f"label Y[{i}] is {labels[i]}, but {must}")
+        raise Error(f"label Y[{i}] is {labels[i]}, but must be a whole number; number targets are rows of {classes}")
     rows = np.zeros((labels.size, classes), np.float32)
     rows[np.arange(labels.size), labels.astype(np.int64)] = 1
     return rows
