@@ -2,6 +2,7 @@
 
 import contextlib
 import difflib
+import inspect
 import math
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -143,6 +144,17 @@ def flag(what: str, value: object) -> bool:
     if not isinstance(value, (bool, np.bool_)):
         raise Error(f"{what} is {shown(value)}, but must be True or False")
     return bool(value)
+
+
+def accepts(function: Any, count: int) -> bool:
+    """True if it can be called with this many arguments, or is a builtin whose signature is not known."""
+    try:
+        inspect.signature(function).bind(*range(count))
+    except TypeError:  # not callable, or with other parameters
+        return False
+    except ValueError:  # no signature
+        pass
+    return True
 
 
 def number(

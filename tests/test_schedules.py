@@ -22,6 +22,7 @@ from jitnet import (
     RMSprop,
     StepDecay,
     Warmup,
+    checks,
 )  # fmt: skip
 from jitnet.kernels import LADDERS
 from jitnet.training import schedules
@@ -141,11 +142,37 @@ def test_schedules_resume_with_the_same_bits(schedule, tmp_path):
         (lambda: make().fit(X, CODES, callbacks=5), "a callback is 5"),
         (lambda: make().fit(X, CODES, callbacks=[5]), r"a callback is 5, but must be a function of \(net, history\)"),
         (lambda: make().fit(X, CODES, callbacks=lambda net, history: 5, **RUNS), "a callback returned 5, but must"),
+        (lambda: Warmup(1, then=lambda e: 1), "then is <function .*, but must be a schedule"),
     ],
 )  # fmt: skip
 def test_bad_schedules_clipping_and_callbacks_are_an_error(wrong, message):
     with pytest.raises(jitnet.Error, match=message):
         wrong()
+
+
+def test_functions_with_other_parameters_are_an_error_before_anything_is_changed():
+    net = make()
+    net.fit(X, CODES, epochs=1, **RUNS)
+    before = net.state_dict()
+    for option, wrong, message in (
+        ("callbacks", lambda net: None, r"a callback is <function .*, but must be a function of \(net, history\)"),
+        ("callbacks", [print, lambda *, net, history: None], "a callback is <function"),
+        ("schedule", lambda e: 0.5, r"schedule is <function .* or a function \(epoch, history\) -> factor"),
+        ("schedule", float, "schedule is <class 'float'>"),
+        ("progress", "yes", "progress is 'yes', but must be True, False or a jitnet.Progress object"),
+        ("progress", None, "progress is None"),
+    ):
+        with pytest.raises(jitnet.Error, match=message):
+            net.fit(X, CODES, epochs=2, **RUNS, **{option: wrong})
+        assert net.state_dict().keys() == before.keys()
+        assert all(array.tobytes() == before[name].tobytes() for name, array in net.state_dict().items())
+        assert net._state.history.epochs == 1
+    net.fit(X, CODES, epochs=1, callbacks=[lambda *all: None, lambda net, history, more=3: None], **RUNS)
+
+
+def test_functions_that_accept_two_arguments():
+    for function in (lambda a, b: 1, lambda *all: 1, lambda a, b=1, c=2: 1, max, dict.update, CosineDecay(3)):
+        assert checks.accepts(function, 2)
 
 
 def test_monitoring_the_accuracy_needs_labels():

@@ -119,8 +119,12 @@ def fit(
             backends.check_threads(threads, backend)
             if checks.flag("resume", resume) and checkpoint is None and seed is None:
                 plan.seed = None  # that of the latest training
-        show = display(progress if group.rank == 0 else False)
-        return Training(net, plan, threads, file, resume, listed(callbacks), show).run()
+            if not isinstance(progress, bool | Progress):
+                raise checks.Error(
+                    f"progress is {checks.shown(progress)}, but must be True, False or a jitnet.Progress object"
+                )
+            called, show = listed(callbacks), display(progress if group.rank == 0 else False)
+        return Training(net, plan, threads, file, resume, called, show).run()
 
 
 def _batches(

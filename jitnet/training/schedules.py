@@ -142,7 +142,7 @@ def checked(schedule: Any, what: str = "schedule") -> Any:
     """A schedule, or a function of (epoch, history), or None."""
     if isinstance(schedule, type) and issubclass(schedule, Schedule):
         raise checks.Error(f"{what} is a class; write {schedule.__name__}(...), with its settings")
-    if schedule is not None and not callable(schedule):
+    if schedule is not None and not checks.accepts(schedule, 2):
         raise checks.Error(
             f"{what} is {checks.shown(schedule)}, but must be a schedule, such as CosineDecay(30), or a function "
             "(epoch, history) -> factor of the learning rate"

@@ -92,7 +92,7 @@ def listed(callbacks: Callback | Sequence[Callback] | None) -> list[Callback]:
         return []
     wanted: list[Any] = list(callbacks) if isinstance(callbacks, list | tuple) else [callbacks]
     for callback in wanted:
-        if isinstance(callback, type) or not callable(callback):
+        if isinstance(callback, type) or not checks.accepts(callback, 2):
             raise checks.Error(f"a callback is {checks.shown(callback)}, but must be a function of (net, history)")
     return wanted
 
