@@ -139,9 +139,67 @@ def logarithm():
         return 1 / z
 
 
+def a_derivative_that_raises():
+    @jitnet.activation
+    def cubed(z):
+        return z**3
+
+    @cubed.derivative
+    def _(z):
+        return 3 * math.exp(2 * math.log(z))
+
+
+def a_derivative_of_a_that_is_complex():
+    @jitnet.activation
+    def cubed(z):
+        return z**3
+
+    @cubed.derivative
+    def _(a):
+        return 3 * a ** (2 / 3)
+
+
+def a_derivative_of_a_loss_that_divides_by_zero():
+    @jitnet.loss
+    def cubed(a, y):
+        return (a - y) ** 3
+
+    @cubed.derivative
+    def _(a, y):
+        return 3 * (a - y) ** 2 * y / y
+
+
+def a_loss_that_is_not_defined_between_0_and_1():
+    @jitnet.loss
+    def cubed(a, y):
+        return math.log(a - 1) ** 3
+
+    @cubed.derivative
+    def _(a, y):
+        return 3 * math.log(a - 1) ** 2 / (a - 1)
+
+
+def wrong_derivative_of_a_cross_entropy():
+    @jitnet.loss
+    def cubed(a, y):
+        return -(y * math.log(a) + (1 - y) * math.log(1 - a))
+
+    @cubed.derivative
+    def _(a, y):
+        return (a - y) / (a * (1 - a) + 0.01)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (a_derivative_that_raises, "the derivative of activation 'cubed' is not defined at z = -4.183"),
+        (a_derivative_of_a_that_is_complex, "the derivative of activation 'cubed' is not defined at z = -4.183"),
+        (
+            a_derivative_of_a_loss_that_divides_by_zero,
+            "the derivative of loss 'cubed' is not defined at a = -4.183, y = 0.0",
+        ),
+        (a_loss_that_is_not_defined_between_0_and_1, "loss 'cubed' is not finite near a = 0.1973, y = -1.0"),
+        (wrong_derivative_of_a_cross_entropy, "the derivative of loss 'cubed' is wrong at a = 0.1973, y = -1.0"),
         (not_written_in_python, "an activation must be a Python function of numbers, written with def, but is <built"),
         (a_derivative_not_written_in_python, "the derivative of activation 'my_sine' must be a Python function"),
         (without_a_name, "an activation needs a name, which a lambda does not have; write it with def"),
@@ -170,6 +228,25 @@ def test_wrong_functions_are_reported_and_not_registered(make, message):
         *LADDERS,
         *custom.MADE,
     }
+
+
+def test_cross_entropy_is_compared_only_where_it_is_defined(restored_registries):
+    """With L = −(y·log a + (1 − y)·log(1 − a)): 0.5 and y = 1 give log 2, and it trains as the one of jitnet."""
+
+    @jitnet.loss
+    def my_cross_entropy(a, y):
+        return -(y * math.log(a) + (1 - y) * math.log(1 - a))
+
+    @my_cross_entropy.derivative
+    def _(a, y):
+        return (a - y) / (a * (1 - a))
+
+    X, Y = np.array([[0.0], [1.0], [-1.0]]), np.array([[1.0], [1.0], [0.0]])
+    nets = [Network(Dense(1, 1, "sigmoid", init="zeros"), seed=0, dtype="float64") for _ in range(2)]
+    assert nets[0].evaluate(X, Y, loss=my_cross_entropy)["loss"] == pytest.approx(math.log(2))
+    for net, loss in zip(nets, (my_cross_entropy, "binary_cross_entropy"), strict=True):
+        net.fit(X, Y, epochs=5, batch_size=2, loss=loss, backend="numpy")
+    np.testing.assert_allclose(nets[0].theta, nets[1].theta, rtol=1e-12)
 
 
 def test_failed_registration_keeps_the_earlier_function(registered, monkeypatch):
