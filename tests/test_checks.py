@@ -147,6 +147,10 @@ def test_bad_Y_is_a_clear_error(last, n_out, loss, bad, message):
         (lambda: net().fit(X, Y, early_stopping=3), "early_stopping needs validation"),
         (lambda: net().fit(X, Y, early_stopping=0, validation=(X, Y)), "early_stopping is 0"),
         (lambda: net().fit(X, Y, checkpoint_every=0), "checkpoint_every is 0"),
+        (
+            lambda: net().fit(X, Y, checkpoint_every=2),
+            "checkpoint_every is 2, but there is no checkpoint; add checkpoint=",
+        ),
         (lambda: net().fit(X, Y, threads=0), "threads is 0"),
         (lambda: net().fit(X, Y, threads=10**6), "this process can use 1 to"),
         pytest.param(

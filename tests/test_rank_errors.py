@@ -32,7 +32,7 @@ from jitnet.training import ranks
         ({"backend": "njit"}, "rank 2: backend is 'njit', but 'numpy' on rank 0"),
         ({"reduction": 16}, "rank 2: reduction is 16, but 8 on rank 0"),
         ({"callbacks": print}, "rank 2: callbacks is 1, but 0 on rank 0"),
-        ({"checkpoint_every": 2}, "rank 2: checkpoint_every is 2, but 1 on rank 0"),
+        ({"checkpoint_every": 2}, "rank 2: checkpoint_every is 2, but there is no checkpoint"),
         ({"data": (X, np.array(["a", "b", "d"])[Y])}, "rank 2: classes is ['a', 'b', 'd'], but [0, 1, 2] on rank 0"),
         ({"data": (X, np.eye(3)[Y])}, "rank 2: classes is None, but [0, 1, 2] on rank 0"),
     ],
@@ -41,6 +41,12 @@ from jitnet.training import ranks
 def test_ranks_with_different_options_or_data_are_an_error(of_rank_2, expected):
     for message in errors(3, lambda comm: trained(comm, **(of_rank_2 if comm.rank == 2 else {}))):
         assert message.startswith(expected)
+
+
+def test_ranks_write_their_checkpoint_equally_often(tmp_path):
+    file = tmp_path / "run.npz"
+    for message in errors(3, lambda comm: trained(comm, checkpoint=file, checkpoint_every=1 + (comm.rank == 2))):
+        assert message.startswith("rank 2: checkpoint_every is 2, but 1 on rank 0")
 
 
 def test_ranks_with_different_versions_are_an_error(monkeypatch):

@@ -116,6 +116,8 @@ def fit(
             )  # fmt: skip
             plan.distribute(group, distributed.checked(reduction, group, comm is not None))
             file = Checkpoint(checkpoint, checks.whole("checkpoint_every", checkpoint_every, least=1))
+            if file.every > 1 and checkpoint is None:
+                raise checks.Error(f"checkpoint_every is {file.every}, but there is no checkpoint; add checkpoint=FILE")
             backends.check_threads(threads, backend)
             if checks.flag("resume", resume) and checkpoint is None and seed is None:
                 plan.seed = None  # that of the latest training
