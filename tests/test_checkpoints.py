@@ -3,13 +3,14 @@
 import copy
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
 from runs import OPTIMIZERS, make, overfit, spiral
 
 import jitnet
-from jitnet import Adam, Momentum, storage
+from jitnet import Adam, Momentum, StepDecay, storage
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
@@ -112,11 +113,17 @@ def test_checkpoint_of_a_different_run_is_refused(tmp_path):
     other_data = X.copy()
     other_data[5, 1] += 1
     for change, said in [
-        ({"batch_size": 7}, "batch_size was 32, is 7"), ({"optimizer": "adam"}, "optimizer was"),
+        ({"batch_size": 7}, "batch_size was 32, is 7"),
+        ({"optimizer": "adam"}, "optimizer was sgd, is adam; use the same, or start again without resume$"),
+        ({"optimizer": jitnet.SGD(0.01)}, "another run: lr of optimizer was 0.1, is 0.01; use the same, or start"),
+        ({"optimizer": jitnet.SGD(0.01, 0.5)}, "was 0.1, is 0.01; weight_decay of optimizer was 0.0, is 0.5; use"),
+        ({"schedule": StepDecay(2)}, "schedule was None, is {'name': 'StepDecay', 'every': 2, 'factor': 0.1}; use"),
         ({"seed": 4}, "seed was 3, is 4"),
         ({"X": other_data}, "the data are different, or split differently"),
         ({"net": make("float64")}, "dtype was float32, is float64"),
-        ({"net": make(widths=(2, 18, 3))}, "layers was"), ({"loss": "mse"}, "loss was cross_entropy, is mse"),
+        ({"net": make(widths=(2, 18, 3))}, r"run: layer 0 was \[2, 17, .*\], is \[2, 18, .*\]; layer 1 was \["),
+        ({"net": make(widths=(2, 9, 17, 3))}, r"layers was \[\["),
+        ({"loss": "mse"}, "loss was cross_entropy, is mse"),
     ]:  # fmt: skip
         options = {"net": make(), "X": X, **change}
         net, data = options.pop("net"), options.pop("X")
@@ -124,7 +131,7 @@ def test_checkpoint_of_a_different_run_is_refused(tmp_path):
         with pytest.raises(ValueError, match=said):
             net.fit(data, y, epochs=2, checkpoint=path, resume=True, **options)
         assert net.theta.tobytes() == before.tobytes()
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match=r"no checkpoint .*none to continue; make the first run without"):
         make().fit(X, y, epochs=2, checkpoint=tmp_path / "none", resume=True)
     with pytest.raises(ValueError, match=r"there is none in memory.*; fit without resume, or name its checkpoint"):
         make().fit(X, y, epochs=2, resume=True)
@@ -168,6 +175,24 @@ def test_checkpoint_replaces_no_other_kind_of_file(tmp_path):
     make().save(tmp_path / "m.npz")
     with pytest.raises(ValueError, match="is not a jitnet checkpoint, but 'jitnet model'"):
         make().fit(X, y, checkpoint=tmp_path / "m.npz")
+
+
+def test_replacing_a_checkpoint_is_a_warning_in_the_line_that_calls_fit(tmp_path):
+    data, path = spiral(), tmp_path / "c"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        make().fit(*data, epochs=2, checkpoint=path)
+        make().fit(*data, epochs=5, checkpoint=path, resume=True)
+        (tmp_path / "empty").touch()
+        make().fit(*data, epochs=1, checkpoint=tmp_path / "empty")
+    with pytest.warns(UserWarning, match=r"replaces the checkpoint of 5 epochs in .*; add resume to") as given:
+        make().fit(*data, epochs=1, checkpoint=path)
+    assert [warning.filename for warning in given] == [__file__]
+    with pytest.warns(UserWarning, match="of 1 epoch in"):
+        make().fit(*data, epochs=1, checkpoint=path)
+    about, arrays = storage.read(path, "checkpoint")
+    storage.write(path, "checkpoint", {**about, "history": None}, arrays)
+    make().fit(*data, epochs=1, checkpoint=path)
 
 
 def test_refused_call_changes_nothing(tmp_path):

@@ -58,7 +58,7 @@ BAD = [
     (["train", "digits", "--save", "/proc/m.npz"], "cannot write /proc/m.npz"),
     (["train", "digits", "--plot", "."], "is a folder"),
     (["train", "digits", "--resume"], "--resume needs --checkpoint FILE"),
-    (["train", "digits", "--checkpoint", "c", "--resume"], "there is no file c"),
+    (["train", "digits", "--checkpoint", "c", "--resume"], "no checkpoint c to continue; make the first run"),
     (["train", "mnist", "--path", "."], "has neither train-images-idx3-ubyte.gz nor"),
     (["train"], "the following arguments are required: data"),
     (["trian", "digits"], "unknown command 'trian'; known: train, predict, warmup, ladder, "),

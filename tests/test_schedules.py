@@ -265,7 +265,7 @@ def test_early_stopping_can_resume_from_memory_and_from_files(tmp_path):
         first = halves.fit(train, y, epochs=2, **options)
         assert first.stopped == ""
         both = halves.fit(train, y, epochs=38, resume=True, **options)
-        file = tmp_path / "run.npz"
+        file = tmp_path / f"{stopping}.npz"
         again.fit(train, y, epochs=2, checkpoint=file, **options)
         once_more = again.fit(train, y, epochs=40, checkpoint=file, resume=True, **options)
         for net, other in ((halves, both), (again, once_more)):

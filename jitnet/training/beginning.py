@@ -19,6 +19,8 @@ def begun(net: Trainable, plan: Plan, checkpoint: Checkpoint, resume: bool) -> S
         storage.check_writable(checkpoint.path, kind="checkpoint")
         if resume:
             checkpoint.restore(state, plan)
+        else:
+            checkpoint.warn_of_replacing()
     state.seed = plan.seed = secrets.randbits(32) if plan.seed is None else plan.seed
     return state
 

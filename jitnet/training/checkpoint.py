@@ -1,5 +1,7 @@
 """A training on disk: saved between epochs, and restored only after validation. `plan` is that of the training."""
 
+import contextlib
+import os
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -69,6 +71,15 @@ class Checkpoint:
         }  # fmt: skip
         storage.write(self.path, "checkpoint", about, arrays)
 
+    def warn_of_replacing(self) -> None:
+        """A warning if the new training will replace a checkpoint."""
+        epochs = 0
+        with contextlib.suppress(checks.Error, OSError), storage.reading(self.path, "checkpoint") as (about, _):
+            epochs = len(about["history"]["loss"])
+        if epochs:
+            text = f"this training replaces the checkpoint of {checks.count(epochs, 'epoch')} in {self.path}"
+            warnings.warn(f"{text}; add resume to continue it", stacklevel=CALLER)
+
     def restore(self, state: State, plan: Any) -> None:
         """Restore the state in the file, and its seed if the plan has none.
 
@@ -91,14 +102,16 @@ class Checkpoint:
 
     def _read(self, state: State, plan: Any) -> tuple[dict[str, Any], int, History, dict[str, Any]]:
         """The description, the seed, the history and the arrays, all validated."""
+        if not os.path.exists(self.path):
+            raise FileNotFoundError(
+                f"there is no checkpoint {self.path} to continue; make the first run without resume"
+            )
         with storage.reading(self.path, "checkpoint") as (about, archive):
             try:
                 kept = checks.fields("settings", about["settings"])
                 seed = checks.whole("seed", kept["seed"], least=0)
                 now = plan.settings() | ({"seed": seed} if plan.seed is None else {})
-                different = [
-                    _difference(name, kept.get(name), now[name]) for name in now if kept.get(name) != now[name]
-                ]
+                different = [text for name in now for text in _differences(name, kept.get(name), now[name])]
                 if not different:
                     history = replace(state.history, **_recorded(about["history"], plan))
                     _check_counts(about, history, plan)
@@ -111,7 +124,10 @@ class Checkpoint:
                     "resume"
                 ) from None
         if different:
-            raise checks.Error(f"checkpoint {self.path} belongs to another run: " + "; ".join(different))
+            raise checks.Error(
+                f"checkpoint {self.path} belongs to another run: {'; '.join(different)}; use the same, or start again "
+                "without resume"
+            )
         return about, seed, history, arrays
 
 
@@ -120,10 +136,21 @@ def _vectors(state: State) -> dict[str, Vector]:
     return {"theta": state.theta, **{f"memory{i}": vector for i, vector in enumerate(state.memory)}}
 
 
-def _difference(name: str, before: Any, now: Any) -> str:
+def _differences(name: str, before: Any, now: Any) -> list[str]:
+    """What has changed: only the fields that differ, and only the layers that differ."""
+    if before == now:
+        return []
     if name == "data":
-        return "the data are different, or split differently"
-    return f"{name} was {str(before)[:200]}, is {str(now)[:200]}"
+        return ["the data are different, or split differently"]
+    if isinstance(before, dict) and isinstance(now, dict):
+        if before.get("name") != now.get("name"):
+            before, now = before.get("name"), now.get("name")
+        elif before.keys() == now.keys():
+            return [text for key in now for text in _differences(f"{key} of {name}", before[key], now[key])]
+    if name == "layers" and isinstance(before, list) and len(before) == len(now):
+        pairs = enumerate(zip(before, now, strict=True))
+        return [text for l, pair in pairs for text in _differences(f"layer {l}", *pair)]
+    return [f"{name} was {str(before)[:200]}, is {str(now)[:200]}"]
 
 
 def _recorded(content: Any, plan: Any) -> dict[str, Any]:
