@@ -49,7 +49,7 @@ def bias_jacobian(
     """
     x, W, b, y = _layer(x, W, b, y)
     name = checks.name_of("activation", activation, ACTIVATIONS) if isinstance(activation, Activation) else activation
-    f = checks.one_of("activation", name, ACTIVATIONS)
+    f = checks.one_of("activation", name, ACTIVATIONS, can_define=True)
     which = losses.get(loss, f)
     with np.errstate(all="ignore"):  # overflow is reported below
         a, da_dz = _activation(x @ W + b, f)

@@ -107,12 +107,13 @@ def dense(what: str, shape: tuple[int, ...]) -> None:
         raise Error(f"{what} is sparse; dense it needs {needed / 2**30:.1f} GiB, but {free / 2**30:.1f} GiB are free")
 
 
-def one_of(what: str, name: object, known: Iterable[str]) -> str:
-    """`name`, if it is one of the known names."""
+def one_of(what: str, name: object, known: Iterable[str], can_define: bool = False) -> str:
+    """`name`, if it is one of the known names; `can_define` if users can define others, which a function hints at."""
     names = list(known)
     if isinstance(name, str) and name in names:
         return name
-    raise Error(f"unknown {what} {shown(name)}; known: {some(names)}{did_you_mean(name, names)}")
+    own = f"; define your own with @jitnet.{what}" if can_define and callable(name) else ""
+    raise Error(f"unknown {what} {shown(name)}; known: {some(names)}{did_you_mean(name, names)}{own}")
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:
@@ -179,7 +180,8 @@ def number(
     except OverflowError:  # an integer with hundreds of digits
         converted = math.inf
     if not (math.isfinite(converted) and above < converted < below and least <= converted <= most):
-        raise Error(f"{what} is {shown(value)}, but must be {f'a number {limits}' if limits else 'a finite number'}")
+        kind = "a number" if limits and (math.isfinite(converted) or not is_number) else "a finite number"
+        raise Error(f"{what} is {shown(value)}, but must be {kind} {limits}".rstrip())
     return converted
 
 

@@ -14,7 +14,7 @@ def get(name: str | Loss | None, activation: str) -> Loss:
     if name is None:
         name = next((loss.name for loss in LOSSES.values() if loss.made_for == activation), "mse")
     name = checks.name_of("loss", name, LOSSES) if isinstance(name, Loss) else name
-    loss = LOSSES[checks.one_of("loss", name, LOSSES)]
+    loss = LOSSES[checks.one_of("loss", name, LOSSES, can_define=True)]
     if activation not in loss.goes_with:
         suitable = [other.name for other in LOSSES.values() if activation in other.goes_with]
         raise checks.Error(

@@ -108,6 +108,20 @@ def test_bad_Y_is_a_clear_error(last, n_out, loss, bad, message):
         (lambda: huge().predict(np.full((4, 3), 3e38)), r"the output for X\[0\] is nan: .*; scale the inputs"),
         (lambda: Dense(3, 2, "sigmoyd"), "unknown activation 'sigmoyd'; known: .*did you mean 'sigmoid'"),
         (lambda: Dense(3, 2, "ReLU"), "did you mean 'relu'"),
+        (
+            lambda: Dense(3, 2, lambda z: z),
+            r"<function .*; define your own with @jitnet\.activation",
+        ),
+        (
+            lambda: Dense(3, 2, np.tanh),
+            r"activation <ufunc 'tanh'>; .*; define your own with @jitnet\.activation$",
+        ),
+        (lambda: net().fit(X, Y, loss=lambda a, y: a - y), r"unknown loss .*; define your own with @jitnet\.loss$"),
+        (
+            lambda: jitnet.calculus.bias_jacobian([1], np.ones((1, 1)), [1], [1], np.tanh),
+            r"own with @jitnet\.activation$",
+        ),
+        (lambda: Dense(3, 2, ["relu"]), "known: .*softmax$"),
         (lambda: Dense(3, 2, init="gloro"), "unknown init 'gloro'; known: glorot, he, zeros .*'glorot'"),
         (lambda: jitnet.SGD(0), "lr is 0, but must be a number above 0"),
         (lambda: jitnet.SGD(float("nan")), "lr is nan"),
@@ -309,8 +323,11 @@ def test_values_in_messages_are_short():
         (10**5000, "a number of thousands of digits"),
     ):
         assert checks.shown(value) == shown
-    for value in (10**400, -(10**400), 10**5000, float("nan"), True, None, "1"):
-        with pytest.raises(jitnet.Error, match=r"lr is .*, but must be a number above 0"):
+    for value in (-1, True, None, "1"):
+        with pytest.raises(jitnet.Error, match=r"lr is .*, but must be a number above 0$"):
+            jitnet.SGD(value)
+    for value in (10**400, -(10**400), 10**5000, float("nan"), np.float32("inf")):
+        with pytest.raises(jitnet.Error, match=r"lr is .*, but must be a finite number above 0$"):
             jitnet.SGD(value)
 
 

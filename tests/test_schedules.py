@@ -133,7 +133,7 @@ def test_schedules_resume_with_the_same_bits(schedule, tmp_path):
         (lambda: make().fit(X, CODES, schedule=lambda e, h: -1, **RUNS), "factor of the schedule is -1"),
         (lambda: make().fit(X, CODES, schedule=lambda e, h: math.nan, **RUNS), "factor of the schedule is nan"),
         (lambda: make().fit(X, CODES, clip_norm=0), "clip_norm is 0, but must be a number above 0"),
-        (lambda: make().fit(X, CODES, clip_norm=math.inf), "clip_norm is inf"),
+        (lambda: make().fit(X, CODES, clip_norm=math.inf), "clip_norm is inf, but must be a finite number above 0"),
         (lambda: EarlyStopping(0), "patience is 0"),
         (lambda: EarlyStopping(monitor="accuracy"), "unknown monitor"),
         (lambda: make().fit(X, CODES, early_stopping=EarlyStopping), r"a class; write EarlyStopping\(\.\.\.\)"),

@@ -210,7 +210,8 @@ CHANGED = {
     "b0[3] is nan": lambda state: state.update(b0=np.where(np.arange(13) == 3, np.nan, 0).astype("f4")),
     "adam.mean.b4[0] is inf": lambda state: state.update({"adam.mean.b4": np.full(3, np.inf, "f4")}),
     "adam.step is -1": lambda state: state.update({"adam.step": np.array(-1)}),
-    "has an array 'W9', but this network has only W0, b0": lambda state: state.update(W9=np.zeros(3, "f4")),
+    "has an array 'W9', but must have only W0, b0": lambda state: state.update(W9=np.zeros(3, "f4")),
+    "adam.square.b4, adam.step, adam.seed": lambda state: state.update(W9=np.zeros(3, "f4")),
     "arrays of adam and sgd": lambda state: state.update({"sgd.step": np.array(3)}),
     "unknown optimizer 'adamm'": lambda state: [state.update({f"adamm{name[4:]}": state.pop(name)})
                                                for name in list(state) if name.startswith("adam.")],

@@ -68,7 +68,7 @@ class Dense(Layer):
         self.n_in = checks.whole("n_in of Dense", self.n_in, least=1)
         self.n_out = checks.whole("n_out of Dense", self.n_out, least=1)
         self.bias = checks.flag("bias of Dense", self.bias)
-        checks.one_of("activation", vars(self)["activation"], ACTIVATIONS)
+        checks.one_of("activation", vars(self)["activation"], ACTIVATIONS, can_define=True)
         checks.one_of("init", self.init, INITS)
 
     @property

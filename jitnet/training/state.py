@@ -110,7 +110,7 @@ def load_state_dict(net: Stateful, state: Mapping[str, Any]) -> None:
     unknown = [name for name in state if name not in targets and name not in numbers]
     if unknown:
         raise checks.Error(
-            f"the state has an array {checks.shown(unknown[0])}, but this network has only {', '.join(targets)}"
+            f"the state has an array {checks.shown(unknown[0])}, but must have only {', '.join([*targets, *numbers])}"
         )
     arrays = {name: _array(state, name, target.shape, target.dtype) for name, target in targets.items()}
     if new is not None:
