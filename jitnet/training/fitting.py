@@ -83,7 +83,8 @@ def fit(
                       EarlyStopping object, which can also monitor the accuracy or the training loss
     callbacks         functions that are called with (net, history) after each epoch; True or "stop" ends the training
     checkpoint        file for the state, written atomically every `checkpoint_every` epochs. If it cannot be written,
-                      there is a warning and history.checkpoint_error, and training continues
+                      there is a warning and history.checkpoint_error, and training continues. Without `resume`, a
+                      warning says that an earlier checkpoint will be replaced
     resume            continue from that file, up to `epochs` in all. Without a checkpoint, continue the latest training
                       of this network in memory, by `epochs` more: its optimizer's state, the order of the samples, the
                       history. Both give the same bits as one uninterrupted run
