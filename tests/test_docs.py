@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import jitnet
+import jitnet.lab
 
 DOCS = Path(__file__).parent.parent / "docs"
 WIDTHS = ((1280, "light"), (390, "light"), (390, "dark"))
@@ -82,6 +83,13 @@ def test_line_numbers_in_outputs_of_the_guide_are_current(page):
     assert len(shown) == 2
     for number, line in shown:
         assert source[int(number) - 1].strip().startswith(line)
+
+
+def test_calls_of_the_lab_in_the_guide_work_after_importing_it():
+    """`import jitnet.lab` imports no tool but `check`."""
+    for page in (DOCS / "guide").glob("*.md"):
+        named = re.findall(r"\bjitnet\.lab\.(\w+)[.(]", page.read_text(encoding="utf-8"))
+        assert set(named) <= set(jitnet.lab.__all__), page.name
 
 
 def test_drawing_on_the_front_page_is_current():
