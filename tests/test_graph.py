@@ -160,6 +160,7 @@ def test_mermaid_text_has_all_operations(net):
 def test_every_activation_can_be_drawn(name):
     net = Network(Dense(3, 4, name), Dense(4, 2, name))
     assert ElementTree.fromstring(net.graph()._repr_svg_()) is not None
+    assert repr(net.graph()) == str(net.graph())  # readable at a prompt
 
 
 @pytest.mark.parametrize(

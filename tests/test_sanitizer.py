@@ -127,6 +127,7 @@ def test_assertion_for_pytest_raises_with_all_findings():
     assert np.isnan(C).all()
     report = jitnet.lab.check(right, A, B, C, writes="C")
     assert not report.findings or [finding.kind for finding in report.findings] == ["order"]
+    assert repr(report) == str(report)  # readable at a prompt and as the last line of a cell
     A.flags.writeable = False
     with pytest.raises(AssertionError, match="writes into its input A"):
         jitnet.lab.check(PAIRS["scales_its_input"].wrong, A, np.empty_like(A))

@@ -41,11 +41,11 @@ class Operation(NamedTuple):
     outputs: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Graph:
     """The nodes by name, and the operations in the order of their execution.
 
-    A notebook shows it as a drawing; `print` shows one line per operation.
+    A notebook shows it as a drawing; a prompt and `print` show one line per operation.
     """
 
     title: str
@@ -75,6 +75,8 @@ class Graph:
     def __str__(self) -> str:
         calls = (f"{', '.join(o.outputs)} = {o.operation}.{o.rung}({', '.join(o.inputs)})" for o in self.operations)
         return "\n".join([self.title, *calls])
+
+    __repr__ = __str__  # readable at a prompt
 
 
 def graph(

@@ -132,6 +132,8 @@ class Report:
                     lines.append(f"    fix: {finding.fix}")
         return "\n".join([*lines, self.summary()])
 
+    __repr__ = __str__  # readable at a prompt and as the last line of a cell
+
     def summary(self) -> str:
         """`racy: 2 errors, 1 warning in 9 runs`."""
         parts = [count(len(self.of(kind)), kind) for kind in ("error", "warning") if self.of(kind)]
