@@ -28,10 +28,12 @@ def numeric(what: str, values: ArrayLike) -> NDArray[Any]:
     _expect_no_dates(what, values)
     try:
         array = np.asarray(values)
-        if array.dtype.kind == "O" and hasattr(values, "to_numpy"):  # pandas with bool columns, or with its own NA
-            array = values.to_numpy(np.float64, na_value=math.nan)
+        is_objects = array.dtype.kind == "O"
+        if is_objects and hasattr(values, "to_numpy"):  # pandas with bool columns, or with its own NA; polars
+            array = as_floats(values, array)
     except (TypeError, ValueError, OverflowError) as error:
         if hasattr(values, "to_numpy"):
+            _expect_number_columns(what, values)
             raise Error(f"{what} is a {type(values).__name__} that holds more than numbers: {reason(error)}") from None
         raise Error(f"{what} is not a rectangular array: {error}") from None
     except RuntimeError as error:  # of a tensor with gradients
@@ -57,19 +59,57 @@ def can_be_numbers(array: NDArray[Any]) -> bool:
         return False
 
 
+def as_floats(values: Any, array: NDArray[Any]) -> NDArray[Any]:
+    """Numbers of pandas or polars of which NumPy makes objects: bools beside numbers, NA, decimals."""
+    if hasattr(values, "iloc"):  # pandas
+        return values.to_numpy(np.float64, na_value=math.nan)  # type: ignore[no-any-return]
+    return array.astype(np.float64)
+
+
 def _expect_no_dates(what: str, frame: Any) -> None:
-    """An error for a column of dates or times, which pandas would convert to nanoseconds."""
-    for name, dtype in getattr(getattr(frame, "dtypes", None), "items", dict)():
-        if getattr(dtype, "kind", "") in ("M", "m"):
+    """An error for a column of dates or times, which pandas and polars would convert to nanoseconds or days."""
+    dtypes = getattr(frame, "dtypes", None)
+    if isinstance(dtypes, list):  # polars
+        dtypes = frame.schema
+    for name, dtype in getattr(dtypes, "items", dict)():
+        if getattr(dtype, "kind", "") in ("M", "m") or getattr(dtype, "is_temporal", bool)():
             raise Error(f"{what} has a column of {dtype}, {shown(name)}, but must hold real numbers; leave it out")
 
 
-def finite(what: str, array: NDArray[Any], start: int = 0) -> None:
-    """No NaN and no infinity; `start` is the index of array[0] for the message."""
+def _expect_number_columns(what: str, frame: Any) -> None:
+    """An error for the first cell of a DataFrame that is not a number."""
+    is_pandas = hasattr(frame, "iloc")
+    for j, name in enumerate(getattr(frame, "columns", ())):
+        for row, cell in enumerate(frame.iloc[:, j] if is_pandas else frame[:, j]):
+            try:
+                float(cell)
+            except (TypeError, ValueError):
+                if cell is None or type(cell).__name__ == "NAType":
+                    continue
+                column = f"{what}: column {shown(name)} holds"
+                if not isinstance(cell, str):
+                    raise Error(
+                        f"{column} {shown(cell)} in row {row}, but must hold real numbers; leave it out"
+                    ) from None
+                encode = f"pd.get_dummies({what})" if is_pandas else f"{what}.to_dummies({shown(name)})"
+                raise Error(
+                    f"{column} text ({shown(cell)} in row {row}); leave it out, or encode it: {encode}; "
+                    "`jitnet train` encodes it"
+                ) from None
+
+
+def finite(what: str, array: NDArray[Any], start: int = 0, given: Any = None) -> None:
+    """No NaN and no infinity.
+
+    start    the index of array[0], for the message
+    given    what the array was made from; if it is a DataFrame, the message names the column
+    """
     if array.dtype.kind == "f" and not _is_finite(array):
         where = tuple(int(position) for position in np.argwhere(~np.isfinite(array))[0])
         place = ", ".join(str(position + start * (axis == 0)) for axis, position in enumerate(where))
-        raise Error(f"{what}[{place}] is {array[where]}; replace or leave out values that are not finite")
+        is_frame = hasattr(given, "columns") and hasattr(given, "to_numpy")
+        column = f", in column {shown(str(given.columns[where[1]]))}" if is_frame else ""
+        raise Error(f"{what}[{place}] is {array[where]}{column}; replace or leave out values that are not finite")
 
 
 def _is_finite(array: NDArray[Any]) -> bool:
@@ -146,7 +186,7 @@ def samples(X: ArrayLike, n_in: int, dtype: np.dtype[Any], part: Callable[[int],
         raise Error("X is empty: it has no rows")
     rows = part(len(array)) if part is not None and _is_mapped(array) else None
     if rows is None:
-        finite("X", array)
+        finite("X", array, given=X)
     else:
         finite("X", array[rows], rows.start)
     return _settled_and_finite("X", array, dtype, rows)

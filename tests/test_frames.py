@@ -151,14 +151,34 @@ def test_fit_explains_how_to_convert_other_data():
     frame = pandas.DataFrame({"a": [True, False], "b": pandas.array([1.5, 2], "Float64")})
     assert net.predict(frame).shape == (2,)
     for frame, message in (
-        (pandas.DataFrame({"a": pandas.array([1, None], "Int64"), "b": [1, 2]}), r"X\[1, 0\] is nan"),
-        (pandas.DataFrame({"a": ["x", "y"], "b": [1, 2]}), "X is a DataFrame that holds more than numbers: .*'x'"),
+        (pandas.DataFrame({"a": pandas.array([1, None], "Int64"), "b": [1, 2]}), r"X\[1, 0\] is nan, in column 'a'"),
+        (
+            pandas.DataFrame({"a": [1, 2], "b": pandas.array([None, "y"], "string")}),
+            r"X: column 'b' holds text \('y' in "
+            r"row 1\); leave it out, or encode it: pd.get_dummies\(X\); `jitnet train` encodes it",
+        ),
+        (pandas.DataFrame({"a": [1, pandas.Period("2024")]}), r"X: column 'a' holds Period\(.* in row 1, but must"),
         (pandas.Series([10**400, 1.5], dtype=object), "X is a Series that holds more than numbers: int too large"),
         (pandas.DataFrame({"a": pandas.to_datetime(["2024", "2025"]), "b": [1, 2]}), "^X has a column of datetime64"),
         (pandas.DataFrame({"a": pandas.to_timedelta([1, 2]), "b": [1, 2]}), "X has a column of timedelta64.*, 'a'"),
     ):
         with pytest.raises(jitnet.Error, match=message):
             net.predict(frame)
+
+
+def test_fit_takes_numbers_of_polars_and_names_other_columns():
+    polars = pytest.importorskip("polars", reason="needs an optional library")
+    net = jitnet.Network(jitnet.Dense(2, 2), seed=0)
+    decimals = polars.DataFrame({"a": [decimal.Decimal("1.5")], "b": [decimal.Decimal(2)]})
+    np.testing.assert_array_equal(net.forward(decimals), net.forward([[1.5, 2]]))
+    for cells, message in (
+        ([None, "u"], r"X: column 'b' holds text \('u' in row 1\); leave it out, or encode it: X.to_dummies\('b'\)"),
+        ([1, None], r"X\[1, 1\] is nan, in column 'b'; replace"),
+        ([datetime.date(2024, 1, 2)] * 2, "X has a column of Date, 'b', but must hold real numbers; leave it out"),
+        ([[1], [2, 3]], "X: column 'b' holds .* in row 0, but must hold real numbers"),
+    ):
+        with pytest.raises(jitnet.Error, match=message):
+            net.forward(polars.DataFrame({"a": [1.0, 2], "b": cells}))
 
 
 def small_model(X, y):
