@@ -66,6 +66,13 @@ def as_floats(values: Any, array: NDArray[Any]) -> NDArray[Any]:
     return array.astype(np.float64)
 
 
+def is_numeric(frame: Any) -> bool:
+    """Whether all columns of a DataFrame of pandas or polars are numbers or bools."""
+    return hasattr(frame, "columns") and all(
+        dtype.kind in "fiub" if hasattr(dtype, "kind") else dtype.is_numeric() for dtype in frame.dtypes
+    )
+
+
 def _expect_no_dates(what: str, frame: Any) -> None:
     """An error for a column of dates or times, which pandas and polars would convert to nanoseconds or days."""
     dtypes = getattr(frame, "dtypes", None)

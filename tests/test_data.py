@@ -1,5 +1,6 @@
 """The bundled digits, splits, and recipes from a table to X and Y."""
 
+from decimal import Decimal
 from importlib import resources
 from types import SimpleNamespace
 
@@ -52,6 +53,22 @@ def test_split_is_shuffled_by_its_seed_and_checks_its_input():
     masked = split(np.ma.masked_equal(X, 7), y, test=0.3, seed=1)[0][0]
     np.testing.assert_array_equal(np.ma.getmaskarray(masked), a == 7)
     assert (a == 7).any()
+
+
+def test_split_of_a_frame_of_numbers_gives_numbers():
+    """fit(*split(frame, y)) takes what fit(frame, y) takes; text stays text."""
+    pandas = pytest.importorskip("pandas", reason="needs an optional library")
+    polars = pytest.importorskip("polars", reason="needs an optional library")
+    whole = pandas.array([3, None, 5, 6], "Int64")
+    frame = pandas.DataFrame({"b": [True, False, True, False], "i": whole, "f": [0.5, 1, 1.5, 2]})
+    wanted = np.array([[1, 3, 0.5], [0, np.nan, 1], [1, 5, 1.5], [0, 6, 2]])
+    order = split(np.arange(4), np.arange(4))[0][0]
+    train = split(frame, np.arange(4))[0][0]
+    assert train.dtype == np.float64
+    np.testing.assert_array_equal(train, wanted[order])
+    decimals = polars.DataFrame({"d": [Decimal("0.5"), Decimal(2), None, Decimal(1)]})
+    np.testing.assert_array_equal(split(decimals, np.arange(4))[0][0], np.array([[0.5], [2], [np.nan], [1]])[order])
+    assert split(frame.assign(t="1"), np.arange(4))[0][0].dtype == object
 
 
 def test_training_rows_are_numbers_or_a_mask():

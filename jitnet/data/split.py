@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .. import checks
+from .. import arrays, checks
 
 Pair = tuple[NDArray[Any], NDArray[Any]]
 
@@ -13,7 +13,7 @@ Pair = tuple[NDArray[Any], NDArray[Any]]
 def split(X: ArrayLike, y: ArrayLike, test: float = 0.2, seed: int = 0) -> tuple[Pair, Pair]:
     """Shuffle the samples and hold out some of them for testing.
 
-    Shapes    X (n, ...), y (n, ...) -> (X, y) for training, (X, y) for testing
+    Shapes    X (n, ...), y (n, ...) -> (X, y) for training, (X, y) for testing, as arrays
     test      fraction of test samples, above 0 and below 1; each part has at least one sample
     seed      the same seed gives the same split
     Errors    ValueError if X and y differ in length, or there are fewer than two samples
@@ -36,9 +36,10 @@ def _array(what: str, values: Any) -> NDArray[Any]:
     if hasattr(values, "toarray"):  # scipy
         raise checks.Error(f"{what} is a sparse matrix; write {what}.toarray()")
     try:
-        return values if isinstance(values, np.ma.MaskedArray) else np.asarray(values)
+        array = values if isinstance(values, np.ma.MaskedArray) else np.asarray(values)
     except ValueError as error:
         raise checks.Error(f"{what} is not a rectangular array: {checks.reason(error)}") from None
+    return arrays.as_floats(values, array) if array.dtype.kind == "O" and arrays.is_numeric(values) else array
 
 
 def split_rows(
