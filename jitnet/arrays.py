@@ -199,6 +199,21 @@ def samples(X: ArrayLike, n_in: int, dtype: np.dtype[Any], part: Callable[[int],
     return _settled_and_finite("X", array, dtype, rows)
 
 
+def inputs(net: Any, X: ArrayLike, part: Callable[[int], slice] | None = None) -> NDArray[Any]:
+    """`samples` for this network; for rows of a table, the error says how a model of `jitnet train` prepares them."""
+    n_in = net.layers[0].n_in
+    try:
+        return samples(X, n_in, net.dtype, part)
+    except Error:
+        if getattr(net, "recipe", None) is None or (isinstance(X, np.ndarray) and X.shape[1:] == (n_in,)):
+            raise
+        raise Error(
+            f"X must be prepared inputs (m, {n_in}) here; only predict and evaluate take rows as they are. Write "
+            "recipe = jitnet.data.Recipe.from_plain(net.recipe), then recipe.X(jitnet.data.from_frame(X)); for fit and "
+            "step, recipe.samples(X, Y, net.dtype) gives inputs and targets"
+        ) from None
+
+
 def _is_mapped(array: Any) -> bool:
     """True for a memory map, and for an array within one."""
     while array is not None and not isinstance(array, np.memmap):

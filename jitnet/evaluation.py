@@ -32,7 +32,7 @@ def forward(net: Any, X: ArrayLike, backend: BackendName = "fast") -> Matrix:
     `gradients` these are errors.
     """
     run = backends.get(backend, net.dtype)
-    inputs = arrays.samples(X, net.layers[0].n_in, net.dtype)
+    inputs = arrays.inputs(net, X)
     with net._twin() as twin:
         there = twin.on(run)
         if len(inputs) <= ROWS_AT_ONCE:

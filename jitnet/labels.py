@@ -53,7 +53,7 @@ def inputs_and_targets(
     Errors    ValueError as for `arrays.samples` and `arrays.targets`; for labels that are mixed, missing or of no
               class, for more or fewer classes than units, and with `learns` for a single class
     """
-    inputs, last = arrays.samples(X, net.layers[0].n_in, net.dtype, part), net.layers[-1]
+    inputs, last = arrays.inputs(net, X, part), net.layers[-1]
     numbers, task, found = _understood(Y, len(inputs), last, loss, classes, learns)
     return inputs, Targets(arrays.targets(numbers, len(inputs), last.n_out, loss, net.dtype), task, found)
 

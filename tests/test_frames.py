@@ -190,6 +190,23 @@ def small_model(X, y):
     return net, recipe, table
 
 
+def test_error_about_rows_that_are_not_prepared_says_how_to_prepare_them():
+    pandas = pytest.importorskip("pandas", reason="needs an optional library")
+    X, y = pandas.DataFrame({"c": ["u", "v"] * 9, "n": range(18)}), ["p", "q"] * 9
+    net, recipe, table = small_model(X, y)
+    for call in (lambda: net.forward(X), lambda: net.fit(X, y), lambda: net.step(X, y), lambda: net.gradients(X, y)):
+        with pytest.raises(
+            jitnet.Error, match=r"^X must be prepared inputs \(m, 3\) here; .* recipe.X\(jitnet.data.from"
+        ):
+            call()
+    with pytest.raises(jitnet.Error, match=r"^X\[0, 1\] is nan"):  # these are inputs
+        net.forward([[1, N, 0]] * np.ones((2, 1)))
+    inputs, targets = recipe.samples(X, y, net.dtype)
+    np.testing.assert_array_equal(inputs, recipe.X(table))
+    net.fit(inputs, targets, epochs=1)
+    np.testing.assert_array_equal(net.classes, ["p", "q"])
+
+
 GAPS = np.array([[1.5, 0], [2, 3], [N, 4], [4, 0.5], [5, 1], [7, 2.5]])
 
 
