@@ -167,8 +167,32 @@ def test_unsupported_pytorch_modules_are_an_error():
     ):  # fmt: skip
         with pytest.raises(jitnet.Error, match=message):
             interop.from_torch(module)
-    with pytest.raises(jitnet.Error, match="for a state_dict"):
+    with pytest.raises(jitnet.Error, match=r"for a state_dict: from_torch\(module.state_dict\(\), activations\)"):
         interop.from_torch(nn.Linear(2, 2), ["relu"])
+
+
+def test_error_about_a_users_module_says_what_to_write():
+    """Its forward is code, which from_torch does not read; a chain of Linears can be given as a state_dict."""
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+
+    class M(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = torch.nn.Linear(2, 3), torch.nn.Linear(3, 1)
+
+        def forward(self, x):
+            return self.b(torch.sigmoid(self.a(x)))
+
+    module = M()
+    for given, message in (
+        (module, r"^the module \(M\) has no counterpart.*, write from_torch\(module.state_dict\(\), \['relu', 'iden"),
+        (torch.nn.Sequential(module, torch.nn.Linear(1, 1)), r"^0 \(M\) .*\['relu', 'relu', 'identity'\]\) with its"),
+    ):
+        with pytest.raises(jitnet.Error, match=message):
+            interop.from_torch(given)
+    net = interop.from_torch(module.state_dict(), ["sigmoid", "identity"])
+    with torch.no_grad():
+        np.testing.assert_allclose(net.forward([[1.0, -2]]), module(torch.tensor([[1.0, -2]])), rtol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,9 @@ def from_torch(module: Any, activations: Sequence[str] | None = None, epsilon: f
     if not isinstance(module, nn.Module):
         raise checks.Error(f"{checks.shown(module)} is not a torch.nn.Module, nor a state_dict")
     if activations is not None:
-        raise checks.Error("activations are for a state_dict; a module has its own")
+        raise checks.Error(
+            "activations are for a state_dict: from_torch(module.state_dict(), activations); a Sequential has its own"
+        )
     return parts.network(_of_modules(nn, module))
 
 
@@ -95,7 +97,7 @@ def _of_modules(nn: Any, module: Any) -> list[parts.Part]:
         elif is_of["Dropout"]:
             found.append((Dropout(inner.p), {}))
         elif not is_of["Identity"]:
-            activation = _activation(nn, name, inner)
+            activation = _activation(nn, name, inner, _by_state_dict(nn, module, inner))
             if not is_open:
                 raise checks.Error(f"{name} of the module does not follow a Linear, as the activation of a Dense does")
             layer, arrays = found[-1]
@@ -112,7 +114,7 @@ def _flat(nn: Any, module: Any, name: str) -> Iterator[tuple[str, Any]]:
         for key, inner in module._modules.items():  # named_children omits a module that occurs a second time
             yield from _flat(nn, inner, f"{name}.{key}" if name else key)
     elif type(module) is not nn.Flatten:
-        yield f"{name or 'it'} ({type(module).__name__})", module
+        yield f"{name or 'the module'} ({type(module).__name__})", module
 
 
 def _norm(name: str, module: Any) -> parts.Part:
@@ -125,7 +127,16 @@ def _norm(name: str, module: Any) -> parts.Part:
     return parts.layer_norm(_array(module.weight), _array(module.bias), module.eps)
 
 
-def _activation(nn: Any, name: str, module: Any) -> str:
+def _by_state_dict(nn: Any, module: Any, refused: Any) -> str:
+    """How to give the whole module in another way, for the message about a part of it that is a class of the user's."""
+    if not any(type(part) is nn.Linear for part in refused.modules()):
+        return ""
+    linears = sum(type(part) is nn.Linear for part in module.modules())
+    activations = ["relu"] * (linears - 1) + ["identity"]
+    return f"; for a chain of Linears, write from_torch(module.state_dict(), {activations}) with its activations"
+
+
+def _activation(nn: Any, name: str, module: Any, otherwise: str) -> str:
     """The activation of this module, if its settings are those of jitnet."""
     for activation, (kind, settings) in ACTIVATIONS.items():
         if type(module) is getattr(nn, kind):
@@ -137,7 +148,7 @@ def _activation(nn: Any, name: str, module: Any) -> str:
                     )
             return activation
     kinds = ["Linear", "LayerNorm", "Dropout", "Flatten", *(kind for kind, _ in ACTIVATIONS.values())]
-    raise checks.Error(f"{name} has no counterpart in jitnet; known: Sequential, {', '.join(kinds)}")
+    raise checks.Error(f"{name} has no counterpart in jitnet; known: Sequential, {', '.join(kinds)}{otherwise}")
 
 
 def _of_state_dict(state: Mapping[str, Any], activations: Any, epsilon: float) -> list[parts.Part]:
