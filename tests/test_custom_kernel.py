@@ -290,7 +290,8 @@ except ValueError as error:
     result = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, env={**os.environ, **with_peaks}, check=False
     )
-    assert result.stderr == ""
+    assert "UserWarning: wrong is wrong" in result.stderr
+    assert result.stderr.count("Warning") == 1
     checked, error, unsent = result.stdout.splitlines()
     assert checked == "[True, True, False]"
     assert error == "wrong is wrong"

@@ -1,5 +1,6 @@
 """Notebooks show tables, curves and progress bars; and a history can be plotted."""
 
+import json
 import sys
 import types
 from html.parser import HTMLParser
@@ -13,7 +14,7 @@ import jitnet
 from jitnet import History
 from jitnet.display import markup
 from jitnet.lab import explain
-from jitnet.lab.ladder_table import Ladder
+from jitnet.lab.ladder_table import Ladder, as_text
 from jitnet.process import progress
 
 
@@ -99,6 +100,7 @@ def test_ladder_is_shown_as_a_table_and_is_still_a_dict():
     assert "used 101.4 of 128 cores" in page.text
     assert found == made_up("matmul", ["python", "njit", "numpy"])
     assert isinstance(found, dict)
+    assert json.loads(json.dumps(found)) == found
 
 
 def test_failed_custom_kernel_is_a_row():
@@ -107,6 +109,8 @@ def test_failed_custom_kernel_is_a_row():
     page = Page(Ladder(found)._repr_html_())
     assert page.rows[-1] == ["<mine>", "not timed", *[""] * 6]
     assert "<mine> wrote <nothing>" in page.text
+    assert repr(Ladder(found)) == str(Ladder(found)) == as_text(found)  # at a prompt
+    assert "<mine> wrote <nothing>" in as_text(found).splitlines()
 
 
 @pytest.mark.slow  # a process that compiles

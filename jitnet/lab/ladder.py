@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import math
 import secrets
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -34,6 +35,11 @@ UNKNOWN = {"share_of_peak": None, "share_of_numpy": None}
 
 PATIENCE = 0.5
 """Seconds that one call may take. A slower rung gets a smaller size, and the table shows it."""
+
+
+def _warn(error: str) -> None:
+    """Before the rungs are timed, so that users can stop them."""
+    warnings.warn(error, stacklevel=3)
 
 
 def shape_of(size: str | int | None, problem: Problem | None = None) -> Shape:
@@ -80,7 +86,7 @@ def measure(
 def compare(
     operation: str | Problem, custom: Mapping[str, Custom], size: str | int | None = None, dtype: str | None = None,
     threads: int | None = None, patience: float = sandbox.PATIENCE, report: Report | None = None,
-    limits: dict[str, Any] | None = None, tell: Callable[[str], object] = ignore,
+    limits: dict[str, Any] | None = None, tell: Callable[[str], object] = _warn,
     seed: int | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Check and time custom kernels among the rungs of an operation: `compare("matmul", {"mine": my_matmul})`; or of a
@@ -93,8 +99,8 @@ def compare(
 
     The result is that of `measure`, with an entry for each custom kernel at the end, where `custom` is True. A kernel
     that fails the test is not timed: it has name, custom, checked (False) and error, a sentence that `tell` also gets
-    at once. So has a rung of a user's problem. A kernel that cannot be loaded, or sent to the other process, is a
-    `checks.Error`.
+    at once, before the rungs are tested; by default it becomes a warning. So has a rung of a user's problem. A kernel
+    that cannot be loaded, or sent to the other process, is a `checks.Error`.
     """
     problem = candidates.problem_of(operation)
     machine.check_compiling()

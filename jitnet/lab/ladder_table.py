@@ -30,7 +30,10 @@ def as_text(result: dict[str, Any], shown: bool = False) -> str:
 
 
 class Ladder(dict[str, Any]):
-    """The result of a measurement: a dict, which a notebook shows as a table."""
+    """The result of a measurement: a dict, which a prompt, `print` and a notebook show as a table, with the errors."""
+
+    def __repr__(self) -> str:
+        return as_text(self)
 
     def _repr_html_(self) -> str:
         head = _head(self)
