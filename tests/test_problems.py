@@ -231,7 +231,7 @@ MISTAKES = {
     ),
     "negative work": (("shape[0] * shape[1]", "-shape[0]"), "flops((3, 5)) is -3, but must be a number at least 0"),
     "work that is not a number": (("shape[0] * shape[1]", "'many'"), "flops((3, 5)) is 'many', but must be a number"),
-    "work that is NaN": (("shape[0] * shape[1]", "float('nan')"), "flops((3, 5)) is nan, but must be a number"),
+    "work that is NaN": (("shape[0] * shape[1]", "float('nan')"), "flops((3, 5)) is nan, but must be a finite number"),
     "endless work": (("shape[0] * shape[1]", "10**400"), "flops((3, 5)) is 1000"),
     "no memory": (("dtype.itemsize * shape[0] * (shape[1] + 1)", "0"), "memory((40, 30), float32) is 0, but"),
     "exception in flops": (("shape[0] * shape[1]", "shape[2]"), "flops((3, 5)) raises IndexError: tuple index out of"),
