@@ -122,6 +122,11 @@ def joined(builder, registers):
     return simd
 
 
+def alignment(array_type):
+    """The guaranteed alignment of any element: its size."""
+    return ir.Constant(ir.IntType(32), array_type.dtype.bitwidth // 8)
+
+
 def _places(context, builder, array_type, array, start, simd):
     """The address of each register of a value, and the guaranteed alignment."""
     widen(builder.function)
@@ -129,8 +134,7 @@ def _places(context, builder, array_type, array, start, simd):
     step = simd.element.count
     starts = [builder.add(start, ir.Constant(start.type, r * step)) for r in range(simd.count)]
     addresses = [builder.gep(memory.data, [at], inbounds=True) for at in starts]
-    align = ir.Constant(ir.IntType(32), array_type.dtype.bitwidth // 8)
-    return [builder.bitcast(address, simd.element.as_pointer()) for address in addresses], align
+    return [builder.bitcast(address, simd.element.as_pointer()) for address in addresses], alignment(array_type)
 
 
 def masks_for(builder, simd, count):
@@ -287,7 +291,7 @@ def _row_places(context, builder, array_type, array, r, c):
     stride = builder.extract_value(memory.strides, 0)
     steps = [builder.mul(builder.add(r, ir.Constant(r.type, i)), stride) for i in range(register.count)]
     addresses = [builder.bitcast(builder.gep(first, [step]), register.as_pointer()) for step in steps]
-    return addresses, register, ir.Constant(ir.IntType(32), array_type.dtype.bitwidth // 8)
+    return addresses, register, alignment(array_type)
 
 
 def _interleaved(builder, rows):

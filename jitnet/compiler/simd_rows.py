@@ -22,7 +22,17 @@ from numba.core import cgutils
 from numba.extending import lower_builtin
 
 from .intrinsics import VECTOR_BYTES, lanes, widen
-from .simd import SimdVectors, in_all_lanes, joined, masked_call, masks_for, prefetch_lines, registers_of, typed
+from .simd import (
+    SimdVectors,
+    alignment,
+    in_all_lanes,
+    joined,
+    masked_call,
+    masks_for,
+    prefetch_lines,
+    registers_of,
+    typed,
+)
 from .types import Matrix, Vector
 
 
@@ -94,10 +104,6 @@ def _registers_at(builder, addresses, vectors, register):
             yield builder.bitcast(at, register.as_pointer())
 
 
-def _alignment(array_type):
-    return ir.Constant(ir.IntType(32), array_type.dtype.bitwidth // 8)
-
-
 @lower_builtin(load_rows, types.Array, types.Integer, types.Integer, types.Integer, types.Integer)
 def _load_rows(context, builder, signature, arguments):
     block, array_type = signature.return_type, signature.args[0]
@@ -106,7 +112,7 @@ def _load_rows(context, builder, signature, arguments):
     widen(builder.function)
     addresses, _ = _row_addresses(context, builder, array_type, M, i, block.rows)
     masks = masks_for(builder, ir.ArrayType(register, block.vectors), count) * block.rows
-    nothing, align = ir.Constant(register, None), _alignment(array_type)
+    nothing, align = ir.Constant(register, None), alignment(array_type)
     places = _registers_at(builder, addresses, block.vectors, register)
     loads = [
         masked_call(builder, "load", register, register, [at, align, mask, nothing])
@@ -122,7 +128,7 @@ def _store_rows(context, builder, signature, arguments):
     register = simd.type.element
     addresses, _ = _row_addresses(context, builder, array_type, M, i, block.rows)
     masks = masks_for(builder, ir.ArrayType(register, block.vectors), count) * block.rows
-    align = _alignment(array_type)
+    align = alignment(array_type)
     places = _registers_at(builder, addresses, block.vectors, register)
     for value, at, mask in zip(registers_of(builder, simd), places, masks, strict=True):
         masked_call(builder, "store", register, ir.VoidType(), [value, at, align, mask])
