@@ -85,8 +85,8 @@ def small(monkeypatch):
     monkeypatch.setattr(intrinsics, "VECTOR_BYTES", 16)
     for module in (elementwise, exponential, threads, optimizers):
         monkeypatch.setattr(module, "PART", 4)
-    monkeypatch.setattr(softmax, "NARROW_BYTES", 96)
-    monkeypatch.setattr(softmax, "BLOCK_BYTES", 4 * 16)
+    monkeypatch.setattr(softmax, "PART_BYTES", 96)
+    monkeypatch.setattr(softmax, "SCRATCH", 96 + 16)
     monkeypatch.setattr(softmax, "stack_array", not_initialized)
     monkeypatch.setattr(register_tile, "stack_array", not_initialized)
     room = 16 * register_tile.ROW_BYTES  # nine rows need more than half of it

@@ -7,11 +7,14 @@ from jitnet.compiler.intrinsics import VECTOR_BYTES, give_back, heap_array, lane
 from jitnet.compiler.memory import aligned
 from jitnet.compiler.simd import (
     broadcast,
+    first,
+    larger,
     load,
     masked_load,
     masked_store,
     prefetch,
     store,
+    swapped,
     transpose_part,
     transpose_square,
 )
@@ -151,6 +154,57 @@ def test_simd_vectors_equal_their_twins_in_python(vectors, dtype):
         np.testing.assert_array_equal(ours[2 * n + 3 :][:kept], (part * 2 + a)[:kept])
         assert (ours[2 * n + 3 + kept : 3 * n + 4] == 42).all()
         assert (ours[3 * n + 4 + kept :] == 42).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("vectors", [1, 2])
+def test_larger_numbers_keep_the_first_where_the_second_is_nan(vectors, dtype):
+    import numba
+
+    from jitnet.compiler.jit import OPTIONS
+
+    def body(source, target):
+        n = vectors * lanes(source)
+        store(larger(load(source, 0, vectors), load(source, n, vectors)), target, 0)
+
+    n = vectors * VECTOR_BYTES // np.dtype(dtype).itemsize
+    a, b = np.random.default_rng(0).standard_normal((2, n)).astype(dtype)
+    a[0] = b[1] = np.nan
+    expected = np.maximum(a, b)
+    expected[1] = a[1]
+    for function in (body, numba.njit(**OPTIONS)(body)):
+        target = np.zeros(n, dtype)
+        function(np.concatenate([a, b]), target)
+        np.testing.assert_array_equal(target, expected)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_exchanged_lanes_add_up_to_the_sum_of_all(dtype):
+    import numba
+
+    from jitnet.compiler.jit import OPTIONS
+
+    def body(source, target):
+        total, size = load(source, 0, 1), lanes(source)
+        store(swapped(total, 1), target, 0)
+        if size > 2:
+            store(swapped(total, 2), target, size)
+            total = total + swapped(total, 2)
+        if size > 4:
+            store(swapped(load(source, 0, 1), 4), target, 2 * size)
+            total = total + swapped(total, 4)
+        if size > 8:
+            store(swapped(load(source, 0, 1), 8), target, 3 * size)
+            total = total + swapped(total, 8)
+        return first(total + swapped(total, 1))
+
+    n = VECTOR_BYTES // np.dtype(dtype).itemsize
+    source = np.arange(1, n + 1).astype(dtype)
+    for function in (body, numba.njit(**OPTIONS)(body)):
+        target = np.zeros(4 * n, dtype)
+        assert function(source, target) == n * (n + 1) / 2
+        for row, k in enumerate(k for k in (1, 2, 4, 8) if k < n):
+            np.testing.assert_array_equal(target[row * n :][:n], [(l ^ k) + 1 for l in range(n)])
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -8,6 +8,9 @@
     prefetch(array, start, vectors)              these numbers will be needed soon
     transpose_square, transpose_part             lanes × lanes numbers of a matrix, transposed in the registers
     a + b, a - b, a * b, x * a                   lane by lane; with * and +, fused multiply-adds
+    larger(a, b)                                 the larger number in each lane
+    swapped(simd, k)                             lane l and lane l XOR k exchanged
+    first(simd)                                  the number in the first lane
 
 Interpreted, such a value is a small NumPy array. Compiled, it is a few values of LLVM's vector type, each as wide as a
 register. A sum of products in such a value is therefore in registers, without depending on an optimization of the loops
@@ -60,6 +63,20 @@ def broadcast(x: Any, array: Any, vectors: int) -> Vector:
     return np.full(vectors * lanes(array), x, array.dtype)
 
 
+def larger(a: Vector, b: Vector) -> Vector:
+    """Where b is NaN, a."""
+    return np.where(b > a, b, a)
+
+
+def swapped(simd: Vector, k: int) -> Vector:
+    """With a sum or maximum of both, for k = 1, 2, 4, ..., that of all lanes is in every lane."""
+    return simd[np.arange(simd.size) ^ k]
+
+
+def first(simd: Vector) -> Any:
+    return simd[0]
+
+
 def prefetch(array: Any, start: int, vectors: int) -> None:
     """Load these numbers into the cache, if they exist; nothing else happens."""
 
@@ -89,6 +106,10 @@ def _is_row(simd: Any) -> bool:
     return isinstance(simd, SimdVectors) and simd.rows == 1
 
 
+def _is_register(simd: Any) -> bool:
+    return _is_row(simd) and simd.vectors == 1
+
+
 def typed(function, result):
     """Tell Numba the type of a function's result, given the types of its arguments."""
 
@@ -109,6 +130,9 @@ typed(store, lambda simd, array, start: types.none if _is_row(simd) else None)
 typed(masked_store, lambda simd, array, start, count: types.none if _is_row(simd) else None)
 typed(prefetch, lambda array, start, vectors: types.none if _simd_of(array, vectors) else None)
 typed(broadcast, lambda x, array, vectors: _simd_of(array, vectors))
+typed(larger, lambda a, b: a if isinstance(a, SimdVectors) and a == b else None)
+typed(swapped, lambda simd, k: simd if _is_register(simd) and isinstance(k, types.IntegerLiteral) else None)
+typed(first, lambda simd: simd.dtype if isinstance(simd, SimdVectors) else None)
 
 
 def registers_of(builder, simd):
@@ -228,6 +252,25 @@ def _broadcast(context, builder, signature, arguments):
     widen(builder.function)
     simd = context.get_value_type(signature.return_type)
     return joined(builder, [in_all_lanes(builder, arguments[0], simd.element)] * simd.count)
+
+
+@lower_builtin(larger, SimdVectors, SimdVectors)
+def _larger(context, builder, signature, arguments):
+    pairs = zip(*(registers_of(builder, simd) for simd in arguments), strict=True)
+    return joined(builder, [builder.select(builder.fcmp_ordered(">", b, a), b, a) for a, b in pairs])
+
+
+@lower_builtin(swapped, SimdVectors, types.Integer)
+def _swapped(context, builder, signature, arguments):
+    [register], k = registers_of(builder, arguments[0]), signature.args[1].literal_value
+    count = register.type.count
+    places = ir.Constant(ir.VectorType(ir.IntType(32), count), [(l ^ k) % count for l in range(count)])
+    return joined(builder, [builder.shuffle_vector(register, register, places)])
+
+
+@lower_builtin(first, SimdVectors)
+def _first(context, builder, signature, arguments):
+    return builder.extract_element(builder.extract_value(arguments[0], 0), ir.Constant(ir.IntType(32), 0))
 
 
 def _arithmetic(function, instruction):

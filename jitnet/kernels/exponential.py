@@ -140,7 +140,7 @@ def _functions(
         for c in others_g:
             g = g * s + c
         g *= s
-        h, d = x * p / two, p + g
+        h, d = x / two * p, p + g
         near_zero = x < one
         e = x * (d * g + h * h) if near_zero else (d - h) * (d - h)
         y = (x if near_zero else one) - e / (d * d + h * h)

@@ -2,6 +2,9 @@
 
 Forward, A = f(Z). Backward, the chain rule through f: given dA = ∂L/∂A it writes delta = ∂L/∂Z, which may be `dA`
 itself. The rung `polynomial` is at the end: the same formula with e^x from `exponential.py`.
+
+Maximum and sum are computed per SIMD lane (`compiler/simd.py`). Combining the lanes of one row takes long, because each
+step waits for the one before; several short rows are therefore processed together, so that these chains overlap.
 """
 
 import math
@@ -13,14 +16,14 @@ from numba import prange
 from ..compiler.intrinsics import VECTOR_BYTES, lanes, stack_array, wide, window
 from ..compiler.jit import linked, part_of_kernels
 from ..compiler.registry import operation, rung
+from ..compiler.simd import broadcast, first, larger, load, masked_load, store, swapped
 from ..compiler.types import Matrix, Vector
 from .elementwise import ACTIVATIONS, Activation
 from .exponential import decay
 
-BLOCK_BYTES = 4 * VECTOR_BYTES
-
-NARROW_BYTES = 4096
-"""How many numbers of narrow rows softmax processes at a time."""
+PART_BYTES = 4096
+"""How much of short rows softmax processes at a time."""
+SCRATCH = PART_BYTES + VECTOR_BYTES
 
 
 @operation("T[:,::1], T[:,::1]", flop=lambda Z, A: 40 * Z.size)
@@ -65,51 +68,40 @@ def softmax_derivative(A: Matrix, dA: Matrix, delta: Matrix) -> None:
 
 @part_of_kernels
 def largest_of(z: Vector) -> Any:
-    """The maximum, first per lane over blocks of four SIMD vectors: a scalar variable would not be vectorized, and a
-    loop over a shorter block is unrolled before it is vectorized."""
-    block, n = 4 * lanes(z), z.size
-    whole = n - n % block
-    c, largest = z.dtype.type(-math.inf), stack_array(BLOCK_BYTES, z)
-    if whole > 0:
-        for l in range(block):
-            largest[l] = z[l]
-        for j in range(block, whole, block):
-            x = window(z, j, block)
-            for l in range(block):
-                largest[l] = x[l] if x[l] > largest[l] else largest[l]
-        half = block // 2
-        while half > 0:  # combine the upper half of the block with the lower, until one number is left
-            for l in range(half):
-                largest[l] = largest[half + l] if largest[half + l] > largest[l] else largest[l]
-            half //= 2
-        c = largest[0]
-    for j in range(whole, n):
-        c = z[j] if z[j] > c else c
-    return c
+    """The maximum, first per lane: a scalar variable would not be vectorized."""
+    n, size = z.size, lanes(z)
+    c = z.dtype.type(-math.inf)
+    if n < size:
+        for j in range(n):
+            c = z[j] if z[j] > c else c
+        return c
+    largest = broadcast(c, z, 1)
+    for j in range(0, n - size, size):
+        largest = larger(largest, load(z, j, 1))
+    largest = larger(largest, load(z, n - size, 1))
+    if size > 8:
+        largest = larger(largest, swapped(largest, 8))
+    if size > 4:
+        largest = larger(largest, swapped(largest, 4))
+    if size > 2:
+        largest = larger(largest, swapped(largest, 2))
+    return first(larger(largest, swapped(largest, 1)))
 
 
 @part_of_kernels
 def sum_of(e: Vector) -> Any:
     """The sum, first per lane, as in `largest_of`."""
-    block, n = 4 * lanes(e), e.size
-    whole = n - n % block
-    s, total = e.dtype.type(0), stack_array(BLOCK_BYTES, e)
-    if whole > 0:
-        for l in range(block):
-            total[l] = e[l]
-        for j in range(block, whole, block):
-            x = window(e, j, block)
-            for l in range(block):
-                total[l] += x[l]
-        half = block // 2
-        while half > 0:
-            for l in range(half):
-                total[l] += total[half + l]
-            half //= 2
-        s = total[0]
-    for j in range(whole, n):
-        s += e[j]
-    return s
+    size = lanes(e)
+    total = broadcast(e.dtype.type(0), e, 1)
+    for j in range(0, e.size, size):
+        total = total + masked_load(e, j, 1, e.size - j)
+    if size > 8:
+        total = total + swapped(total, 8)
+    if size > 4:
+        total = total + swapped(total, 4)
+    if size > 2:
+        total = total + swapped(total, 2)
+    return first(total + swapped(total, 1))
 
 
 @rung("softmax", "lanes")
@@ -147,38 +139,36 @@ def exact_sum(a: Any, b: Any, lost: Any) -> Any:
 @part_of_kernels
 def exact_sum_of(e: Vector) -> Any:
     """The sum and its rounding error, first per lane, as in `largest_of`."""
-    block, n = 4 * lanes(e), e.size
-    zero = e.dtype.type(0)
-    whole = n - n % block
-    s, lost = zero, zero
-    total, total_lost = stack_array(BLOCK_BYTES, e), stack_array(BLOCK_BYTES, e)
-    if whole > 0:
-        for l in range(block):
-            total[l], total_lost[l] = zero, zero
-        for j in range(0, whole, block):
-            x = window(e, j, block)
-            for l in range(block):
-                total[l], total_lost[l] = exact_sum(total[l], x[l], total_lost[l])
-        half = block // 2
-        while half > 0:
-            for l in range(half):
-                total[l], total_lost[l] = exact_sum(total[l], total[half + l], total_lost[l] + total_lost[half + l])
-            half //= 2
-        s, lost = total[0], total_lost[0]
-    for j in range(whole, n):
-        s, lost = exact_sum(s, e[j], lost)
-    return s, lost
+    size = lanes(e)
+    whole = e.size - e.size % size
+    total, lost = broadcast(e.dtype.type(0), e, 1), broadcast(e.dtype.type(0), e, 1)
+    for j in range(0, whole, size):
+        total, lost = exact_sum(total, load(e, j, 1), lost)
+    total, lost = exact_sum(total, masked_load(e, whole, 1, e.size - whole), lost)
+    if size > 8:
+        total, lost = exact_sum(total, swapped(total, 8), lost + swapped(lost, 8))
+    if size > 4:
+        total, lost = exact_sum(total, swapped(total, 4), lost + swapped(lost, 4))
+    if size > 2:
+        total, lost = exact_sum(total, swapped(total, 2), lost + swapped(lost, 2))
+    total, lost = exact_sum(total, swapped(total, 1), lost + swapped(lost, 1))
+    return first(total), first(lost)
+
+
+@part_of_kernels
+def inverse_of(s: Any, lost: Any, one: Any) -> Any:
+    """1/(s + lost), and its rounding error."""
+    total = s + lost
+    inverse = one / total
+    return inverse, ((one - inverse * total) - inverse * (lost - (total - s))) * inverse
 
 
 @part_of_kernels
 def divide(a: Vector, s: Any, lost: Any) -> None:
-    """a ← a/(s + lost), with a correction by the remainder of the division."""
-    total = s + lost
-    lost -= total - s
-    inverse = a.dtype.type(1) / total
+    """a ← a/(s + lost)."""
+    inverse, low = inverse_of(s, lost, a.dtype.type(1))
     for j in range(a.size):
-        y = a[j] * inverse
-        a[j] = y + ((a[j] - y * total) - y * lost) * inverse
+        a[j] = a[j] * inverse + a[j] * low
 
 
 @rung("softmax", "compensated")
@@ -209,26 +199,31 @@ def softmax_of_row(z: Vector, a: Vector) -> None:
     divide(a, s, lost)
 
 
+@part_of_kernels
+def fill(x: Vector, start: int, n: int, value: Any) -> None:
+    """x[start:start + n] ← value, and up to a vector more."""
+    for j in range(start, start + n, lanes(x)):
+        store(broadcast(value, x, 1), x, j)
+
+
 @linked
-def softmax_of_narrow_rows(z: Vector, a: Vector, n: int) -> None:
-    """The same for rows of n numbers, shorter than a block: one loop computes the exponentials of all rows."""
+def softmax_of_short_rows(z: Vector, a: Vector, n: int) -> None:
+    """The same for several rows of n numbers: every loop over numbers runs over all of them."""
     wide(z)
-    low, zero = stack_array(NARROW_BYTES, z), z.dtype.type(0)
+    one = z.dtype.type(1)
+    largest, inverse, low = stack_array(SCRATCH, z), stack_array(SCRATCH, z), stack_array(SCRATCH, z)
     for start in range(0, z.size, max(n, 1)):
-        row, target, rest = window(z, start, n), window(a, start, n), window(low, start, n)
-        c = z.dtype.type(-math.inf)
-        for j in range(n):
-            c = row[j] if row[j] > c else c
-        for j in range(n):
-            target[j], rest[j] = difference(row[j], c)
+        fill(largest, start, n, largest_of(window(z, start, n)))
     for j in range(z.size):
-        a[j] = decay(a[j], low[j])
+        x, rounding = difference(z[j], largest[j])
+        a[j] = decay(x, rounding)
     for start in range(0, z.size, max(n, 1)):
-        target = window(a, start, n)
-        s, lost = zero, zero
-        for j in range(n):
-            s, lost = exact_sum(s, target[j], lost)
-        divide(target, s, lost)
+        s, lost = exact_sum_of(window(a, start, n))
+        of_row, of_row_low = inverse_of(s, lost, one)
+        fill(inverse, start, n, of_row)
+        fill(low, start, n, of_row_low)
+    for j in range(z.size):
+        a[j] = a[j] * inverse[j] + a[j] * low[j]
 
 
 @part_of_kernels
@@ -236,7 +231,7 @@ def softmax_of_rows(Z: Matrix, A: Matrix, i: int, rows: int) -> None:
     n = Z.shape[1]
     z, a = window(Z, i * n, rows * n), window(A, i * n, rows * n)
     if rows > 1:
-        softmax_of_narrow_rows(z, a, n)
+        softmax_of_short_rows(z, a, n)
     else:
         softmax_of_row(z, a)
 
@@ -245,7 +240,7 @@ def softmax_of_rows(Z: Matrix, A: Matrix, i: int, rows: int) -> None:
 def softmax_polynomial(Z: Matrix, A: Matrix) -> None:
     """Like the rung above, but e^x is a polynomial times a power of two; saves a call for each number."""
     m, n = Z.shape
-    rows = NARROW_BYTES // Z.itemsize // max(n, 1) if n < 4 * lanes(Z) else 1
+    rows = max(1, PART_BYTES // Z.itemsize // max(n, 1))
     for t in prange((m + rows - 1) // rows):
         softmax_of_rows(Z, A, t * rows, min(rows, m - t * rows))
 

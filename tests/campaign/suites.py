@@ -9,6 +9,7 @@ def loops(names: str) -> list[list[str]]:
 
 
 COMPILED = ["tests/test_simd.py"]
+ULP = ["tests/test_ulp.py", "-k"]
 ONE_PROCESS = "hand or decides or hash or travel or follows or objects"
 QUICK = ["tests/test_checks.py", "tests/test_mathematics.py"]
 FORMULAS = ["tests/test_formulas.py"]
@@ -26,6 +27,7 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/kernels/exponential.py": [
         *loops("exp or exponential or sigmoid or tanh or softmax"),
         [KERNELS, "-k", "equals and (exp or sigmoid or tanh or softmax) and polynomial and not parallel"],
+        [*ULP, "exp or sigmoid or tanh"],
     ],
     "jitnet/kernels/dense.py": loops("layer or delta"),
     "jitnet/kernels/gradients.py": loops("gradients or descend"),
@@ -97,7 +99,7 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/kernels/weigh.py": [*loops("weigh"), ["tests/test_weights.py"]],
     "jitnet/kernels/losses.py": [FORMULAS, *loops("error or mse or cross_entropy or huber or hinge")],
     "jitnet/kernels/matmul.py": loops("matmul"),
-    "jitnet/kernels/softmax.py": loops("softmax"),
+    "jitnet/kernels/softmax.py": [*loops("softmax"), [*ULP, "softmax"]],
     "jitnet/kernels/register_tile.py": loops("matmul or layer or descend"),
     "jitnet/kernels/parts.py": loops("matmul or layer or descend or cut"),
     "jitnet/kernels/optimizers.py": loops("sgd or momentum or nesterov or adam or rmsprop"),
