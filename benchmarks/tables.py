@@ -23,9 +23,10 @@ INTRODUCTION = """\
 The same benchmarks on different processors. Each cell has the time in jitnet, the fraction of the core's peak, and how
 many times as long the other libraries take. The timings of all libraries alternate on one machine. The peak is the
 speed of a loop of multiply-adds in registers in the same minute. The machines are virtual and shared, so compare times
-within a column, and only roughly between columns. A dash means not measured. `python benchmarks/steps.py` (and
-`products.py`, `activations.py`, `epochs.py`) writes to a folder of its machine; `python benchmarks/tables.py` writes
-this page.
+within a column, and only roughly between columns. A dash means not measured. Zen 5 was measured with the present
+kernels, the other processors with earlier ones, whose tiles were smaller and whose sigmoid, tanh and softmax took up to
+twice as long on Zen 5. `python benchmarks/steps.py` (and `products.py`, `activations.py`, `epochs.py`) writes to a
+folder of its machine; `python benchmarks/tables.py` writes this page.
 """
 
 
@@ -108,7 +109,7 @@ FRONT = (
 """Rows of the first table that are also in README.md."""
 
 FRONT_MACHINES = ("amd_epyc_znver5", "intel_xeon_icelake_server")
-"""Folders of the machines in README.md: one of each vendor, both measured with the present kernels."""
+"""Folders of the machines in README.md: one of each vendor, of those with the most recent kernels."""
 
 
 def readme(text: str) -> str:
