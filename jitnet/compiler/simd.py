@@ -70,7 +70,8 @@ def larger(a: Vector, b: Vector) -> Vector:
 
 def swapped(simd: Vector, k: int) -> Vector:
     """With a sum or maximum of both, for k = 1, 2, 4, ..., that of all lanes is in every lane."""
-    return simd[np.arange(simd.size) ^ k]
+    exchanged: Vector = simd[np.arange(simd.size) ^ k]
+    return exchanged
 
 
 def first(simd: Vector) -> Any:

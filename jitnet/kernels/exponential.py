@@ -84,8 +84,8 @@ def _functions(
     highest, others = coefficients[0], coefficients[1:]
     logarithmic = tuple(real(c) for c in _through(_l, 0, 1 / 9, degree))
     highest_l, others_l = logarithmic[0], logarithmic[1:]
-    (highest_p, *others_p), (highest_g, *others_g) = (tuple(map(real, each)) for each in _lambert(terms))
-    others_p, others_g = tuple(others_p), tuple(others_g)
+    of_p, of_g = (tuple(map(real, each)) for each in _lambert(terms))
+    highest_p, others_p, highest_g, others_g = of_p[0], of_p[1:], of_g[0], of_g[1:]
 
     @part_of_kernels
     def split(x):
