@@ -1,4 +1,4 @@
-"""sigmoid, tanh and softmax: vectorized polynomials compared with NumPy, PyTorch and JAX.
+"""sigmoid, tanh and softmax, compared with NumPy, PyTorch and JAX.
 
 python benchmarks/activations.py [--threads 2]
 """

@@ -191,8 +191,11 @@ def test_functions_are_correct_to_the_last_place(name, dtype):
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("vector_bytes", [16, 64])
 @pytest.mark.parametrize("n", [1, 2, 7, 8, 9, 23, 40])
-def test_softmax_is_correct_to_the_last_place(n, small):
+def test_softmax_is_correct_to_the_last_place(n, vector_bytes, small, monkeypatch):
+    monkeypatch.setattr(intrinsics, "VECTOR_BYTES", vector_bytes)
+    monkeypatch.setattr(softmax, "SCRATCH", softmax.PART_BYTES + vector_bytes)
     rng = np.random.default_rng(n)
     for scale in (0.1, 3, 30):
         Z = (scale * rng.standard_normal((20, n))).astype(np.float32)
@@ -226,9 +229,12 @@ def test_activation_of_any_block_writes_only_the_block(f):
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("vector_bytes", [16, 64])
 @pytest.mark.parametrize("n", [1, 3, 7, 8, 9, 16, 31])
-def test_softmax_finds_the_maximum_at_any_position(n, small):
+def test_softmax_finds_the_maximum_at_any_position(n, vector_bytes, small, monkeypatch):
     """One large score has probability 1, equal scores have equal probabilities, and NaN affects only its own row."""
+    monkeypatch.setattr(intrinsics, "VECTOR_BYTES", vector_bytes)
+    monkeypatch.setattr(softmax, "SCRATCH", softmax.PART_BYTES + vector_bytes)
     body = LADDERS["softmax"]["polynomial"]
     rows = np.full((n, n), -500.0)
     np.fill_diagonal(rows, 1000.0)

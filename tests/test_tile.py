@@ -29,8 +29,8 @@ from jitnet.kernels.register_tile import (
     SPLIT_ROWS,
     TLB_PAGES,
     VECTORS,
+    copying_pays,
     packing_pays,
-    turning_pays,
 )
 
 DTYPES = ["float32", pytest.param("float64", marks=pytest.mark.slow)]  # a second dtype doubles the compile time
@@ -119,7 +119,7 @@ def test_rows_with_cache_conflicts_equal_the_oracle(dtype):
 def test_transpose_with_cache_conflicts_is_copied(dtype):
     m, n = PAGE // np.dtype(dtype).itemsize, 2 * ROW_BYTES // np.dtype(dtype).itemsize + 1
     X = np.zeros((9, m), dtype)
-    assert [turning_pays(A, columns) for A, columns in ((X.T, n), (X.T, n // 2 - 1), (X, n), (X[:1].T, n))] == [
+    assert [copying_pays(A, columns) for A, columns in ((X.T, n), (X.T, n // 2 - 1), (X, n), (X[:1].T, n))] == [
         True, False, False, False,
     ]  # fmt: skip
     for rows, depth in ((m, 9), (2 * m, 9), (m, DEPTH + 9)):  # also in two blocks, and in two panels
@@ -131,8 +131,8 @@ def test_transpose_in_more_pages_than_the_tlb_holds_is_copied(dtype):
     size = np.dtype(dtype).itemsize
     apart, n = (PAGE - LINE) // size, 2 * ROW_BYTES // size
     most = TLB_PAGES * PAGE // (PAGE - LINE)
-    assert [turning_pays(np.zeros((rows, apart), dtype).T, n) for rows in (most, most + 1)] == [False, True]
-    assert not turning_pays(np.zeros((TLB_PAGES, 3 * PAGE // size + LINE // size), dtype).T, n)  # a page for each row
+    assert [copying_pays(np.zeros((rows, apart), dtype).T, n) for rows in (most, most + 1)] == [False, True]
+    assert not copying_pays(np.zeros((TLB_PAGES, 3 * PAGE // size + LINE // size), dtype).T, n)  # a page for each row
     check(apart, most + 1, n, dtype)
 
 

@@ -59,15 +59,26 @@ def test_signs_and_extreme_values_are_exact(operation, dtype):
 
 
 @pytest.mark.parametrize("rung", RUNGS)
-@pytest.mark.parametrize("n", [1, 2, 10, 16, 17, 100, 1000])
+@pytest.mark.parametrize("n", [1, 2, 10, 16, 17, 100, 512, 513, 1000])
 def test_softmax_is_within_two_ulp(n, rung):
+    softmax_is_within_two_ulp(LADDERS["softmax"][rung], n, np.float32, np.float64)
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 8, 9, 10, 100, 256, 257])
+def test_float64_softmax_is_within_two_ulp(n):
+    if np.finfo(np.longdouble).nmant <= 52:
+        pytest.skip("this machine has no type with more precision than float64")
+    softmax_is_within_two_ulp(LADDERS["softmax"]["polynomial"], n, np.float64, np.longdouble)
+
+
+def softmax_is_within_two_ulp(softmax, n, dtype, precise):
     rng = np.random.default_rng(n)
-    for scale in (0.1, 3, 30):
-        Z = (scale * rng.standard_normal((300, n))).astype(np.float32)
+    for scale in (0.1, 2, 30):
+        Z = (scale * rng.standard_normal((300, n))).astype(dtype)
         A = np.empty_like(Z)
-        LADDERS["softmax"][rung](Z, A)
-        e = np.exp(Z.astype(np.float64) - Z.max(axis=1, keepdims=True).astype(np.float64))
-        assert error_in_ulp(A, e / e.sum(axis=1, keepdims=True), np.float32).max() <= 2
+        softmax(Z, A)
+        e = np.exp(Z.astype(precise) - Z.max(axis=1, keepdims=True).astype(precise))
+        assert error_in_ulp(A, e / e.sum(axis=1, keepdims=True), dtype).max() <= 2
 
 
 @pytest.mark.parametrize(("rung", "dtype"), in_dtypes("softmax"))

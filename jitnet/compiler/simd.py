@@ -9,7 +9,7 @@
     transpose_square, transpose_part             lanes × lanes numbers of a matrix, transposed in the registers
     a + b, a - b, a * b, x * a                   lane by lane; with * and +, fused multiply-adds
     larger(a, b)                                 the larger number in each lane
-    swapped(simd, k)                             lane l and lane l XOR k exchanged
+    swapped(simd, k)                             lanes l and l XOR k exchanged; of one register, with a constant k
     first(simd)                                  the number in the first lane
 
 Interpreted, such a value is a small NumPy array. Compiled, it is a few values of LLVM's vector type, each as wide as a
@@ -64,12 +64,15 @@ def broadcast(x: Any, array: Any, vectors: int) -> Vector:
 
 
 def larger(a: Vector, b: Vector) -> Vector:
-    """Where b is NaN, a."""
+    """Where a or b is NaN, a."""
     return np.where(b > a, b, a)
 
 
 def swapped(simd: Vector, k: int) -> Vector:
-    """With a sum or maximum of both, for k = 1, 2, 4, ..., that of all lanes is in every lane."""
+    """Lane l gets the number of lane l XOR k.
+
+    If it is added to `simd` for k = 1, 2, 4, ... in turn, the sum of all lanes is in every lane.
+    """
     exchanged: Vector = simd[np.arange(simd.size) ^ k]
     return exchanged
 
@@ -152,7 +155,7 @@ def alignment(array_type):
     return ir.Constant(ir.IntType(32), array_type.dtype.bitwidth // 8)
 
 
-def _places(context, builder, array_type, array, start, simd):
+def _register_addresses(context, builder, array_type, array, start, simd):
     """The address of each register of a value, and the guaranteed alignment."""
     widen(builder.function)
     memory = context.make_array(array_type)(context, builder, array)
@@ -164,12 +167,12 @@ def _places(context, builder, array_type, array, start, simd):
 
 def masks_for(builder, simd, count):
     """For each register of a value, the mask that keeps what belongs to the first `count` numbers."""
-    places = ir.VectorType(ir.IntType(32), simd.element.count)
-    most = ir.Constant(count.type, simd.count * places.count)
+    lane_numbers = ir.VectorType(ir.IntType(32), simd.element.count)
+    most = ir.Constant(count.type, simd.count * lane_numbers.count)
     at_most = builder.select(builder.icmp_signed("<", count, most), count, most)
-    limit = in_all_lanes(builder, builder.trunc(at_most, places.element), places)
-    numbered = [list(range(r * places.count, (r + 1) * places.count)) for r in range(simd.count)]
-    return [builder.icmp_signed("<", ir.Constant(places, numbers), limit) for numbers in numbered]
+    limit = in_all_lanes(builder, builder.trunc(at_most, lane_numbers.element), lane_numbers)
+    numbered = [list(range(r * lane_numbers.count, (r + 1) * lane_numbers.count)) for r in range(simd.count)]
+    return [builder.icmp_signed("<", ir.Constant(lane_numbers, numbers), limit) for numbers in numbered]
 
 
 def in_all_lanes(builder, x, vector):
@@ -190,7 +193,7 @@ def masked_call(builder, name, register, result, arguments):
 def _load(context, builder, signature, arguments):
     simd = context.get_value_type(signature.return_type)
     array, start, _ = arguments
-    addresses, align = _places(context, builder, signature.args[0], array, start, simd)
+    addresses, align = _register_addresses(context, builder, signature.args[0], array, start, simd)
     return joined(builder, [builder.load(address, align=align.constant) for address in addresses])
 
 
@@ -198,7 +201,7 @@ def _load(context, builder, signature, arguments):
 def _masked_load(context, builder, signature, arguments):
     simd, array_type = context.get_value_type(signature.return_type), signature.args[0]
     array, start, _, count = arguments
-    addresses, align = _places(context, builder, array_type, array, start, simd)
+    addresses, align = _register_addresses(context, builder, array_type, array, start, simd)
     nothing = ir.Constant(simd.element, None)
     loads = [
         masked_call(builder, "load", simd.element, simd.element, [address, align, mask, nothing])
@@ -210,7 +213,7 @@ def _masked_load(context, builder, signature, arguments):
 @lower_builtin(store, SimdVectors, types.Array, types.Integer)
 def _store(context, builder, signature, arguments):
     simd, array, start = arguments
-    addresses, align = _places(context, builder, signature.args[1], array, start, simd.type)
+    addresses, align = _register_addresses(context, builder, signature.args[1], array, start, simd.type)
     for register, address in zip(registers_of(builder, simd), addresses, strict=True):
         builder.store(register, address, align=align.constant)
     return context.get_dummy_value()
@@ -220,7 +223,7 @@ def _store(context, builder, signature, arguments):
 def _masked_store(context, builder, signature, arguments):
     simd, array, start, count = arguments
     array_type = signature.args[1]
-    addresses, align = _places(context, builder, array_type, array, start, simd.type)
+    addresses, align = _register_addresses(context, builder, array_type, array, start, simd.type)
     registers, masks = registers_of(builder, simd), masks_for(builder, simd.type, count)
     for register, address, mask in zip(registers, addresses, masks, strict=True):
         masked_call(builder, "store", register.type, ir.VoidType(), [register, address, align, mask])
@@ -265,6 +268,7 @@ def _larger(context, builder, signature, arguments):
 def _swapped(context, builder, signature, arguments):
     [register], k = registers_of(builder, arguments[0]), signature.args[1].literal_value
     count = register.type.count
+    # k ≥ count occurs only in branches that do not run, such as `if size > 8` with 8 lanes
     places = ir.Constant(ir.VectorType(ir.IntType(32), count), [(l ^ k) % count for l in range(count)])
     return joined(builder, [builder.shuffle_vector(register, register, places)])
 

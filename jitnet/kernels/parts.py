@@ -13,11 +13,11 @@ Part = tuple[int, int, int, int]
 
 
 @part_of_kernels
-def product_of_part(A: Matrix, B: Matrix, C: Matrix, part: Part, ending: int, b: Vector, lr: float) -> None:
+def product_of_part(A: Matrix, B: Matrix, C: Matrix, part: Part, variant: int, b: Vector, lr: float) -> None:
     """`product` for a part of C: the rows i0:i1 of A times the columns j0:j1 of B."""
     i0, i1, j0, j1 = part
     rows, columns = submatrix(A, i0, i1, 0, A.shape[1]), submatrix(B, 0, B.shape[0], j0, j1)
-    product(rows, columns, submatrix(C, i0, i1, j0, j1), ending, window(b, j0, j1 - j0) if b.size > 0 else b, lr)
+    product(rows, columns, submatrix(C, i0, i1, j0, j1), variant, window(b, j0, j1 - j0) if b.size > 0 else b, lr)
 
 
 @part_of_kernels

@@ -85,7 +85,8 @@ def edge(A: Matrix, B: Matrix, C: Matrix, i: int) -> None:
 
 
 L1, L2 = (cache.size for level, cache in sorted((USUAL | data_caches()).items())[:2])
-"""Bytes of the first two caches. Panels are sized for L2, because L3 and memory are several times as slow."""
+"""Bytes of the first two caches, or usual sizes if the system does not tell. Panels are sized for L2, because L3 and
+memory are several times as slow."""
 
 ROW_BYTES = VECTORS * VECTOR_BYTES
 
@@ -99,14 +100,20 @@ STACK_BYTES = 8192
 READS_L3 = IS_AMD and VECTOR_BYTES == 64
 """An AMD core reads what L2 has evicted nearly as fast from its L3 cache, if it reads several lines of a row."""
 
-EVICTING_ROWS, SPLIT_ROWS, MANY_ROWS = 32 if READS_L3 else 16, 200 if IS_AMD else 64, 400
+EVICTING_ROWS = 32 if READS_L3 else 16
+SPLIT_ROWS = 200 if IS_AMD else 64
+MANY_ROWS = 400
 """Rows of C from which packing B is faster than reading it in place: if the rows of B evict each other from the L2
 cache, if they are not aligned to cache lines, and if they are, but not adjacent. Measured on Emerald Rapids, Zen 4 and
 Zen 5: an Intel core makes two accesses for a load that crosses a line, as all unaligned loads of AVX-512 do, and half
 of those of AVX2."""
 
-OF_L1, OF_L2 = L1 * 9 // 16, L2 * 7 // 4 if READS_L3 else L2 * 9 // 16
+OF_L1 = L1 * 9 // 16
+OF_L2 = L2 * 7 // 4 if READS_L3 else L2 * 9 // 16
 """Bytes from which rows evict each other from a cache, as `rows_evict_each_other` counts them."""
+
+TLB_PAGES = 64
+"""The pages whose addresses a core keeps in its first TLB: 64 in Ice Lake, 72 in Zen 4, 96 in Golden Cove."""
 
 
 def tile_of(rows: int, vectors: int, whole: bool) -> Any:
@@ -114,6 +121,8 @@ def tile_of(rows: int, vectors: int, whole: bool) -> Any:
 
     @inlined
     def tile(A: Matrix, B: Matrix, begin: Vector, adds: bool, descends: bool, lr: float, C: Matrix, i: int) -> None:
+        """Rows of C from i on. Sums begin with a row `begin`, zeros or a bias; if it `adds`, with what C holds. If it
+        `descends`, C ← C − lr·sums."""
         n, all_lanes = C.shape[1], vectors * lanes(C)
         count = all_lanes if whole else n  # a constant, if it is whole: the compiler then leaves out the masks
         count_of_B = count if MASKS else all_lanes  # without masks, B is in a panel, which is padded
@@ -140,10 +149,7 @@ def tiles_of_width(vectors: int, whole: bool) -> Any:
 
     @part_of_kernels
     def tiles(A: Matrix, B: Matrix, begin: Vector, adds: bool, descends: bool, lr: float, C: Matrix) -> None:
-        """C = A·B; if it `descends`, C − lr·A·B.
-
-        The sums of each row begin with `begin`, zeros or a bias; if it `adds`, with what C holds.
-        """
+        """All rows of C; the arguments are those of `tile`."""
         i, m = 0, C.shape[0]
         while i < m:
             if m - i <= few or rows < m - i <= 2 * few:  # one low tile is enough, or two are
@@ -162,20 +168,20 @@ tiles_of_half = tiles_of_width(HALF, False)
 tiles_1 = tiles_of_width(1, False) if HALF > 1 else tiles_of_half
 
 
-OF_A_ROW = 4
+SINGLE_VECTORS = 4
 """SIMD vectors of a single row; with two, sums would wait for each other."""
 
-ZEROS_BYTES = OF_A_ROW * VECTOR_BYTES
+ZEROS_BYTES = SINGLE_VECTORS * VECTOR_BYTES
 
 
 @part_of_kernels
 def single_row(A: Matrix, B: Matrix, begin: Vector, adds: bool, descends: bool, lr: float, C: Matrix) -> None:
     """The same for a single row, which a tile would compute repeatedly."""
     n, a, c = C.shape[1], A[0], C[0]
-    s = masked_load(c if adds else begin, 0, OF_A_ROW, n)
+    s = masked_load(c if adds else begin, 0, SINGLE_VECTORS, n)
     for k in range(B.shape[0]):
-        s = s + a[k] * masked_load(B[k], 0, OF_A_ROW, n)
-    masked_store(masked_load(c, 0, OF_A_ROW, n) - lr * s if descends else s, c, 0, n)
+        s = s + a[k] * masked_load(B[k], 0, SINGLE_VECTORS, n)
+    masked_store(masked_load(c, 0, SINGLE_VECTORS, n) - lr * s if descends else s, c, 0, n)
 
 
 NARROW_TILES = "T[:,:], T[:,:], T[::1], boolean, boolean, T, T[:,:]"
@@ -273,7 +279,7 @@ def packing_pays(B: Matrix, rows: int, count: int) -> bool:
 
 
 @part_of_kernels
-def turning_pays(A: Matrix, columns: int) -> bool:
+def copying_pays(A: Matrix, columns: int) -> bool:
     """Whether A, if it is a transpose, is read faster from a copy with contiguous rows, for this many columns of C.
 
     A tile reads six numbers of each column of A. The rest of their cache line serves the next tiles, unless the lines
@@ -284,15 +290,12 @@ def turning_pays(A: Matrix, columns: int) -> bool:
     return bool(rows_evict_each_other(A.T, LINE, OF_L1) or A.shape[1] * min(A.strides[1], PAGE) > TLB_PAGES * PAGE)
 
 
-TLB_PAGES = 64
-"""The pages whose addresses a core keeps in its first TLB: 64 in Ice Lake, 72 in Zen 4, 96 in Golden Cove."""
-
 PLAIN, WITH_BIAS, DESCENT = range(3)
 """The variants of a product: C = A·B; C = A·B + b; C ← C − lr·A·B."""
 
 
 @linked
-def product(A: Matrix, B: Matrix, C: Matrix, ending: int, b: Vector, lr: float) -> None:
+def product(A: Matrix, B: Matrix, C: Matrix, variant: int, b: Vector, lr: float) -> None:
     """C = A·B (PLAIN), A·B + b in each row (WITH_BIAS), or C − lr·A·B (DESCENT); only these read b, or lr.
 
     Rows of C are contiguous, and A and B can be transposes. The terms of each sum are added in the order of k, whatever
@@ -301,24 +304,24 @@ def product(A: Matrix, B: Matrix, C: Matrix, ending: int, b: Vector, lr: float) 
     B is read in place, or packed (`packing_pays`) panel by panel, DEPTH rows at a time, in a loop outside the columns:
     DEPTH columns of A then stay in the cache for all panels but the first. If there is enough memory, the panels of
     DESCENT have all rows, because C − lr·(s₁ + s₂) and C − lr·s₁ − lr·s₂ differ in the last bit. A transposed A may be
-    copied (`turning_pays`).
+    copied (`copying_pays`).
     """
     m, depth, n = A.shape[0], A.shape[1], C.shape[1]
     is_row = MASKS and m == 1
-    width = (OF_A_ROW if is_row else VECTORS) * lanes(C)
+    width = (SINGLE_VECTORS if is_row else VECTORS) * lanes(C)
     widest = in_whole_vectors(min(width, n), C)
     packed = is_transpose(B) or packing_pays(B, m, min(width, n))
     packed = packed or (not MASKS and n % lanes(C) > 0)  # a panel is padded with zeros
-    turns = turning_pays(A, n)
-    rows = min(DEPTH, depth) if (packed or turns) and ending != DESCENT else depth
+    copied = copying_pays(A, n)
+    rows = min(DEPTH, depth) if (packed or copied) and variant != DESCENT else depth
     wanted = rows * widest * C.itemsize if packed else 0
     heap = heap_array(wanted if wanted > STACK_BYTES else 0, C)
     stack = stack_array(STACK_BYTES, C)
     memory = heap if heap.size > 0 else stack
     if packed:
         rows = min(rows, memory.size // max(widest, 1))
-    long = in_odd_lines(rows, C)
-    turned = heap_array(m * long * C.itemsize if turns else 0, C)
+    apart = in_odd_lines(rows, C)
+    rows_of_A = heap_array(m * apart * C.itemsize if copied else 0, C)
     zeros = stack_array(ZEROS_BYTES, C)
     for j in range(zeros.size):
         zeros[j] = 0
@@ -326,8 +329,8 @@ def product(A: Matrix, B: Matrix, C: Matrix, ending: int, b: Vector, lr: float) 
     while k0 == 0 or k0 < depth:
         k1 = min(k0 + rows, depth)
         left = submatrix(A, 0, m, k0, k1)
-        if turned.size > 0:
-            copy = matrix_in(turned, m, long)
+        if rows_of_A.size > 0:
+            copy = matrix_in(rows_of_A, m, apart)
             pack(left, copy)
             left = copy
         for j in range(0, n, width):
@@ -337,8 +340,8 @@ def product(A: Matrix, B: Matrix, C: Matrix, ending: int, b: Vector, lr: float) 
                 copy = matrix_in(memory, k1 - k0, in_whole_vectors(count, C))
                 pack(panel, copy)
                 panel = copy
-            begin = window(b, j, count) if ending == WITH_BIAS else zeros
-            adds, descends = k0 > 0 and ending != DESCENT, ending == DESCENT
+            begin = window(b, j, count) if variant == WITH_BIAS else zeros
+            adds, descends = k0 > 0 and variant != DESCENT, variant == DESCENT
             target = submatrix(C, 0, m, j, j + count)
             if is_row:
                 single_row(left, panel, begin, adds, descends, lr, target)
@@ -347,5 +350,5 @@ def product(A: Matrix, B: Matrix, C: Matrix, ending: int, b: Vector, lr: float) 
             else:
                 one_panel(left, panel, begin, adds, descends, lr, target)
         k0 = max(k1, 1)
-    give_back(turned)
+    give_back(rows_of_A)
     give_back(heap)

@@ -4,7 +4,7 @@ Forward, A = f(Z). Backward, the chain rule through f: given dA = ∂L/∂A it w
 itself. The rung `polynomial` is at the end: the same formula with e^x from `exponential.py`.
 
 Maximum and sum are computed per SIMD lane (`compiler/simd.py`). Combining the lanes of one row takes long, because each
-step waits for the one before; several short rows are therefore processed together, so that these chains overlap.
+step waits for the one before; several short rows are therefore processed together, so that their waits overlap.
 """
 
 import math
@@ -22,8 +22,10 @@ from .elementwise import ACTIVATIONS, Activation
 from .exponential import decay
 
 PART_BYTES = 4096
-"""How much of short rows softmax processes at a time."""
+"""Short rows are processed together, up to this many bytes."""
+
 SCRATCH = PART_BYTES + VECTOR_BYTES
+"""Memory for a number of each element, with space for what `fill` writes after the last one."""
 
 
 @operation("T[:,::1], T[:,::1]", flop=lambda Z, A: 40 * Z.size)
@@ -201,7 +203,7 @@ def softmax_of_row(z: Vector, a: Vector) -> None:
 
 @part_of_kernels
 def fill(x: Vector, start: int, n: int, value: Any) -> None:
-    """x[start:start + n] ← value, and up to a vector more."""
+    """x[start:start + n] ← value, and up to lanes − 1 numbers after them: rows are filled in order."""
     for j in range(start, start + n, lanes(x)):
         store(broadcast(value, x, 1), x, j)
 
