@@ -24,9 +24,9 @@ The same benchmarks on different processors. Each cell has the time in jitnet, t
 many times as long the other libraries take. The timings of all libraries alternate on one machine. The peak is the
 speed of a loop of multiply-adds in registers in the same minute. The machines are virtual and shared, so compare times
 within a column, and only roughly between columns. A dash means not measured. Zen 5 was measured with the present
-kernels, the other processors with earlier ones: smaller tiles, and slower sigmoid, tanh and softmax, which took 1.4 to
-3.3 times as long on Zen 5. `python benchmarks/steps.py` (and `products.py`, `activations.py`, `epochs.py`) writes to a
-folder of its machine; `python benchmarks/tables.py` writes this page.
+kernels, the other processors with earlier ones, which had smaller tiles and slower sigmoid, tanh and softmax: on Zen 5,
+these took 1.3 to 1.9 times as long. `python benchmarks/steps.py` (and `products.py`, `activations.py`, `epochs.py`)
+writes to a folder of its machine; `python benchmarks/tables.py` writes this page.
 """
 
 
@@ -109,7 +109,7 @@ FRONT = (
 """Rows of the first table that are also in README.md."""
 
 FRONT_MACHINES = ("amd_epyc_znver5", "intel_xeon_icelake_server")
-"""Folders of the machines in README.md: of each vendor the one that was measured last."""
+"""Folders of the machines in README.md: for each vendor, the one measured last."""
 
 
 def readme(text: str) -> str:

@@ -86,7 +86,7 @@ def small(monkeypatch):
     for module in (elementwise, exponential, threads, optimizers):
         monkeypatch.setattr(module, "PART", 4)
     monkeypatch.setattr(softmax, "PART_BYTES", 96)
-    monkeypatch.setattr(softmax, "SCRATCH", 96 + 16)
+    monkeypatch.setattr(softmax, "SCRATCH_BYTES", 96 + 16)
     monkeypatch.setattr(softmax, "stack_array", not_initialized)
     monkeypatch.setattr(register_tile, "stack_array", not_initialized)
     room = 16 * register_tile.ROW_BYTES  # nine rows need more than half of it
@@ -195,7 +195,7 @@ def test_functions_are_correct_to_the_last_place(name, dtype):
 @pytest.mark.parametrize("n", [1, 2, 7, 8, 9, 23, 40])
 def test_softmax_is_correct_to_the_last_place(n, vector_bytes, small, monkeypatch):
     monkeypatch.setattr(intrinsics, "VECTOR_BYTES", vector_bytes)
-    monkeypatch.setattr(softmax, "SCRATCH", softmax.PART_BYTES + vector_bytes)
+    monkeypatch.setattr(softmax, "SCRATCH_BYTES", softmax.PART_BYTES + vector_bytes)
     rng = np.random.default_rng(n)
     for scale in (0.1, 3, 30):
         Z = (scale * rng.standard_normal((20, n))).astype(np.float32)
@@ -234,7 +234,7 @@ def test_activation_of_any_block_writes_only_the_block(f):
 def test_softmax_finds_the_maximum_at_any_position(n, vector_bytes, small, monkeypatch):
     """One large score has probability 1, equal scores have equal probabilities, and NaN affects only its own row."""
     monkeypatch.setattr(intrinsics, "VECTOR_BYTES", vector_bytes)
-    monkeypatch.setattr(softmax, "SCRATCH", softmax.PART_BYTES + vector_bytes)
+    monkeypatch.setattr(softmax, "SCRATCH_BYTES", softmax.PART_BYTES + vector_bytes)
     body = LADDERS["softmax"]["polynomial"]
     rows = np.full((n, n), -500.0)
     np.fill_diagonal(rows, 1000.0)

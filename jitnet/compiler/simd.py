@@ -64,14 +64,14 @@ def broadcast(x: Any, array: Any, vectors: int) -> Vector:
 
 
 def larger(a: Vector, b: Vector) -> Vector:
-    """Where a or b is NaN, a."""
+    """The larger number in each lane; a where one of them is NaN."""
     return np.where(b > a, b, a)
 
 
 def swapped(simd: Vector, k: int) -> Vector:
     """Lane l gets the number of lane l XOR k.
 
-    If it is added to `simd` for k = 1, 2, 4, ... in turn, the sum of all lanes is in every lane.
+    Adding a vector's swapped copy to it for k = 1, 2, 4, ... in turn leaves the sum of all lanes in every lane.
     """
     exchanged: Vector = simd[np.arange(simd.size) ^ k]
     return exchanged
@@ -268,7 +268,7 @@ def _larger(context, builder, signature, arguments):
 def _swapped(context, builder, signature, arguments):
     [register], k = registers_of(builder, arguments[0]), signature.args[1].literal_value
     count = register.type.count
-    # k ≥ count occurs only in branches that do not run, such as `if size > 8` with 8 lanes
+    # k ≥ count occurs only in branches that never run, such as `if size > 8` with 8 lanes; % keeps the indices valid
     places = ir.Constant(ir.VectorType(ir.IntType(32), count), [(l ^ k) % count for l in range(count)])
     return joined(builder, [builder.shuffle_vector(register, register, places)])
 

@@ -2,7 +2,7 @@
 
 Forward, A = f(Z). Backward, the chain rule through f: given dA = ∂L/∂A it writes delta = ∂L/∂Z = dA ⊙ f'(Z), and
 `delta` may be `dA` itself. The loops of sigmoid are written out here. `elementwise.py` creates the same loops for the
-other f and f', and the rung `polynomial` with e^x from `exponential.py`.
+other f and f', and the rung `polynomial` with the functions of `exponential.py`.
 """
 
 import math

@@ -99,7 +99,7 @@ def flop(Z: Matrix, *others: Matrix) -> int:
     return 32 * Z.size
 
 
-POLYNOMIAL = "e^x is a polynomial times a power of two; saves a call for each number"
+POLYNOMIAL = "without a call into the math library (`exponential.py`); saves a call for each number"
 WIDE = "in parts, with the widest vectors; saves up to half of the instructions"
 """The ideas of the fast rungs, and what they save."""
 

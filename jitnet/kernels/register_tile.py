@@ -49,7 +49,7 @@ from ..compiler.types import Matrix, Vector
 
 ROWS, LOW = 6, 4
 NARROW_ROWS, NARROW_LOW = 10, 5
-"""Rows of a tile, and of the last tiles; in a narrow panel, and of its last tiles. The texts are about 6 and 4."""
+"""Rows of a tile, and of the tiles at the end: of a wide panel, and of a narrow one. Comments assume 6 and 4."""
 
 VECTORS = 4 if REGISTERS == 32 else 2
 HALF = VECTORS // 2
@@ -85,8 +85,8 @@ def edge(A: Matrix, B: Matrix, C: Matrix, i: int) -> None:
 
 
 L1, L2 = (cache.size for level, cache in sorted((USUAL | data_caches()).items())[:2])
-"""Bytes of the first two caches, or usual sizes if the system does not tell. Panels are sized for L2, because L3 and
-memory are several times as slow."""
+"""Bytes of the first two caches, or typical sizes if the system does not report them. Panels are sized for L2, because
+L3 and memory are several times as slow."""
 
 ROW_BYTES = VECTORS * VECTOR_BYTES
 
@@ -103,8 +103,8 @@ READS_L3 = IS_AMD and VECTOR_BYTES == 64
 EVICTING_ROWS = 32 if READS_L3 else 16
 SPLIT_ROWS = 200 if IS_AMD else 64
 MANY_ROWS = 400
-"""Rows of C from which packing B is faster than reading it in place: if the rows of B evict each other from the L2
-cache, if they are not aligned to cache lines, and if they are, but not adjacent. Measured on Emerald Rapids, Zen 4 and
+"""Rows of C from which packing B is faster than reading it in place, for three kinds of B: its rows evict each other
+from the L2 cache; are not aligned to cache lines; are aligned, but not adjacent. Measured on Emerald Rapids, Zen 4 and
 Zen 5: an Intel core makes two accesses for a load that crosses a line, as all unaligned loads of AVX-512 do, and half
 of those of AVX2."""
 
@@ -121,8 +121,8 @@ def tile_of(rows: int, vectors: int, whole: bool) -> Any:
 
     @inlined
     def tile(A: Matrix, B: Matrix, begin: Vector, adds: bool, descends: bool, lr: float, C: Matrix, i: int) -> None:
-        """Rows of C from i on. Sums begin with a row `begin`, zeros or a bias; if it `adds`, with what C holds. If it
-        `descends`, C ← C − lr·sums."""
+        """Rows i, i + 1, ... of C. Sums begin with `begin`, zeros or a bias, or, if it `adds`, with C. If it
+        `descends`, C becomes C − lr·sums."""
         n, all_lanes = C.shape[1], vectors * lanes(C)
         count = all_lanes if whole else n  # a constant, if it is whole: the compiler then leaves out the masks
         count_of_B = count if MASKS else all_lanes  # without masks, B is in a panel, which is padded
@@ -142,7 +142,7 @@ def tile_of(rows: int, vectors: int, whole: bool) -> Any:
 
 
 def tiles_of_width(vectors: int, whole: bool) -> Any:
-    """The tiles of one panel, `vectors` registers wide. With few vectors, tiles are higher: otherwise sums would
+    """The tiles of one panel, `vectors` registers wide. With few vectors, tiles are taller: otherwise sums would
     wait for each other, and a row of B would be loaded for too few multiply-adds."""
     rows, few = (NARROW_ROWS, NARROW_LOW) if vectors <= HALF else (ROWS, LOW)
     tile, low_tile = tile_of(rows, vectors, whole), tile_of(few, vectors, whole)
@@ -176,7 +176,7 @@ ZEROS_BYTES = SINGLE_VECTORS * VECTOR_BYTES
 
 @part_of_kernels
 def single_row(A: Matrix, B: Matrix, begin: Vector, adds: bool, descends: bool, lr: float, C: Matrix) -> None:
-    """The same for a single row, which a tile would compute repeatedly."""
+    """The same for a single row, which a tile would compute once for each of its rows."""
     n, a, c = C.shape[1], A[0], C[0]
     s = masked_load(c if adds else begin, 0, SINGLE_VECTORS, n)
     for k in range(B.shape[0]):
@@ -296,7 +296,7 @@ PLAIN, WITH_BIAS, DESCENT = range(3)
 
 @linked
 def product(A: Matrix, B: Matrix, C: Matrix, variant: int, b: Vector, lr: float) -> None:
-    """C = A·B (PLAIN), A·B + b in each row (WITH_BIAS), or C − lr·A·B (DESCENT); only these read b, or lr.
+    """C = A·B (PLAIN), A·B + b in each row (WITH_BIAS, which reads b), or C − lr·A·B (DESCENT, which reads lr).
 
     Rows of C are contiguous, and A and B can be transposes. The terms of each sum are added in the order of k, whatever
     the tile, so the partition of the work changes no bit of the result.

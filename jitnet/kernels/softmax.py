@@ -3,7 +3,7 @@
 Forward, A = f(Z). Backward, the chain rule through f: given dA = ∂L/∂A it writes delta = ∂L/∂Z, which may be `dA`
 itself. The rung `polynomial` is at the end: the same formula with e^x from `exponential.py`.
 
-Maximum and sum are computed per SIMD lane (`compiler/simd.py`). Combining the lanes of one row takes long, because each
+Maximum and sum are computed per SIMD lane (`compiler/simd.py`). Combining the lanes of one row is slow, because each
 step waits for the one before; several short rows are therefore processed together, so that their waits overlap.
 """
 
@@ -24,8 +24,8 @@ from .exponential import decay
 PART_BYTES = 4096
 """Short rows are processed together, up to this many bytes."""
 
-SCRATCH = PART_BYTES + VECTOR_BYTES
-"""Memory for a number of each element, with space for what `fill` writes after the last one."""
+SCRATCH_BYTES = PART_BYTES + VECTOR_BYTES
+"""One number per element, and space for the vector that `fill` may write past the last one."""
 
 
 @operation("T[:,::1], T[:,::1]", flop=lambda Z, A: 40 * Z.size)
@@ -80,7 +80,7 @@ def largest_of(z: Vector) -> Any:
     largest = broadcast(c, z, 1)
     for j in range(0, n - size, size):
         largest = larger(largest, load(z, j, 1))
-    largest = larger(largest, load(z, n - size, 1))
+    largest = larger(largest, load(z, n - size, 1))  # overlaps the vector before, which changes no maximum
     if size > 8:
         largest = larger(largest, swapped(largest, 8))
     if size > 4:
@@ -127,7 +127,7 @@ def difference(z: Any, c: Any) -> Any:
     x = z - c
     back = z - x  # c as it was subtracted
     low = (z - (x + back)) + (back - c)
-    return x, low if low == low else c - c  # an infinite difference has no rounding error
+    return x, low if low == low else c - c  # an infinite difference has no rounding error: 0, in the dtype of c
 
 
 @part_of_kernels
@@ -191,7 +191,7 @@ def softmax_compensated(Z: Matrix, A: Matrix) -> None:
 
 @linked
 def softmax_of_row(z: Vector, a: Vector) -> None:
-    """Softmax within 2 ULP."""
+    """Softmax of one row; errors measured were below 2 ULP."""
     wide(z)
     c = largest_of(z)
     for j in range(z.size):
@@ -210,10 +210,10 @@ def fill(x: Vector, start: int, n: int, value: Any) -> None:
 
 @linked
 def softmax_of_short_rows(z: Vector, a: Vector, n: int) -> None:
-    """The same for several rows of n numbers: every loop over numbers runs over all of them."""
+    """The same for several rows of n numbers; the elementwise loops run over all of them at once."""
     wide(z)
     one = z.dtype.type(1)
-    largest, inverse, low = stack_array(SCRATCH, z), stack_array(SCRATCH, z), stack_array(SCRATCH, z)
+    largest, inverse, low = stack_array(SCRATCH_BYTES, z), stack_array(SCRATCH_BYTES, z), stack_array(SCRATCH_BYTES, z)
     for start in range(0, z.size, max(n, 1)):
         fill(largest, start, n, largest_of(window(z, start, n)))
     for j in range(z.size):
