@@ -1,7 +1,7 @@
 """e^x, sigmoid and tanh without calls, so that loops over them are vectorized.
 
 `math.exp` is a call into the math library, one number at a time, and a loop that contains a call stays scalar.
-The method is old (Cody and Waite, 1980). Any x is a multiple of ln 2 plus a small remainder,
+The method for e^x is old (Cody and Waite, 1980). Any x is a multiple of ln 2 plus a small remainder,
 
     x = n·ln 2 + r,    n an integer,  |r| ≤ h = ½ ln 2 ≈ 0.35,      so      e^x = 2ⁿ·e^r
 
@@ -73,7 +73,12 @@ def _lambert(terms: int) -> tuple[list[float], list[float]]:
 def _functions(
     real: Any, integer: Any, degree: int, terms: int, upper: float, lower: float
 ) -> dict[str, Callable[..., Any]]:
-    """The functions below, for one dtype, that of all constants."""
+    """The functions below, for one dtype, that of all constants.
+
+    degree          of the polynomials
+    terms           of the continued fraction
+    upper, lower    the two parts of ln 2
+    """
     about = np.finfo(real)
     whole, offset, places = real(1.5 * 2**about.nmant), integer(about.maxexp - 1), integer(about.nmant)
     ln2_upper, ln2_lower, log2_e = real(upper), real(lower), real(1 / math.log(2))
