@@ -123,11 +123,10 @@ def softmax_lanes(Z: Matrix, A: Matrix) -> None:
 
 @part_of_kernels
 def difference(z: Any, c: Any) -> Any:
-    """z − c, and its rounding error."""
+    """z − c, and its rounding error, which is NaN if the difference is infinite."""
     x = z - c
     back = z - x  # c as it was subtracted
-    low = (z - (x + back)) + (back - c)
-    return x, low if low == low else c - c  # an infinite difference has no rounding error: 0, in the dtype of c
+    return x, (z - (x + back)) + (back - c)
 
 
 @part_of_kernels
@@ -184,7 +183,7 @@ def softmax_compensated(Z: Matrix, A: Matrix) -> None:
         for j in range(n):
             x, low = difference(z[j], c)
             e = Z.dtype.type(math.exp(x))
-            a[j] = e + e * low  # e^(x + low), since low is small
+            a[j] = e + e * low if low == low else e  # e^(x + low), since low is small or, where e is 0, NaN
         s, lost = exact_sum_of(a)
         divide(a, s, lost)
 
