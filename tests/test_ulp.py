@@ -46,6 +46,18 @@ def test_float64_functions_are_within_two_ulp(operation, reach):
     assert error_in_ulp(A, EXACT[operation](Z.astype(np.longdouble)), np.float64).max() <= 2
 
 
+@pytest.mark.parametrize("operation", [*EXACT, "softmax"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n", [15, 17, 100, 1100])
+def test_a_result_in_place_of_the_input_has_the_same_bits(n, dtype, operation):
+    """The compiler makes another loop for it, in which no operation may be rounded differently."""
+    Z = (30 * np.random.default_rng(n).standard_normal((400_000 // n, n))).astype(dtype)
+    A = np.empty_like(Z)
+    LADDERS[operation]["polynomial"](Z, A)
+    LADDERS[operation]["polynomial"](Z, Z)
+    np.testing.assert_array_equal(Z, A)
+
+
 @pytest.mark.parametrize("operation", EXACT)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_signs_and_extreme_values_are_exact(operation, dtype):

@@ -24,7 +24,7 @@ infinity and among the subnormal numbers, it is multiplied in two steps.
 The error of h/d grows with z, but where h is close to d, the second fraction hardly depends on h/d. Seven terms are
 exact to a fifth of an ULP of float32, 15 to a tenth of one of float64, up to where tanh rounds to 1.
 
-In e^x and sigmoid, x is clamped where the result is 0 or infinite. The comparisons are written so that NaN passes:
+Where e^x is 0 or infinite, x is clamped, or the result is replaced. The comparisons are written so that NaN passes:
 every comparison with it is false. Maximum errors over the whole range, compared with arithmetic of higher precision, in
 units in the last place: e^x 1.1, sigmoid 1.7, tanh 1.9.
 """
@@ -126,14 +126,13 @@ def _functions(
 
     @part_of_kernels
     def decay(x, low):
-        bits, n, r = split(least if x < least else x)
-        # where the result is 0, low can be huge; −0 and not 0, because −0 − x is exactly −x
-        r += (minus_zero if x < least else low) - n * ln2_lower
-        return times_exp(r, power(real(bits).view(integer) + headroom)) * shift_back
+        bits, n, r = split(x)
+        e = times_exp(r + (low - n * ln2_lower), power(real(bits).view(integer) + headroom)) * shift_back
+        return zero if x < least else e  # a huge x makes n, r and e meaningless
 
     @part_of_kernels
     def sigmoid(z):
-        e = decay(-abs(z), minus_zero)
+        e = decay(-abs(z), minus_zero)  # −0 − y is exactly −y
         a = one if z >= zero else e
         return a - a * (e / (one + e))
 

@@ -138,14 +138,24 @@ def exact_sum(a: Any, b: Any, lost: Any) -> Any:
 
 
 @part_of_kernels
+def ordered_sum(a: Any, b: Any, lost: Any) -> Any:
+    """The same for |a| ≥ |b|, with fewer operations (Dekker's Fast2Sum)."""
+    total = a + b
+    return total, lost + (b - (total - a))
+
+
+@part_of_kernels
 def exact_sum_of(e: Vector) -> Any:
-    """The sum and its rounding error, first per lane, as in `largest_of`."""
+    """The sum of numbers up to 1 and its rounding error, first per lane, as in `largest_of`.
+
+    The sums of the lanes begin with 1, so that no number is larger; in the end, these ones are subtracted.
+    """
     size = lanes(e)
     whole = e.size - e.size % size
-    total, lost = broadcast(e.dtype.type(0), e, 1), broadcast(e.dtype.type(0), e, 1)
+    total, lost = broadcast(e.dtype.type(1), e, 1), broadcast(e.dtype.type(0), e, 1)
     for j in range(0, whole, size):
-        total, lost = exact_sum(total, load(e, j, 1), lost)
-    total, lost = exact_sum(total, masked_load(e, whole, 1, e.size - whole), lost)
+        total, lost = ordered_sum(total, load(e, j, 1), lost)
+    total, lost = ordered_sum(total, masked_load(e, whole, 1, e.size - whole), lost)
     if size > 8:
         total, lost = exact_sum(total, swapped(total, 8), lost + swapped(lost, 8))
     if size > 4:
@@ -153,7 +163,7 @@ def exact_sum_of(e: Vector) -> Any:
     if size > 2:
         total, lost = exact_sum(total, swapped(total, 2), lost + swapped(lost, 2))
     total, lost = exact_sum(total, swapped(total, 1), lost + swapped(lost, 1))
-    return first(total), first(lost)
+    return exact_sum(first(total), e.dtype.type(-size), first(lost))
 
 
 @part_of_kernels
