@@ -25,7 +25,7 @@ many times as long the other libraries take. The timings of all libraries altern
 speed of a loop of multiply-adds in registers in the same minute. The machines are virtual and shared, so compare times
 within a column, and only roughly between columns. A dash means not measured. Zen 5 was measured with the present
 kernels, the other processors with earlier ones, which had smaller tiles and slower sigmoid, tanh and softmax: on Zen 5,
-these took 1.3 to 1.9 times as long. `python benchmarks/steps.py` (and `products.py`, `activations.py`, `epochs.py`)
+these took 1.4 to 2.1 times as long. `python benchmarks/steps.py` (and `products.py`, `activations.py`, `epochs.py`)
 writes to a folder of its machine; `python benchmarks/tables.py` writes this page.
 """
 

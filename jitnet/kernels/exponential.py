@@ -104,12 +104,16 @@ def _functions(
         return bits, n, x - n * ln2_upper
 
     @part_of_kernels
-    def times_exp(r, factor):
-        """e^r·factor, where factor is a power of two: multiplying by it is exact."""
+    def times_exp(upper, lower, factor):
+        """e^r·factor with r = upper + lower; factor is a power of two, so multiplying by it is exact.
+
+        A lower part of −0 costs nothing, since x + (−0) is x.
+        """
+        r = upper + lower
         g = highest
         for c in others:
             g = g * r + c
-        return (r + r * r * g) * factor + factor
+        return (upper + (r * r * g + lower)) * factor + factor
 
     @part_of_kernels
     def power(n):
@@ -122,17 +126,24 @@ def _functions(
         bits, n, r = split(most if x > most else x)
         exponent = real(bits).view(integer) - bits_of_whole
         half = exponent >> integer(1)
-        return times_exp(r - n * ln2_lower, power(half)) * power(exponent - half)
+        return times_exp(r - n * ln2_lower, minus_zero, power(half)) * power(exponent - half)
+
+    @part_of_kernels
+    def at_most_1(x, bits, upper, lower):
+        """e^x for x ≤ 0."""
+        e = times_exp(upper, lower, power(real(bits).view(integer) + headroom)) * shift_back
+        return zero if x < least else e  # a huge x makes bits, upper and e meaningless
 
     @part_of_kernels
     def decay(x, low):
         bits, n, r = split(x)
-        e = times_exp(r + (low - n * ln2_lower), power(real(bits).view(integer) + headroom)) * shift_back
-        return zero if x < least else e  # a huge x makes n, r and e meaningless
+        return at_most_1(x, bits, r, low - n * ln2_lower)
 
     @part_of_kernels
     def sigmoid(z):
-        e = decay(-abs(z), minus_zero)  # −0 − y is exactly −y
+        x = -abs(z)
+        bits, n, r = split(x)
+        e = at_most_1(x, bits, r - n * ln2_lower, minus_zero)
         a = one if z >= zero else e
         return a - a * (e / (one + e))
 
