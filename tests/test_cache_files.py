@@ -157,6 +157,34 @@ print(sum(kernel.stats.cache_hits.values()), result.signature, result.entry_poin
     assert compiled[1:] == loaded[1:]
 
 
+@pytest.mark.slow  # three processes
+def test_kernels_of_several_processes_keep_their_own_helpers(tmp_path):
+    """Two kernels call different tiles of one factory. Each is the first in its process; a third loads both."""
+    (tmp_path / "mine.py").write_text(
+        """
+import numpy as np
+from jitnet.compiler import jit
+from jitnet.kernels.register_tile import tiles_of_width
+tiles_of_one, tiles_of_two = tiles_of_width(1, False), tiles_of_width(2, False)
+def one(A, B, C):
+    tiles_of_one(A, B, C[0], False, False, C.dtype.type(0), C)
+def two(A, B, C):
+    tiles_of_two(A, B, C[0], False, False, C.dtype.type(0), C)
+one, two = jit.compiled(one), jit.compiled(two)
+A, B = np.ones((5, 3)), np.ones((3, 20))
+def numbers_written_by(kernel):
+    C = np.zeros((5, 20))
+    kernel(A, B, C)
+    return np.count_nonzero(C == 3)
+"""
+    )
+    folder = {"JITNET_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": str(tmp_path)}
+    alone = [run(f"import mine; print(mine.numbers_written_by(mine.{name}))", **folder) for name in ("one", "two")]
+    both = run("import mine; print(mine.numbers_written_by(mine.one), mine.numbers_written_by(mine.two))", **folder)
+    assert [result.stdout.split() for result in alone] == [[word] for word in both.stdout.split()]
+    assert len(set(both.stdout.split())) == 2
+
+
 @pytest.mark.release
 def test_several_processes_can_fill_an_empty_cache_at_once(tmp_path):
     code = """

@@ -12,6 +12,7 @@ files are trusted.
 import functools
 import hashlib
 import os
+import secrets
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,7 @@ import llvmlite
 import numba
 import numpy as np
 from numba import types
+from numba.core.bytecode import FunctionIdentity
 from numba.core.caching import _Cache
 from numba.core.compiler import compile_result
 from numba.core.environment import _rebuild_env
@@ -33,6 +35,13 @@ from .cache_folder import cache_folder, is_cached, packed, read_cached, unpacked
 from .cpu_caches import data_caches
 from .fingerprint import HASHED, described, is_lasting
 from .parallel_for import start_layer
+
+FunctionIdentity._unique_ids = iter(functools.partial(secrets.randbits, 64), None)
+"""The numbers that Numba puts into the symbols of functions. Its own numbers are 1, 2, 3, ... in every process.
+
+Two functions of one factory, compiled by two processes, could then have the same symbol. A third process that loads
+both files would link both callers to one of the functions: <https://github.com/numba/numba/issues/10486>.
+"""
 
 
 def hash_of_sources(folders: list[Path], versions: object) -> str:
