@@ -31,7 +31,7 @@ DEPTH, HEIGHT = 500, 840  # terms of a sum; rows of C, divisible by most tile he
 
 CASES = {
     "on a cache line": [(64, 128), (128, 784), (512, 512), (784, 128), (784, 256), (2048, 64)],
-    "across lines": [(64, 77), (128, 131), (771, 131), (784, 30), (784, 200), (1023, 513)],
+    "across lines": [(64, 77), (128, 131), (771, 131), (784, 100), (784, 200), (1023, 513)],
     "evicting": [(320, 1024), (640, 512), (784, 512), (784, 1024), (1024, 512)],
 }
 """Kind of rows -> shapes of B."""
@@ -81,7 +81,7 @@ def draw(m, n):
 def product_that(packs):
     """The product of `register_tile.py`, with another `packing_pays`."""
 
-    def decided(B, rows, count):
+    def decided(B, rows):
         return packs
 
     names = {**vars(register_tile), "packing_pays": part_of_kernels(decided)}
@@ -97,13 +97,12 @@ def gains_of_packing():
     for shape in [shape for shapes in CASES.values() for shape in shapes]:
         common.say(f"B {shape[0]}x{shape[1]}")
         B, row = draw(*shape), []
-        width = min(register_tile.ROW_BYTES // 4, shape[1])
         for m in HEIGHTS:
             A, C, D = draw(m, shape[0]), np.empty((m, shape[1]), np.float32), np.empty((m, shape[1]), np.float32)
             calls = {"in place": lambda: in_place(A, B, C), "packed": lambda: packed(A, B, D)}  # noqa: B023
             times = common.in_turn(calls, given.rounds, 0.003)
             np.testing.assert_array_equal(C, D)
-            row.append((times["in place"] / times["packed"], register_tile.packing_pays(B, m, width)))
+            row.append((times["in place"] / times["packed"], register_tile.packing_pays(B, m)))
         found[shape] = row
     return found
 

@@ -167,9 +167,9 @@ from jitnet.compiler import jit
 from jitnet.kernels.register_tile import tiles_of_width
 tiles_of_one, tiles_of_two = tiles_of_width(1, False), tiles_of_width(2, False)
 def one(A, B, C):
-    tiles_of_one(A, B, C[0], False, False, C.dtype.type(0), C)
+    tiles_of_one(A, B, B[:0], C[0], False, False, C.dtype.type(0), C)
 def two(A, B, C):
-    tiles_of_two(A, B, C[0], False, False, C.dtype.type(0), C)
+    tiles_of_two(A, B, B[:0], C[0], False, False, C.dtype.type(0), C)
 one, two = jit.compiled(one), jit.compiled(two)
 A, B = np.ones((5, 3)), np.ones((3, 20))
 def numbers_written_by(kernel):

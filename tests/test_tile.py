@@ -81,7 +81,7 @@ def test_only_an_odd_number_of_rows_computes_one_twice(monkeypatch):
     for m in range(1, 40):
         heights.clear()
         A, B, C = (np.zeros(shape, np.float32) for shape in ((m, 2), (2, width), (m, width)))
-        register_tile.whole_tiles(A, B, B[0], False, False, 0, C)
+        register_tile.whole_tiles(A, B, B[:0], B[0], False, False, 0, C)
         assert sum(heights) == max(m + m % 2, LOW)
 
 
@@ -89,8 +89,8 @@ def test_only_an_odd_number_of_rows_computes_one_twice(monkeypatch):
 def test_loop_of_a_narrow_tile_is_not_unrolled_and_each_row_is_prefetched_once():
     import numba
 
-    def tiles(A, B, begin, adds, descends, lr, C):
-        register_tile.tiles_1(A, B, begin, adds, descends, lr, C)
+    def tiles(A, B, copy, begin, adds, descends, lr, C):
+        register_tile.tiles_1(A, B, copy, begin, adds, descends, lr, C)
 
     compiled = numba.njit(**OPTIONS)(tiles)
     compiled.compile(signature_for(NARROW_TILES, np.dtype("float32")))
@@ -148,7 +148,7 @@ def test_descent_from_a_copied_transpose_equals_numpy():
 def test_descent_gives_the_same_bits_for_one_and_two_threads():
     """One thread packs delta; two threads, with half of the rows each, read it in place."""
     rng = np.random.default_rng(0)
-    samples, n_in, n_out = DEPTH + 77, SPLIT_ROWS * 3 // 2, 30
+    samples, n_in, n_out = DEPTH + 77, SPLIT_ROWS * 3 // 2, ROW_BYTES // 4 + 6
     X, delta = (rng.standard_normal((samples, n)).astype(np.float32) for n in (n_in, n_out))
     start = rng.standard_normal((n_in, n_out)).astype(np.float32)
     found = []
@@ -166,15 +166,13 @@ def test_packing_is_used_where_it_pays():
     def B(depth, n, offset=0):
         return aligned(depth * n + offset, np.float32)[offset:].reshape(depth, n)
 
-    few, width, v = EVICTING_ROWS, ROW_BYTES // 4, VECTOR_BYTES // 4
     page, deep = PAGE // 4, OF_L2 // PAGE + 1
     crowded, roomy, split = B(deep, page), B(deep, page + LINE // 4), B(64, page + 1)
-    assert [packing_pays(crowded, rows, width) for rows in (few - 1, few)] == [False, True]
-    assert [packing_pays(roomy, rows, width) for rows in (few, MANY_ROWS - 1, MANY_ROWS)] == [False, False, True]
-    assert [packing_pays(split, rows, width) for rows in (SPLIT_ROWS - 1, SPLIT_ROWS)] == [False, True]
-    assert packing_pays(B(64, page, offset=1), SPLIT_ROWS, width)  # rows are a multiple of a line apart, but unaligned
-    assert not packing_pays(split, 10 * MANY_ROWS, v)  # one vector: the tile waits for sums, not for loads
-    assert not packing_pays(B(64, width), 10 * MANY_ROWS, width)  # B is a panel
+    assert [packing_pays(crowded, rows) for rows in (EVICTING_ROWS - 1, EVICTING_ROWS)] == [False, True]
+    assert [packing_pays(split, rows) for rows in (SPLIT_ROWS - 1, SPLIT_ROWS)] == [False, True]
+    assert packing_pays(B(64, page, offset=1), SPLIT_ROWS)  # rows are a multiple of a line apart, but unaligned
+    assert [packing_pays(roomy, rows) for rows in (MANY_ROWS - 1, MANY_ROWS)] == [False, True]
+    assert not packing_pays(B(64, ROW_BYTES // 4), 10 * MANY_ROWS)  # B is a panel
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -101,12 +101,12 @@ READS_L3 = IS_AMD and VECTOR_BYTES == 64
 """An AMD core reads what L2 has evicted nearly as fast from its L3 cache, if it reads several lines of a row."""
 
 EVICTING_ROWS = 32 if READS_L3 else 16
-SPLIT_ROWS = 200 if IS_AMD else 64
-MANY_ROWS = 400
+SPLIT_ROWS = 200 if IS_AMD else 32
+MANY_ROWS = 200
 """Rows of C from which packing B is faster than reading it in place, for three kinds of B: its rows evict each other
 from the L2 cache; are not aligned to cache lines; are aligned, but not adjacent. Measured on Emerald Rapids, Zen 4 and
 Zen 5: an Intel core makes two accesses for a load that crosses a line, as all unaligned loads of AVX-512 do, and half
-of those of AVX2."""
+of those of AVX2. Many aligned rows are packed because some of them evict each other if their pages are unfavorable."""
 
 OF_L1 = L1 * 9 // 16
 OF_L2 = L2 * 7 // 4 if READS_L3 else L2 * 9 // 16
@@ -116,16 +116,18 @@ TLB_PAGES = 64
 """The pages whose addresses a core keeps in its first TLB: 64 in Ice Lake, 72 in Zen 4, 96 in Golden Cove."""
 
 
-def tile_of(rows: int, vectors: int, whole: bool) -> Any:
-    """A tile of that size; `whole` if the columns of C fill all of its registers."""
+def tile_of(rows: int, vectors: int, whole: bool, packs: bool) -> Any:
+    """A tile of that size; `whole` if the columns of C fill all of its registers. If it `packs`, it copies B too."""
 
     @inlined
-    def tile(A: Matrix, B: Matrix, begin: Vector, adds: bool, descends: bool, lr: float, C: Matrix, i: int) -> None:
+    def tile(
+        A: Matrix, B: Matrix, copy: Matrix, begin: Vector, adds: bool, descends: bool, lr: float, C: Matrix, i: int
+    ) -> None:
         """Rows i, i + 1, ... of C. Sums begin with `begin`, zeros or a bias, or, if it `adds`, with C. If it
         `descends`, C becomes C − lr·sums."""
         n, all_lanes = C.shape[1], vectors * lanes(C)
         count = all_lanes if whole else n  # a constant, if it is whole: the compiler then leaves out the masks
-        count_of_B = count if MASKS else all_lanes  # without masks, B is in a panel, which is padded
+        count_of_B = count if MASKS or packs else all_lanes  # without masks, B is in a copy, which is padded
         x = masked_load(begin, 0, vectors, count)
         sums = load_rows(C, i, rows, vectors, count) if adds else repeated(x, rows)
         if descends:
@@ -133,6 +135,8 @@ def tile_of(rows: int, vectors: int, whole: bool) -> Any:
         for k in range(B.shape[0]):
             rolled()
             b = masked_load(B[k], 0, vectors, count_of_B)
+            if packs:
+                store(b, copy[k], 0)
             sums = rank_1_update(sums, A, i, k, b)
         if descends:
             sums = load_rows(C, i, rows, vectors, count) - lr * sums
@@ -145,18 +149,28 @@ def tiles_of_width(vectors: int, whole: bool) -> Any:
     """The tiles of one panel, `vectors` registers wide. With few vectors, tiles are taller: otherwise sums would
     wait for each other, and a row of B would be loaded for too few multiply-adds."""
     rows, few = (NARROW_ROWS, NARROW_LOW) if vectors <= HALF else (ROWS, LOW)
-    tile, low_tile = tile_of(rows, vectors, whole), tile_of(few, vectors, whole)
+    tile, low_tile = tile_of(rows, vectors, whole, False), tile_of(few, vectors, whole, False)
+    packing_tile = tile_of(rows, vectors, whole, True)
 
     @part_of_kernels
-    def tiles(A: Matrix, B: Matrix, begin: Vector, adds: bool, descends: bool, lr: float, C: Matrix) -> None:
-        """All rows of C; the arguments are those of `tile`."""
+    def tiles(
+        A: Matrix, B: Matrix, copy: Matrix, begin: Vector, adds: bool, descends: bool, lr: float, C: Matrix
+    ) -> None:
+        """All rows of C; the arguments are those of `tile`.
+
+        If there is room for a copy of B, the first tile writes it, and the others read it. A panel that is not whole is
+        read in place: it has fewer loads.
+        """
         i, m = 0, C.shape[0]
+        if (whole or not MASKS) and copy.shape[0] > 0 and m > 0:  # without masks, a copy pads the rows of B
+            packing_tile(A, B, copy, begin, adds, descends, lr, C, i)
+            i, B = rows, copy
         while i < m:
             if m - i <= few or rows < m - i <= 2 * few:  # one low tile is enough, or two are
-                low_tile(A, B, begin, adds, descends, lr, C, i)
+                low_tile(A, B, copy, begin, adds, descends, lr, C, i)
                 i += few
             else:
-                tile(A, B, begin, adds, descends, lr, C, i)
+                tile(A, B, copy, begin, adds, descends, lr, C, i)
                 i += rows
 
     return tiles
@@ -184,29 +198,33 @@ def single_row(A: Matrix, B: Matrix, begin: Vector, adds: bool, descends: bool, 
     masked_store(masked_load(c, 0, SINGLE_VECTORS, n) - lr * s if descends else s, c, 0, n)
 
 
-NARROW_TILES = "T[:,:], T[:,:], T[::1], boolean, boolean, T, T[:,:]"
+NARROW_TILES = "T[:,:], T[:,:], T[:,:], T[::1], boolean, boolean, T, T[:,:]"
 """The types of the arguments of `narrow_tiles`."""
 
 
 @linked
-def narrow_tiles(A: Matrix, B: Matrix, begin: Vector, adds: bool, descends: bool, lr: float, C: Matrix) -> None:
+def narrow_tiles(
+    A: Matrix, B: Matrix, copy: Matrix, begin: Vector, adds: bool, descends: bool, lr: float, C: Matrix
+) -> None:
     """The tiles of a narrow panel, as wide as C: compiled apart from `product`, so that two processes can compile."""
     if C.shape[1] <= lanes(C):
-        tiles_1(A, B, begin, adds, descends, lr, C)
+        tiles_1(A, B, copy, begin, adds, descends, lr, C)
     else:
-        tiles_of_half(A, B, begin, adds, descends, lr, C)
+        tiles_of_half(A, B, copy, begin, adds, descends, lr, C)
 
 
 @part_of_kernels
-def one_panel(A: Matrix, B: Matrix, begin: Vector, adds: bool, descends: bool, lr: float, C: Matrix) -> None:
+def one_panel(
+    A: Matrix, B: Matrix, copy: Matrix, begin: Vector, adds: bool, descends: bool, lr: float, C: Matrix
+) -> None:
     """The tiles of a wider panel, as wide as C."""
     n, width = C.shape[1], VECTORS * lanes(C)
     if n == width:
-        whole_tiles(A, B, begin, adds, descends, lr, C)
+        whole_tiles(A, B, copy, begin, adds, descends, lr, C)
     elif VECTORS > 3 and n <= 3 * lanes(C):
-        tiles_3(A, B, begin, adds, descends, lr, C)
+        tiles_3(A, B, copy, begin, adds, descends, lr, C)
     else:
-        masked_tiles(A, B, begin, adds, descends, lr, C)
+        masked_tiles(A, B, copy, begin, adds, descends, lr, C)
 
 
 @part_of_kernels
@@ -233,26 +251,18 @@ def is_transpose(B: Matrix) -> bool:
 
 
 @part_of_kernels
-def pack(B: Matrix, panel: Matrix) -> None:
-    """panel = B, with as many zeros at the end of each row as fill the last SIMD vector.
+def copy_transpose(B: Matrix, copy: Matrix) -> None:
+    """copy = B, whose columns are contiguous, with as many zeros at the end of each row as fill the last SIMD vector.
 
-    A transpose is copied by squares, which are transposed in registers.
+    It is transposed in registers, square by square.
     """
     (rows, columns), v = B.shape, lanes(B)
-    if is_transpose(B):
-        for j in range(0, columns, v):
-            for k in range(0, rows, v):
-                if k + v <= rows and j + v <= columns:
-                    transpose_square(B.T, j, k, panel)
-                else:
-                    transpose_part(B.T, j, k, panel)
-    elif columns == VECTORS * v:
-        for k in range(rows):
-            store(load(B[k], 0, VECTORS), panel[k], 0)
-    else:
-        for k in range(rows):
-            for j in range(0, columns, v):
-                store(masked_load(B[k], j, 1, columns - j), panel[k], j)
+    for j in range(0, columns, v):
+        for k in range(0, rows, v):
+            if k + v <= rows and j + v <= columns:
+                transpose_square(B.T, j, k, copy)
+            else:
+                transpose_part(B.T, j, k, copy)
 
 
 @part_of_kernels
@@ -269,12 +279,12 @@ def rows_evict_each_other(B: Matrix, least: int, most: int) -> bool:
 
 
 @part_of_kernels
-def packing_pays(B: Matrix, rows: int, count: int) -> bool:
-    """Whether panels of B, `count` columns each, are read faster from a copy, for this many rows of C."""
+def packing_pays(B: Matrix, rows: int) -> bool:
+    """Whether whole panels of B are read faster from a copy, for this many rows of C."""
     if rows_evict_each_other(B, ROW_BYTES, OF_L2):
         return rows >= EVICTING_ROWS
     if B.strides[0] % LINE > 0 or B.ctypes.data % LINE > 0:
-        return rows >= SPLIT_ROWS and count > lanes(B)
+        return rows >= SPLIT_ROWS
     return rows >= MANY_ROWS and B.strides[0] > ROW_BYTES
 
 
@@ -301,16 +311,17 @@ def product(A: Matrix, B: Matrix, C: Matrix, variant: int, b: Vector, lr: float)
     Rows of C are contiguous, and A and B can be transposes. The terms of each sum are added in the order of k, whatever
     the tile, so the partition of the work changes no bit of the result.
 
-    B is read in place, or packed (`packing_pays`) panel by panel, DEPTH rows at a time, in a loop outside the columns:
-    DEPTH columns of A then stay in the cache for all panels but the first. If there is enough memory, the panels of
-    DESCENT have all rows, because C − lr·(s₁ + s₂) and C − lr·s₁ − lr·s₂ differ in the last bit. A transposed A may be
-    copied (`copying_pays`).
+    B is read in place, or packed panel by panel: transposed first (`copy_transpose`), or copied by the first tile, if
+    that pays (`packing_pays`). Panels then have at most DEPTH rows, in a loop outside the columns: DEPTH columns of A
+    stay in the cache for all panels but the first. If there is enough memory, the panels of DESCENT have all rows,
+    because C − lr·(s₁ + s₂) and C − lr·s₁ − lr·s₂ differ in the last bit. A transposed A may be copied
+    (`copying_pays`).
     """
     m, depth, n = A.shape[0], A.shape[1], C.shape[1]
     is_row = MASKS and m == 1
     width = (SINGLE_VECTORS if is_row else VECTORS) * lanes(C)
     widest = in_whole_vectors(min(width, n), C)
-    packed = is_transpose(B) or packing_pays(B, m, min(width, n))
+    packed = is_transpose(B) or (n >= width and packing_pays(B, m))
     packed = packed or (not MASKS and n % lanes(C) > 0)  # a panel is padded with zeros
     copied = copying_pays(A, n)
     rows = min(DEPTH, depth) if (packed or copied) and variant != DESCENT else depth
@@ -331,24 +342,24 @@ def product(A: Matrix, B: Matrix, C: Matrix, variant: int, b: Vector, lr: float)
         left = submatrix(A, 0, m, k0, k1)
         if rows_of_A.size > 0:
             copy = matrix_in(rows_of_A, m, apart)
-            pack(left, copy)
+            copy_transpose(left, copy)
             left = copy
         for j in range(0, n, width):
             count = min(width, n - j)
             panel = submatrix(B, k0, k1, j, j + count)
-            if packed:
-                copy = matrix_in(memory, k1 - k0, in_whole_vectors(count, C))
-                pack(panel, copy)
-                panel = copy
+            copy = matrix_in(memory, k1 - k0 if packed else 0, in_whole_vectors(count, C))
+            if is_transpose(B):
+                copy_transpose(panel, copy)
+                panel, copy = copy, matrix_in(memory, 0, 0)
             begin = window(b, j, count) if variant == WITH_BIAS else zeros
             adds, descends = k0 > 0 and variant != DESCENT, variant == DESCENT
             target = submatrix(C, 0, m, j, j + count)
             if is_row:
                 single_row(left, panel, begin, adds, descends, lr, target)
             elif count <= HALF * lanes(C):
-                narrow_tiles(left, panel, begin, adds, descends, lr, target)
+                narrow_tiles(left, panel, copy, begin, adds, descends, lr, target)
             else:
-                one_panel(left, panel, begin, adds, descends, lr, target)
+                one_panel(left, panel, copy, begin, adds, descends, lr, target)
         k0 = max(k1, 1)
     give_back(rows_of_A)
     give_back(heap)
