@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 from command import run
+from numba.core.bytecode import FunctionIdentity
 
 from jitnet.compiler import jit
 
@@ -157,7 +158,11 @@ print(sum(kernel.stats.cache_hits.values()), result.signature, result.entry_poin
     assert compiled[1:] == loaded[1:]
 
 
-@pytest.mark.slow  # three processes
+def test_symbols_have_random_numbers():
+    assert min(next(FunctionIdentity._unique_ids) for _ in range(3)) > 2**40
+
+
+@pytest.mark.slow  # three processes; the test above looks at the numbers in this process
 def test_kernels_of_several_processes_keep_their_own_helpers(tmp_path):
     """Two kernels call different tiles of one factory. Each is the first in its process; a third loads both."""
     (tmp_path / "mine.py").write_text(

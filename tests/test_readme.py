@@ -89,7 +89,7 @@ def test_table_of_rungs_names_every_rung(operation):
 
 
 def test_figures_are_the_output_of_the_benchmarks():
-    assert text_of("benchmarks/results/intel_xeon/estimators_1_thread.md").strip() in text_of(
+    assert text_of("benchmarks/results/intel_xeon_emeraldrapids/estimators_1_thread.md").strip() in text_of(
         "docs/guide/other_libraries.md"
     )
     tables = runpy.run_path(str(ROOT / "benchmarks" / "tables.py"))

@@ -13,6 +13,7 @@ from jitnet.compiler.cpu_caches import PAGE
 from jitnet.compiler.intrinsics import VECTOR_BYTES
 from jitnet.compiler.jit import OPTIONS, signature_for
 from jitnet.compiler.memory import LINE, aligned
+from jitnet.compiler.simd import MASKS
 from jitnet.kernels import LADDERS, register_tile
 from jitnet.kernels.parts import MOST_ROWS
 from jitnet.kernels.register_tile import (
@@ -85,6 +86,21 @@ def test_only_an_odd_number_of_rows_computes_one_twice(monkeypatch):
         assert sum(heights) == max(m + m % 2, LOW)
 
 
+def test_first_tile_of_a_whole_panel_copies_it():
+    """With masks, a panel that is not whole is read in place."""
+    width = ROW_BYTES // 4
+    for n, tiles in ((width, register_tile.whole_tiles), (width - 1, register_tile.masked_tiles)):
+        for m in (1, 2 * ROWS):
+            A, B, C = np.ones((m, 7), np.float32), np.arange(7 * n, dtype=np.float32).reshape(7, n), np.ones((m, n), "f4")
+            copy = np.full((7, width), np.nan, np.float32)
+            tiles(A, B, copy, np.zeros(n, np.float32), False, False, 0, C)
+            np.testing.assert_array_equal(C[-1], B.sum(axis=0))
+            if n == width or not MASKS:
+                np.testing.assert_array_equal(copy[:, :n], B)
+            else:
+                assert np.isnan(copy).all()
+
+
 @pytest.mark.skipif(VECTOR_BYTES == 16, reason="no fused multiply-adds, or other names of instructions")
 def test_loop_of_a_narrow_tile_is_not_unrolled_and_each_row_is_prefetched_once():
     import numba
@@ -146,9 +162,9 @@ def test_descent_from_a_copied_transpose_equals_numpy():
 
 
 def test_descent_gives_the_same_bits_for_one_and_two_threads():
-    """One thread packs delta; two threads, with half of the rows each, read it in place."""
+    """One thread packs delta; two threads, with half of the rows each, read it in place: three panels do not divide."""
     rng = np.random.default_rng(0)
-    samples, n_in, n_out = DEPTH + 77, SPLIT_ROWS * 3 // 2, ROW_BYTES // 4 + 6
+    samples, n_in, n_out = DEPTH + 77, SPLIT_ROWS * 3 // 2, 2 * ROW_BYTES // 4 + 6
     X, delta = (rng.standard_normal((samples, n)).astype(np.float32) for n in (n_in, n_out))
     start = rng.standard_normal((n_in, n_out)).astype(np.float32)
     found = []
@@ -161,18 +177,18 @@ def test_descent_gives_the_same_bits_for_one_and_two_threads():
 
 
 def test_packing_is_used_where_it_pays():
-    """For the same number of columns, the rows' positions in the L2 cache decide whether B is copied."""
+    """The positions of B's rows in cache lines and in the L2 cache decide, and the rows of C."""
 
     def B(depth, n, offset=0):
         return aligned(depth * n + offset, np.float32)[offset:].reshape(depth, n)
 
     page, deep = PAGE // 4, OF_L2 // PAGE + 1
-    crowded, roomy, split = B(deep, page), B(deep, page + LINE // 4), B(64, page + 1)
+    crowded, half, roomy, split = B(deep, page), B(deep // 2 + 1, page), B(deep, page + LINE // 4), B(64, page + 1)
     assert [packing_pays(crowded, rows) for rows in (EVICTING_ROWS - 1, EVICTING_ROWS)] == [False, True]
     assert [packing_pays(split, rows) for rows in (SPLIT_ROWS - 1, SPLIT_ROWS)] == [False, True]
     assert packing_pays(B(64, page, offset=1), SPLIT_ROWS)  # rows are a multiple of a line apart, but unaligned
-    assert [packing_pays(roomy, rows) for rows in (MANY_ROWS - 1, MANY_ROWS)] == [False, True]
-    assert not packing_pays(B(64, ROW_BYTES // 4), 10 * MANY_ROWS)  # B is a panel
+    assert [packing_pays(half, rows) for rows in (MANY_ROWS - 1, MANY_ROWS)] == [False, True]
+    assert not packing_pays(roomy, 10 * MANY_ROWS)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

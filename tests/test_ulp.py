@@ -50,7 +50,7 @@ def test_float64_functions_are_within_two_ulp(operation, reach):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("n", [15, 17, 100, 1100])
 def test_a_result_in_place_of_the_input_has_the_same_bits(n, dtype, operation):
-    """The compiler makes another loop for it, in which no operation may be rounded differently."""
+    """The compiler makes a separate loop for this case, in which no operation may be rounded differently."""
     Z = (30 * np.random.default_rng(n).standard_normal((400_000 // n, n))).astype(dtype)
     A = np.empty_like(Z)
     LADDERS[operation]["polynomial"](Z, A)

@@ -104,16 +104,16 @@ def _functions(
         return bits, n, x - n * ln2_upper
 
     @part_of_kernels
-    def times_exp(upper, lower, factor):
-        """e^r·factor with r = upper + lower; factor is a power of two, so multiplying by it is exact.
+    def times_exp(most_of_r, rest_of_r, factor):
+        """e^r·factor, where r is a sum of two numbers; factor is a power of two, so multiplying by it is exact.
 
-        A lower part of −0 costs nothing, since x + (−0) is x.
+        A rest of −0 costs nothing, since x + (−0) is x.
         """
-        r = upper + lower
+        r = most_of_r + rest_of_r
         g = highest
         for c in others:
             g = g * r + c
-        return (upper + (r * r * g + lower)) * factor + factor
+        return (most_of_r + (r * r * g + rest_of_r)) * factor + factor
 
     @part_of_kernels
     def power(n):
@@ -129,10 +129,10 @@ def _functions(
         return times_exp(r - n * ln2_lower, minus_zero, power(half)) * power(exponent - half)
 
     @part_of_kernels
-    def at_most_1(x, bits, upper, lower):
+    def at_most_1(x, bits, most_of_r, rest_of_r):
         """e^x for x ≤ 0."""
-        e = times_exp(upper, lower, power(real(bits).view(integer) + headroom)) * shift_back
-        return zero if x < least else e  # a huge x makes bits, upper and e meaningless
+        e = times_exp(most_of_r, rest_of_r, power(real(bits).view(integer) + headroom)) * shift_back
+        return zero if x < least else e  # a huge x makes bits, r and e meaningless
 
     @part_of_kernels
     def decay(x, low):
@@ -187,7 +187,7 @@ def exponential(x: Any) -> Any:
 
 
 def decay(x: Any, low: Any) -> Any:
-    """e^(x + low) for x ≤ 0; low is the rounding error of x, or 0."""
+    """e^(x + low) for x ≤ 0; low is the rounding error of x, or 0; where x is −∞ it can be NaN, and the result is 0."""
     return _BY_DTYPE[x.dtype.name]["decay"](x, low)
 
 

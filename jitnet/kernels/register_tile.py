@@ -104,9 +104,9 @@ EVICTING_ROWS = 32 if READS_L3 else 16
 SPLIT_ROWS = 200 if IS_AMD else 32
 MANY_ROWS = 200
 """Rows of C from which packing B is faster than reading it in place, for three kinds of B: its rows evict each other
-from the L2 cache; are not aligned to cache lines; are aligned, but not adjacent. Measured on Emerald Rapids, Zen 4 and
-Zen 5: an Intel core makes two accesses for a load that crosses a line, as all unaligned loads of AVX-512 do, and half
-of those of AVX2. Many aligned rows are packed because some of them evict each other if their pages are unfavorable."""
+from the L2 cache; are not aligned to cache lines; or take up half as much of the cache, and evict each other where
+their pages are unfavorable. Measured on Emerald Rapids, Zen 4 and Zen 5: an Intel core makes two accesses for a load
+that crosses a line, as all unaligned loads of AVX-512 do, and half of those of AVX2."""
 
 OF_L1 = L1 * 9 // 16
 OF_L2 = L2 * 7 // 4 if READS_L3 else L2 * 9 // 16
@@ -127,7 +127,7 @@ def tile_of(rows: int, vectors: int, whole: bool, packs: bool) -> Any:
         `descends`, C becomes C − lr·sums."""
         n, all_lanes = C.shape[1], vectors * lanes(C)
         count = all_lanes if whole else n  # a constant, if it is whole: the compiler then leaves out the masks
-        count_of_B = count if MASKS or packs else all_lanes  # without masks, B is in a copy, which is padded
+        count_of_B = count if MASKS or packs else all_lanes  # without masks, rows fill whole vectors, or are padded
         x = masked_load(begin, 0, vectors, count)
         sums = load_rows(C, i, rows, vectors, count) if adds else repeated(x, rows)
         if descends:
@@ -158,11 +158,11 @@ def tiles_of_width(vectors: int, whole: bool) -> Any:
     ) -> None:
         """All rows of C; the arguments are those of `tile`.
 
-        If there is room for a copy of B, the first tile writes it, and the others read it. A panel that is not whole is
-        read in place: it has fewer loads.
+        If there is room for a copy of B, the first tile writes it, and the others read it. With masks, a panel that is
+        not whole is read in place, since there are fewer loads in each row; without, its rows are padded in the copy.
         """
         i, m = 0, C.shape[0]
-        if (whole or not MASKS) and copy.shape[0] > 0 and m > 0:  # without masks, a copy pads the rows of B
+        if (whole or not MASKS) and copy.shape[0] > 0 and m > 0:
             packing_tile(A, B, copy, begin, adds, descends, lr, C, i)
             i, B = rows, copy
         while i < m:
@@ -285,7 +285,7 @@ def packing_pays(B: Matrix, rows: int) -> bool:
         return rows >= EVICTING_ROWS
     if B.strides[0] % LINE > 0 or B.ctypes.data % LINE > 0:
         return rows >= SPLIT_ROWS
-    return rows >= MANY_ROWS and B.strides[0] > ROW_BYTES
+    return rows >= MANY_ROWS and rows_evict_each_other(B, ROW_BYTES, OF_L2 // 2)
 
 
 @part_of_kernels
@@ -312,10 +312,10 @@ def product(A: Matrix, B: Matrix, C: Matrix, variant: int, b: Vector, lr: float)
     the tile, so the partition of the work changes no bit of the result.
 
     B is read in place, or packed panel by panel: transposed first (`copy_transpose`), or copied by the first tile, if
-    that pays (`packing_pays`). Panels then have at most DEPTH rows, in a loop outside the columns: DEPTH columns of A
-    stay in the cache for all panels but the first. If there is enough memory, the panels of DESCENT have all rows,
-    because C − lr·(s₁ + s₂) and C − lr·s₁ − lr·s₂ differ in the last bit. A transposed A may be copied
-    (`copying_pays`).
+    that pays (`packing_pays`) or if rows must be padded because there are no masks. A transposed A may be copied, too
+    (`copying_pays`). Then a panel has at most DEPTH rows, in a loop outside the columns: DEPTH columns of A stay in the
+    cache for all panels but the first. If there is enough memory, the panels of DESCENT have all rows, because C −
+    lr·(s₁ + s₂) and C − lr·s₁ − lr·s₂ differ in the last bit.
     """
     m, depth, n = A.shape[0], A.shape[1], C.shape[1]
     is_row = MASKS and m == 1
@@ -341,9 +341,9 @@ def product(A: Matrix, B: Matrix, C: Matrix, variant: int, b: Vector, lr: float)
         k1 = min(k0 + rows, depth)
         left = submatrix(A, 0, m, k0, k1)
         if rows_of_A.size > 0:
-            copy = matrix_in(rows_of_A, m, apart)
-            copy_transpose(left, copy)
-            left = copy
+            contiguous = matrix_in(rows_of_A, m, apart)
+            copy_transpose(left, contiguous)
+            left = contiguous
         for j in range(0, n, width):
             count = min(width, n - j)
             panel = submatrix(B, k0, k1, j, j + count)

@@ -148,7 +148,7 @@ def ordered_sum(a: Any, b: Any, lost: Any) -> Any:
 def exact_sum_of(e: Vector) -> Any:
     """The sum of numbers up to 1 and its rounding error, first per lane, as in `largest_of`.
 
-    The sums of the lanes begin with 1, so that no number is larger; in the end, these ones are subtracted.
+    The sum of each lane begins with 1, so no number added to it is larger; the 1s are subtracted at the end.
     """
     size = lanes(e)
     whole = e.size - e.size % size
@@ -193,7 +193,7 @@ def softmax_compensated(Z: Matrix, A: Matrix) -> None:
         for j in range(n):
             x, low = difference(z[j], c)
             e = Z.dtype.type(math.exp(x))
-            a[j] = e + e * low if low == low else e  # e^(x + low), since low is small or, where e is 0, NaN
+            a[j] = e + e * low if low == low else e  # e^(x + low); low is small, or NaN where e is right as it is
         s, lost = exact_sum_of(a)
         divide(a, s, lost)
 
