@@ -91,7 +91,7 @@ def test_first_tile_of_a_whole_panel_copies_it():
     width = ROW_BYTES // 4
     for n, tiles in ((width, register_tile.whole_tiles), (width - 1, register_tile.masked_tiles)):
         for m in (1, 2 * ROWS):
-            A, B, C = np.ones((m, 7), np.float32), np.arange(7 * n, dtype=np.float32).reshape(7, n), np.ones((m, n), "f4")
+            A, B, C = np.ones((m, 7), "f4"), np.arange(7 * n, dtype="f4").reshape(7, n), np.empty((m, n), "f4")
             copy = np.full((7, width), np.nan, np.float32)
             tiles(A, B, copy, np.zeros(n, np.float32), False, False, 0, C)
             np.testing.assert_array_equal(C[-1], B.sum(axis=0))
