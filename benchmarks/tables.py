@@ -21,12 +21,13 @@ INTRODUCTION = """\
 # Every machine
 
 The same benchmarks on different processors. Each cell has the time in jitnet, the fraction of the core's peak, and how
-many times as long the other libraries take. The timings of all libraries alternate on one machine. The peak is the
-speed of a loop of multiply-adds in registers in the same minute. The machines are virtual and shared, so compare times
-within a column, and only roughly between columns. A dash means not measured. Zen 5 was measured with the present
-kernels, the other processors with earlier ones, which had smaller tiles and slower sigmoid, tanh and softmax: on Zen 5,
-these took 1.4 to 2.1 times as long. `python benchmarks/steps.py` (and `products.py`, `activations.py`, `epochs.py`)
-writes to a folder of its machine; `python benchmarks/tables.py` writes this page.
+many times as long the other libraries take: with "1.40 × NumPy", NumPy takes 1.4 times as long as jitnet. The timings
+of all libraries alternate on one machine. The peak is the speed of a loop of multiply-adds in registers in the same
+minute. The machines are virtual and shared, so compare times within a column, and only roughly between columns. A dash
+means not measured. Emerald Rapids was measured with the present kernels, and Zen 5 with kernels that copied B before
+the first tile, not in it. Zen 4 and Ice Lake were measured with earlier ones, which had smaller tiles, and a slower
+sigmoid, tanh and softmax. `python benchmarks/steps.py` (and `products.py`, `activations.py`, `epochs.py`) writes to a
+folder of its machine; `python benchmarks/tables.py` writes this page.
 """
 
 
@@ -80,16 +81,13 @@ def label(machine: dict[str, Any]) -> str:
     return f"{cpu}, {machine['vector bits']} bits"
 
 
-def table(
-    file: str, names: str, cell: Callable[[Row], str], only: tuple[str, ...] = (), folders: tuple[str, ...] = ()
-) -> list[str]:
-    """The lines of the table of a file; with `only`, just these rows, and with `folders` these machines."""
-    machines = {name: found for name, found in results_of(file).items() if not folders or found["from"] in folders}
+def table(file: str, names: str, cell: Callable[[Row], str]) -> list[str]:
+    """The lines of the table of a file."""
+    machines = results_of(file)
     columns = {machine: {row[names]: cell(row) for row in found["rows"]} for machine, found in machines.items()}
     lines = [f"| {names} | {' | '.join(columns)} |", "|" + "---|" * (len(columns) + 1)]
     for name in dict.fromkeys(name for cells in columns.values() for name in cells):
-        if name in only or not only:
-            lines.append(f"| {name} | {' | '.join(cells.get(name, '–') for cells in columns.values())} |")
+        lines.append(f"| {name} | {' | '.join(cells.get(name, '–') for cells in columns.values())} |")
     return lines
 
 
@@ -102,28 +100,34 @@ def page() -> str:
 
 
 FRONT = (
-    "64-32-10, batch 32, sigmoid + mse, SGD",
-    "784-128-10, batch 64, relu + cross_entropy, Adam",
-    "784-512-512-10, batch 128, relu + cross_entropy, SGD",
-)
+    "784-128-10, batch 64, relu + cross_entropy, Adam", "784-512-512-10, batch 128, relu + cross_entropy, SGD"
+)  # fmt: skip
 """Rows of the first table that are also in README.md."""
 
-FRONT_MACHINES = ("amd_epyc_znver5", "intel_xeon_icelake_server")
+FRONT_MACHINES = ("amd_epyc_znver5", "intel_xeon_emeraldrapids")
 """Folders of the machines in README.md: for each vendor, the one measured last."""
+
+
+LIBRARIES = ("jitnet", "NumPy", "PyTorch", "JAX")
 
 
 def readme(text: str) -> str:
     """README.md with the current figures in the table whose first column is `step`."""
     before, after = text.split("| step |")
     rest = after[after.index("\n\n") :]
-    return before + "\n".join(table("steps_1_thread", "step", short, FRONT, FRONT_MACHINES)) + rest
+    return before + "\n".join(front()) + rest
 
 
-def short(row: Row) -> str:
-    own = float(row["jitnet µs"])
-    times = {peer: row.get(f"{peer} µs") for peer in ("NumPy", "PyTorch", "JAX")}  # one with wrong numbers is left out
-    peers = ", ".join(f"{float(time) / own:.1f} × {peer}" for peer, time in times.items() if time)
-    return f"{row['jitnet µs']} µs; {peers}"
+def front() -> list[str]:
+    """The lines of the table in README.md: a row for each step and machine."""
+    lines = [f"| step | one core of | {' | '.join(LIBRARIES)} |", "|" + "---|" * (len(LIBRARIES) + 2)]
+    for step in FRONT:
+        for machine, found in results_of("steps_1_thread").items():
+            if found["from"] in FRONT_MACHINES:
+                (row,) = [row for row in found["rows"] if row["step"] == step]
+                times = [row.get(f"{name} µs") or "–" for name in LIBRARIES]  # one with wrong numbers is left out
+                lines.append(f"| {step} | {machine.partition(',')[0]} | {' | '.join(times)} |")
+    return lines
 
 
 def main() -> None:

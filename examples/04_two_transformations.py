@@ -66,12 +66,12 @@ print(f"all values of the hidden units lie between 0 and 1: {s.min() > 0 and s.m
 # and W2, and add the ½ of each unit to the second bias. Both can learn the same functions, but not equally fast.
 
 # %%
-# > largest difference to the same network with tanh: below 1e-12: True
+# > differs from the same network with tanh by less than 1e-12: True
 other = Network(Dense(1, 3, "tanh"), Dense(3, 1), dtype="float64")
 other.layers[0].W, other.layers[0].b = first.W / 2, first.b / 2
 other.layers[1].W, other.layers[1].b = second.W / 2, second.b + second.W.sum() / 2
 difference = np.abs(other.forward(x) - net.forward(x)).max()
-print(f"largest difference to the same network with tanh: below 1e-12: {difference < 1e-12}")
+print(f"differs from the same network with tanh by less than 1e-12: {difference < 1e-12}")
 
 # %% [markdown]
 # What changes: the speed of training

@@ -48,7 +48,7 @@ def inputs_and_targets(
 ) -> tuple[Matrix, Targets]:
     """X as the matrix (m, n_in) and Y, or labels (m,), as the matrix (m, n_out) for the kernels of this network.
 
-    classes   those of the network; with `learns`, Y can define others
+    classes   those of the network; if it has none, with `learns`, those of Y
     part      see `arrays.samples`
     Errors    ValueError as for `arrays.samples` and `arrays.targets`; for labels that are mixed, missing or of no
               class, for more or fewer classes than units, and with `learns` for a single class
@@ -156,10 +156,15 @@ def _of_one_kind(array: NDArray[Any]) -> NDArray[Any]:
         raise checks.Error("Y holds whole numbers of more than 63 bits; write them as text") from None
 
 
+OTHER_CLASSES = "; for other classes use a new network, or set net.classes to give its outputs to them"
+
+
 def _classes(labels: NDArray[Any], n_out: int, known: NDArray[Any] | None, learns: bool) -> NDArray[Any]:
     """The labels in the order of the outputs: the known ones, 0 to n_out − 1, or the distinct labels, sorted."""
     units = max(n_out, 2)  # one sigmoid tells two classes apart
-    if known is not None and (not learns or (_places(labels, known) >= 0).all()):
+    if known is not None:
+        if learns:
+            positions(labels, known, OTHER_CLASSES)
         return known
     is_text = labels.dtype.kind == "U"
     different = _of_one_spelling(np.unique(labels)) if is_text and learns else labels
@@ -245,10 +250,10 @@ def _spellings(labels: list[Any]) -> dict[str, int]:
     return {name: j for j, name in enumerate(names) if times[name] == 1}
 
 
-def positions(labels: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.int64]:
+def positions(labels: NDArray[Any], classes: NDArray[Any], fix: str = "") -> NDArray[np.int64]:
     """The position of each label among the classes.
 
-    Errors    ValueError for the first label that is not among them
+    Errors    ValueError for the first label that is not among them; `fix` is the end of its message
     """
     found = _places(labels, classes)
     if (found >= 0).all():
@@ -256,7 +261,7 @@ def positions(labels: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.int64]:
     i = int((found < 0).argmax())
     raise checks.Error(
         f"label Y[{i}] is {checks.shown(labels[i].item())}, but the network has the classes "
-        f"{checks.some([checks.shown(label) for label in classes.tolist()])}"
+        f"{checks.some([checks.shown(label) for label in classes.tolist()])}{fix}"
     )
 
 

@@ -71,6 +71,14 @@ def test_new_assignment_compares_with_rungs_that_students_can_write(tmp_path):
     assert text.count('check = "no race"  # finds a race with any number of threads') == 3
 
 
+def test_starter_says_what_to_compute(tmp_path):
+    new.write(tmp_path / "first", ["prefix_sum", "matmul"])
+    starter = (tmp_path / "first" / "student" / "first.py").read_text()
+    compile(starter, "first.py", "exec")
+    assert "    Formula   y[i] = Σ_{j ≤ i} x[j]\n    Shape     (n,)\n\n    Write y, and return nothing.\n" in starter
+    assert "    Shapes    X (m, n_in), W (n_in, n_out), Z (m, n_out); rows contiguous\n\n    Write Z" in starter
+
+
 @pytest.mark.slow  # loads problems in processes
 def test_new_assignment_loads_and_refuses_to_overwrite(tmp_path):
     folder = tmp_path / "first"

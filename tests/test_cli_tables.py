@@ -101,7 +101,7 @@ def test_baseline_and_confusion_matrix_are_printed(run, tmp_path):
     """30 of 40 rows have class a."""
     path = csv(tmp_path, "x,y\n" + "".join(f"{i * i},{'b' if i % 4 == 0 else 'a'}\n" for i in range(40)))
     said = run("train", path, "--target", "y", *QUICK)
-    assert "baseline: always answering a, the most frequent class in training, is right for " in said.out
+    assert "baseline: always predicting a, the most frequent class in training, is right for " in said.out
     assert "true class  answers: a  b" in said.out
     result = json.loads(run("train", path, "--target", "y", "--json", *QUICK).out)
     matrix = np.array(result["confusion"]["matrix"])
@@ -113,7 +113,7 @@ def test_baseline_and_confusion_matrix_are_printed(run, tmp_path):
     numbers = csv(tmp_path, "x,y\n" + "".join(f"{i},{(i % 9) * 1.5}\n" for i in range(40)))
     result = json.loads(run("train", numbers, "--target", "y", "--json", *QUICK).out)
     assert result["baseline_rmse"] > 0
-    assert "baseline: always answering the mean, " in run("train", numbers, "--target", "y", *QUICK).out
+    assert "baseline: always predicting the mean, " in run("train", numbers, "--target", "y", *QUICK).out
 
 
 @pytest.mark.parametrize(
@@ -123,11 +123,11 @@ def test_baseline_and_confusion_matrix_are_printed(run, tmp_path):
 def test_a_network_is_said_to_be_no_better_than_the_baseline_or_worse(error, verdict):
     """Errors that are printed as one number are equal."""
     said = scores.in_words({"baseline_answer": 3.0, "baseline_rmse": 0.5, "test_rmse": error})
-    assert said == f"baseline: always answering the mean, 3, has RMSE 0.5{verdict}"
+    assert said == f"baseline: always predicting the mean, 3, has RMSE 0.5{verdict}"
     confusion = {"classes": ["a", "b"], "matrix": [[1, 1], [1, 1]]}
     accuracies = {"baseline_accuracy": 0.5, "test_accuracy": 1 - error}
     said = scores.in_words({"baseline_answer": "a", **accuracies, "confusion": confusion}).splitlines()[0]
-    assert said == f"baseline: always answering a, the most frequent class in training, is right for 50.00%{verdict}"
+    assert said == f"baseline: always predicting a, the most frequent class in training, is right for 50.00%{verdict}"
 
 
 def test_rows_without_a_target_are_left_out(run, tmp_path):

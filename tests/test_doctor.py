@@ -35,7 +35,7 @@ def test_healthy_machine_has_no_findings(tmp_path):
     items = by_name(found["items"])
     assert (found["healthy"], found["wrong"], result.stderr) == (True, 0, "")
     assert {"python", "jitnet", "numba", "llvmlite", "numpy", "settings", "compiler", "vector width", "threads",
-            "threading layer", "cache folder", "room for the cache", "CUDA driver",
+            "threading layer", "cache folder", "disk space for the cache", "CUDA driver",
             "CUDA device"} <= set(items)  # fmt: skip
     assert found["notes"] == sum(item["state"] == "note" for item in found["items"])
     assert items["settings"]["state"] == items["compiler"]["state"] == "ok"
@@ -215,8 +215,8 @@ def test_full_disk_is_found(tmp_path, monkeypatch):
     free = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(settings.shutil, "disk_usage", lambda path: free._replace(free=5 << 20))
     items = {item.name: item for item in settings.examine_cache()}
-    assert items["room for the cache"].state == "wrong"
-    assert items["room for the cache"].finding == "5.0 MB free, but kernels need up to 100.0 MB"
+    assert items["disk space for the cache"].state == "wrong"
+    assert items["disk space for the cache"].finding == "5.0 MB free, but kernels need up to 100.0 MB"
 
 
 def test_failing_examination_is_reported_as_an_item(monkeypatch, capsys):

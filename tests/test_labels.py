@@ -98,7 +98,11 @@ def test_preset_classes_keep_their_order_and_can_have_no_samples():
     )  # fmt: skip
     fit(network, NAMES[CODES])  # the same classes: outputs keep their order
     assert network.classes.tolist() == ["cat", "ant", "bee"]
-    fit(network, CODES)  # different classes: they are learned again
+    with pytest.raises(jitnet.Error, match=r"is \d, but the network has the classes 'cat', 'ant', 'bee'; for"):
+        fit(network, CODES)  # its outputs would mean other classes than they were trained for
+    assert network.classes.tolist() == ["cat", "ant", "bee"]
+    network.classes = None
+    fit(network, CODES)
     assert network.classes.tolist() == [0, 1, 2]
     fit(network, np.eye(3)[CODES])
     assert network.predict(X, "numpy").dtype == np.int64

@@ -379,7 +379,7 @@ def test_command_compares_rungs_and_custom_kernels(write, with_peaks):
 def test_check_takes_the_arguments_of_a_problem(write, untried):
     path = write()
     result = jitnet_command("check", f"{path}:naive", "--problem", path)
-    assert "nothing wrong in 4 runs" in result.stdout
+    assert "nothing unsafe in 4 runs" in result.stdout
     path.write_text(path.read_text().replace("sums[i] = 0\n", "pass\n"))
     result = jitnet_command("check", f"{path}:naive", "--problem", path, status=2)
     assert "reads sums[0] before anything wrote it" in result.stdout

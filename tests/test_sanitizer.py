@@ -290,7 +290,7 @@ def test_parts_that_are_not_covered_are_named():
         "left_of is a stencil", "total is a guvectorize function",
         "what the kernel does with its argument of type Doubler is not recorded",
     ]  # fmt: skip
-    assert report.summary() == "uses: nothing wrong, except in what was not covered, in 1 run"
+    assert report.summary() == "uses: nothing unsafe, except in what was not covered, in 1 run"
 
 
 class Box:

@@ -20,7 +20,6 @@ from jitnet.kernels.register_tile import (
     DEPTH,
     EVICTING_ROWS,
     LOW,
-    MANY_ROWS,
     NARROW_LOW,
     NARROW_ROWS,
     NARROW_TILES,
@@ -187,8 +186,8 @@ def test_packing_is_used_where_it_pays():
     assert [packing_pays(crowded, rows) for rows in (EVICTING_ROWS - 1, EVICTING_ROWS)] == [False, True]
     assert [packing_pays(split, rows) for rows in (SPLIT_ROWS - 1, SPLIT_ROWS)] == [False, True]
     assert packing_pays(B(64, page, offset=1), SPLIT_ROWS)  # rows are a multiple of a line apart, but unaligned
-    assert [packing_pays(half, rows) for rows in (MANY_ROWS - 1, MANY_ROWS)] == [False, True]
-    assert not packing_pays(roomy, 10 * MANY_ROWS)
+    assert [packing_pays(half, rows) for rows in (SPLIT_ROWS - 1, SPLIT_ROWS)] == [False, True]
+    assert not packing_pays(roomy, 10 * SPLIT_ROWS)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

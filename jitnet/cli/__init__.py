@@ -71,7 +71,10 @@ class CommandParser(Parser):
         self.set_defaults(run=command.run)
         found, unknown = super().parse_known_args(args, namespace)
         if unknown:
-            self.error(f"unknown argument {unknown[0]}{checks.did_you_mean(unknown[0], self._option_string_actions)}")
+            target = not unknown[0].startswith("-") and "--target" in self._option_string_actions
+            hint = f" (to predict that column: --target {unknown[0]})" if target else ""
+            known = self._option_string_actions
+            self.error(f"unknown argument {unknown[0]}{hint or checks.did_you_mean(unknown[0], known)}")
         return found, unknown
 
 

@@ -45,10 +45,10 @@ def in_words(result: dict[str, Any]) -> str:
     """The baseline and the confusions, as lines."""
     answer = result["baseline_answer"]
     if "baseline_rmse" in result:
-        text = f"baseline: always answering the mean, {answer:.4g}, has RMSE {result['baseline_rmse']:.4g}"
+        text = f"baseline: always predicting the mean, {answer:.4g}, has RMSE {result['baseline_rmse']:.4g}"
         return text + _verdict(result["test_rmse"], result["baseline_rmse"])
     right = f"{result['baseline_accuracy']:.2%}"
-    text = f"baseline: always answering {answer}, the most frequent class in training, is right for {right}"
+    text = f"baseline: always predicting {answer}, the most frequent class in training, is right for {right}"
     text += _verdict(1 - result["test_accuracy"], 1 - result["baseline_accuracy"])
     classes, matrix = result["confusion"]["classes"], np.array(result["confusion"]["matrix"])
     if len(classes) <= SHOWN_CLASSES:

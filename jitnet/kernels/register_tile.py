@@ -101,12 +101,11 @@ READS_L3 = IS_AMD and VECTOR_BYTES == 64
 """An AMD core reads what L2 has evicted nearly as fast from its L3 cache, if it reads several lines of a row."""
 
 EVICTING_ROWS = 32 if READS_L3 else 16
-SPLIT_ROWS = 200 if IS_AMD else 32
-MANY_ROWS = 200
-"""Rows of C from which packing B is faster than reading it in place, for three kinds of B: its rows evict each other
-from the L2 cache; are not aligned to cache lines; or take up half as much of the cache, and evict each other where
-their pages are unfavorable. Measured on Emerald Rapids, Zen 4 and Zen 5: an Intel core makes two accesses for a load
-that crosses a line, as all unaligned loads of AVX-512 do, and half of those of AVX2."""
+SPLIT_ROWS = 200 if IS_AMD else 48
+"""Rows of C from which packing B is faster than reading it in place, for two kinds of B: its rows evict each other from
+the L2 cache; or they are not aligned to cache lines, or evict each other only where their pages are unfavorable.
+Measured on Emerald Rapids, Zen 4 and Zen 5: an Intel core makes two accesses for a load that crosses a line, as all
+unaligned loads of AVX-512 do, and half of those of AVX2."""
 
 OF_L1 = L1 * 9 // 16
 OF_L2 = L2 * 7 // 4 if READS_L3 else L2 * 9 // 16
@@ -283,9 +282,8 @@ def packing_pays(B: Matrix, rows: int) -> bool:
     """Whether whole panels of B are read faster from a copy, for this many rows of C."""
     if rows_evict_each_other(B, ROW_BYTES, OF_L2):
         return rows >= EVICTING_ROWS
-    if B.strides[0] % LINE > 0 or B.ctypes.data % LINE > 0:
-        return rows >= SPLIT_ROWS
-    return rows >= MANY_ROWS and rows_evict_each_other(B, ROW_BYTES, OF_L2 // 2)
+    is_split = B.strides[0] % LINE > 0 or B.ctypes.data % LINE > 0
+    return rows >= SPLIT_ROWS and (is_split or rows_evict_each_other(B, ROW_BYTES, OF_L2 // 2))
 
 
 @part_of_kernels

@@ -82,7 +82,8 @@ def _footnotes(result: dict[str, Any]) -> list[str]:
     if not result["disturbed"]:
         notes.append(f"of peak: fraction of the {result['limit']}, for the threads of a rung and their caches.")
     else:
-        notes.append("of peak and vs NumPy are left out, since the measurement was disturbed.")
+        alone = " (--threads 1 leaves the other cores to other processes)" if (result["threads"] or 1) > 1 else ""
+        notes.append(f"of peak and vs NumPy are left out, since the measurement was disturbed{alone}.")
     if any(_name(rung, result) != rung["name"] for rung in result["rungs"]):
         notes.append("A size in parentheses: the rung is too slow for the size of the others.")
     notes += result.get("raised", [])

@@ -97,8 +97,8 @@ AS_ASKED = "because of --drop"
 EMPTY = "no value in the training rows"
 SAME = "the same in all training rows (--numeric NAME or --categorical NAME keeps it)"
 SAME_WORD = "the same in all training rows (--categorical NAME keeps it)"
-NAMES_ROWS = "a different whole number in each row, which only names it (--numeric NAME keeps it)"
-OWN_WORDS = "a different text in each row, which only names it (--categorical NAME keeps it)"
+NAMES_ROWS = "a different whole number in each row, like an ID (--numeric NAME keeps it)"
+OWN_WORDS = "a different text in each row, like an ID (--categorical NAME keeps it)"
 MANY_WORDS = "nearly as many different texts as rows (--categorical NAME keeps it)"
 TOO_MANY_WORDS = f"more than {MOST_WORDS} different texts"
 
@@ -308,7 +308,8 @@ class Planner:
     def _category(self, name: str) -> None:
         column = Category.learn(self.table, name, self.train)
         self.columns.append(column)
-        names = [*column.categories, *column.rare] or [column.most_frequent]
+        words = [*column.categories, *column.rare] or [column.most_frequent]
+        names = [shown(word) if "," in word else word for word in words]
         text = f"{called(name)} has {count(len(names), 'category', 'categories')}: {some(names, 6)}"
         if column.rare:
             text += f"; {count(len(column.rare), 'rare one')} together as one"

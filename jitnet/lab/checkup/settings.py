@@ -67,7 +67,7 @@ def examine_settings() -> Iterator[Item]:
     if Path(".numba_config.yaml").exists():
         found = "Numba takes settings from this file in the working folder"
         items.append(Item(".numba_config.yaml", NOTE, found, "mv .numba_config.yaml numba_config_off.yaml"))
-    yield from items or [Item("settings", OK, "no environment variable does harm")]
+    yield from items or [Item("settings", OK, "no harmful environment variables")]
 
 
 def examine_cache() -> Iterator[Item]:
@@ -90,9 +90,9 @@ def examine_cache() -> Iterator[Item]:
     free = shutil.disk_usage(existing).free
     if free < ENOUGH:
         found = f"{_size(free)} free, but kernels need up to {_size(ENOUGH)}"
-        yield Item("room for the cache", WRONG, found, _another_folder())
+        yield Item("disk space for the cache", WRONG, found, _another_folder())
     else:
-        yield Item("room for the cache", OK, f"{_size(free)} free")
+        yield Item("disk space for the cache", OK, f"{_size(free)} free")
 
 
 def _existing(folder: Path) -> Path:

@@ -7,6 +7,7 @@ Nothing in it is secret, because the grader draws its numbers and shapes from a 
 import json
 import re
 import shutil
+import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -138,10 +139,12 @@ def _starter(found: dict[str, tuple[str, Problem]], what: str) -> str:
     """Functions with holes."""
     parts = [f'"""Write {what} in the functions, which do nothing yet."""\n\nimport numba\n']
     for name, (_, problem) in found.items():
-        results = " and ".join(problem.results)
+        about = f"{problem.title.rstrip('.')}.\n\n"
+        if problem.statement:
+            about += f"{problem.statement}\n\n"
+        about += f"Write {' and '.join(problem.results)}, and return nothing.\n"
+        about = textwrap.indent(about, "    ").lstrip().replace("\\", "\\\\")
         parts.append(
-            f"\n@numba.njit\ndef {name}({', '.join(problem.parameters)}):\n"
-            f'    """{problem.title.rstrip(".")}.\n\n    Write {results}, and return nothing.\n    """\n'
-            "    # your loops\n"
+            f'\n@numba.njit\ndef {name}({", ".join(problem.parameters)}):\n    """{about}    """\n    # your loops\n'
         )
     return "\n".join(parts)

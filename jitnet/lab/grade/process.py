@@ -183,7 +183,7 @@ class Process:
             if not ready:
                 raise FailureError(
                     "takes more than two minutes to compile" if compiling
-                    else f"has not ended after {most:g} seconds (the limit of one call)"
+                    else f"did not finish within {most:g} seconds, the limit for one call"
                 )  # fmt: skip
             heard = os.read(self.child.stdout.fileno(), LONGEST)
             if not heard:

@@ -66,12 +66,13 @@ def _meaning(
     if prediction["missing"]:
         return None, ""
     times = cycles / prediction["cycles"]
-    if LESS <= times <= HOLDS:
-        return None, f"the prediction holds: the {prediction['limit']} is the limit"
     if times > HOLDS and loop.calls:
         return None, f"the rest is spent in {count(len(loop.calls), 'call')} per iteration, which no prediction counts"
     if run["disturbed_by"]:
-        return None, f"{'above' if times > 1 else 'below'} the prediction, but the machine was not idle"
+        where = "close to" if LESS <= times <= HOLDS else "above" if times > 1 else "below"
+        return None, f"{where} the prediction, but the machine was not idle"
+    if LESS <= times <= HOLDS:
+        return None, f"the prediction holds: the {prediction['limit']} is the limit"
     if times < LESS:
         return None, f"less than predicted: {_why_less(prediction)}"
     room = f"the data ({kilobytes(run['bytes'])}) do not fit into the L1 cache ({kilobytes(cache)})"

@@ -14,10 +14,11 @@ Shape = tuple[int, ...]
 """(m, n_in, n_out) for an operation; a problem has any number of sizes."""
 
 UGLY: list[Shape] = [
-    (2, 3, 5), (1, 1, 1), (4, 4, 4), (5, 4, 3), (7, 13, 11), (3, 5, 65), (17, 1, 63), (6, 9, 64), (33, 64, 10),
+    (2, 3, 5), (4, 4, 4), (5, 4, 3), (7, 13, 11), (1, 1, 1), (3, 5, 65), (17, 1, 63), (6, 9, 64), (33, 64, 10),
     (8, 31, 129), (5, 257, 65), (97, 20, 66), (300, 6, 17), (6, 7, 300), (0, 3, 2), (3, 0, 2), (3, 2, 0),
 ]  # fmt: skip
-"""Shapes on which loops fail: one, primes, a tile and one more, or one less, and nothing at all."""
+"""Shapes on which loops fail: one, primes, a tile and one more, or one less, and nothing at all. The first ones are
+small enough to read, and large enough to show which rows or columns are wrong."""
 
 
 def ugly_shapes(operation: str) -> list[Shape]:

@@ -35,6 +35,8 @@ class Problem:
     """Bytes that must be read and written, at least."""
     rungs: Mapping[str, Function]
     """Name -> kernel, from naive to fast."""
+    statement: str = ""
+    """The paragraphs `Formula` and `Shape` of its docstring."""
     dtypes: tuple[str, ...] = ("float32", "float64")
     unit: str | None = None
     """GFLOP/s or GB/s; None where the lower of the two peaks of the machine decides."""
@@ -80,6 +82,17 @@ class Problem:
         """`given X (2, 3), W (3, 5), Z (2, 5)`."""
         pairs = zip(self.parameters, case.arguments, strict=True)
         return "given " + ", ".join(f"{name} {array.shape}" for name, array in pairs if isinstance(array, np.ndarray))
+
+
+def statement_of(docstring: str) -> str:
+    """The paragraphs `Formula` and `Shape`, or `Shapes`, of a docstring, with the lines that continue them."""
+    lines, is_part = [], False
+    for line in docstring.split("\n"):
+        if line[:1].strip():
+            is_part = line.split()[0] in ("Formula", "Shape", "Shapes")
+        if is_part and line.strip():
+            lines.append(line)
+    return "\n".join(lines)
 
 
 def _signature(kernel: Function) -> inspect.Signature | None:

@@ -138,7 +138,7 @@ class Report:
         """`racy: 2 errors, 1 warning in 9 runs`."""
         parts = [count(len(self.of(kind)), kind) for kind in ("error", "warning") if self.of(kind)]
         where = ", except in what was not covered," if any(note.kind == "not covered" for note in self.notes) else ""
-        return f"{self.name}: {', '.join(parts) or 'nothing wrong'}{where} in {count(len(self.runs), 'run')}"
+        return f"{self.name}: {', '.join(parts) or 'nothing unsafe'}{where} in {count(len(self.runs), 'run')}"
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
