@@ -6,6 +6,7 @@
 color of its source line. It needs x86-64.
 """
 
+import re
 import textwrap
 
 import common
@@ -20,7 +21,7 @@ from jitnet.kernels import LADDERS  # noqa: E402
 SIZE = 512
 SHOWN = {  # rung -> what its machine code shows
     "njit": "One number at a time, each from another row of W;\nevery sum waits for the one before it.",
-    "reordered": "Whole vectors. But each product is loaded,\nadded and stored: memory is the limit.",
+    "reordered": "Whole vectors. But each sum is loaded and stored\nfor every term: memory is the limit.",
     "tiled": "Sums of six rows stay in registers: 24\nmultiply-adds for ten loads, and no store.",
 }
 COLORS = ("#ffe08a", "#a8d8f0", "#b9e3b4", "#f5c1a9", "#d9c3ec", "#f3bcd6", "#d5d5d5")
@@ -57,7 +58,7 @@ def main() -> None:
                      "vs previous rung": gain, "fraction of peak": f"{peak / seconds:.3f}"})  # fmt: skip
         before = seconds
     common.publish("rungs", given, rows)
-    draw({row["rung"]: row for row in rows}, common.machine(1)["cpu"])
+    draw({row["rung"]: row for row in rows}, re.sub(r"\(R\)|\(TM\)| Processor", "", common.machine(1)["cpu"]))
 
 
 def draw(rows: dict[str, dict[str, str]], cpu: str) -> None:
@@ -95,7 +96,7 @@ def panels(axis, found) -> None:
     code = [(one["text"].replace("\t", " "), color.get(one["line"], "none")) for one in found["instructions"]]
     most = 14
     rest = [(f"… and {len(code) - most} more", "none")] if len(code) > most + 1 else code[most:]
-    write(axis, 13.2, f"Machine code: {len(code)} instructions per iteration", code[:most] + rest)
+    write(axis, 13.2, f"Machine code: {len(code)} instructions in the loop", code[:most] + rest)
 
 
 def write(axis, top: float, title: str, lines: list[tuple[str, str]]) -> None:

@@ -95,8 +95,7 @@ def test_figures_are_the_output_of_the_benchmarks():
     tables = runpy.run_path(str(ROOT / "benchmarks" / "tables.py"))
     assert text_of("docs/guide/machines.md") == tables["page"]()
     assert tables["readme"](README) == README
-    assert "| 64-32-10, batch 32" in README
-    assert tables["short"]({"jitnet µs": "2.0", "NumPy µs": "3.0", "PyTorch µs": ""}) == "2.0 µs; 1.5 × NumPy"
+    assert README.count("| 784-512-512-10, batch 128") == len(tables["FRONT_MACHINES"])
 
 
 def test_fractions_of_cublas_are_the_output_of_the_benchmark():
