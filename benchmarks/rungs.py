@@ -21,7 +21,7 @@ from jitnet.kernels import LADDERS  # noqa: E402
 SIZE = 512
 SHOWN = {  # rung -> what its machine code shows
     "njit": "One number at a time, each from another row of W;\nevery sum waits for the one before it.",
-    "reordered": "Whole vectors. But each sum is loaded and stored\nfor every term: memory is the limit.",
+    "reordered": "Whole vectors. But each sum is loaded and stored\nfor every term, which is the limit.",
     "tiled": "Sums of six rows stay in registers: 24\nmultiply-adds for ten loads, and no store.",
 }
 COLORS = ("#ffe08a", "#a8d8f0", "#b9e3b4", "#f5c1a9", "#d9c3ec", "#f3bcd6", "#d5d5d5")

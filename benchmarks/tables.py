@@ -24,8 +24,8 @@ The same benchmarks on different processors. Each cell has the time in jitnet, t
 many times as long the other libraries take: with "1.40 × NumPy", NumPy takes 1.4 times as long as jitnet. The timings
 of all libraries alternate on one machine. The peak is the speed of a loop of multiply-adds in registers in the same
 minute. The machines are virtual and shared, so compare times within a column, and only roughly between columns. A dash
-means not measured. Emerald Rapids was measured with the present kernels, and Zen 5 with kernels that copied B before
-the first tile, not in it. Zen 4 and Ice Lake were measured with earlier ones, which had smaller tiles, and a slower
+means not measured. Emerald Rapids was measured with the present kernels; Zen 5 with kernels that copied B before the
+first tile computed anything; Zen 4 and Ice Lake with still earlier ones, which had smaller tiles and slower versions of
 sigmoid, tanh and softmax. `python benchmarks/steps.py` (and `products.py`, `activations.py`, `epochs.py`) writes to a
 folder of its machine; `python benchmarks/tables.py` writes this page.
 """
@@ -109,6 +109,7 @@ FRONT_MACHINES = ("amd_epyc_znver5", "intel_xeon_emeraldrapids")
 
 
 LIBRARIES = ("jitnet", "NumPy", "PyTorch", "JAX")
+"""Columns of the table in README.md."""
 
 
 def readme(text: str) -> str:

@@ -48,7 +48,7 @@ def inputs_and_targets(
 ) -> tuple[Matrix, Targets]:
     """X as the matrix (m, n_in) and Y, or labels (m,), as the matrix (m, n_out) for the kernels of this network.
 
-    classes   those of the network; if it has none, with `learns`, those of Y
+    classes   those of the network; None with `learns` takes them from Y
     part      see `arrays.samples`
     Errors    ValueError as for `arrays.samples` and `arrays.targets`; for labels that are mixed, missing or of no
               class, for more or fewer classes than units, and with `learns` for a single class
@@ -70,7 +70,7 @@ def _understood(
         raise checks.Error(f"Y has shape {array.shape}, but labels are one per sample; {fix}")
     if array.ndim == 1 and array.size and _are_labels(array, last):
         found = _classes(array, last.n_out, classes, learns)
-        return positions(array, found), "classes", found
+        return positions(array, found, "; for other classes use a new network" if learns else ""), "classes", found
     is_bool, is_text = array.dtype.kind == "b", array.dtype.kind == "U" and not arrays.can_be_numbers(array)
     if array.ndim == last.n_out == 1 and (is_text or (is_bool and loss.targets == "signs")):
         what = "text, but the last layer has one unit for numbers"
@@ -156,15 +156,10 @@ def _of_one_kind(array: NDArray[Any]) -> NDArray[Any]:
         raise checks.Error("Y holds whole numbers of more than 63 bits; write them as text") from None
 
 
-OTHER_CLASSES = "; for other classes use a new network, or set net.classes to give its outputs to them"
-
-
 def _classes(labels: NDArray[Any], n_out: int, known: NDArray[Any] | None, learns: bool) -> NDArray[Any]:
     """The labels in the order of the outputs: the known ones, 0 to n_out − 1, or the distinct labels, sorted."""
     units = max(n_out, 2)  # one sigmoid tells two classes apart
     if known is not None:
-        if learns:
-            positions(labels, known, OTHER_CLASSES)
         return known
     is_text = labels.dtype.kind == "U"
     different = _of_one_spelling(np.unique(labels)) if is_text and learns else labels

@@ -159,7 +159,7 @@ print(sum(kernel.stats.cache_hits.values()), result.signature, result.entry_poin
 
 
 def test_symbols_have_random_numbers():
-    assert min(next(FunctionIdentity._unique_ids) for _ in range(3)) > 2**40
+    assert min(FunctionIdentity.from_function(first).unique_id for _ in range(3)) > 2**40
 
 
 @pytest.mark.slow  # three processes; the test above looks at the numbers in this process

@@ -91,7 +91,7 @@ def small(monkeypatch):
     monkeypatch.setattr(register_tile, "stack_array", not_initialized)
     room = 16 * register_tile.ROW_BYTES  # nine rows need more than half of it
     monkeypatch.setattr(parts, "MOST_ROWS", 10)
-    rows = {"DEPTH": 6, "EVICTING_ROWS": 7, "SPLIT_ROWS": 11}
+    rows = {"DEPTH": 6, "EVICTING_ROWS": 7, "OTHER_ROWS": 11}
     for name, value in {**rows, "OF_L2": room * 9 // 16, "OF_L1": 600 * 9 // 16}.items():
         monkeypatch.setattr(register_tile, name, value)
     monkeypatch.setattr(register_tile, "STACK_BYTES", 2 * register_tile.VECTORS * 16)  # two rows of a panel

@@ -24,9 +24,9 @@ from jitnet.kernels.register_tile import (
     NARROW_ROWS,
     NARROW_TILES,
     OF_L2,
+    OTHER_ROWS,
     ROW_BYTES,
     ROWS,
-    SPLIT_ROWS,
     TLB_PAGES,
     VECTORS,
     copying_pays,
@@ -64,7 +64,7 @@ def check(m, depth, n, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("m", [*range(3 * ROWS + 3), SPLIT_ROWS - 1, SPLIT_ROWS + 1])
+@pytest.mark.parametrize("m", [*range(3 * ROWS + 3), OTHER_ROWS - 1, OTHER_ROWS + 1])
 def test_every_edge_of_the_tile_equals_the_oracle(dtype, m):
     v = VECTOR_BYTES // np.dtype(dtype).itemsize
     around = (VECTORS * v - 1, VECTORS * v, VECTORS * v + 1, 2 * VECTORS * v + 3)
@@ -115,7 +115,7 @@ def test_loop_of_a_narrow_tile_is_not_unrolled_and_each_row_is_prefetched_once()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("m", [7, SPLIT_ROWS + 4])
+@pytest.mark.parametrize("m", [7, OTHER_ROWS + 4])
 def test_seams_between_panels_along_the_sum_equal_the_oracle(dtype, m):
     for depth in (DEPTH - 1, DEPTH, DEPTH + 1, 2 * DEPTH + 17):
         for n in (1, 30, 64, 70):
@@ -161,9 +161,9 @@ def test_descent_from_a_copied_transpose_equals_numpy():
 
 
 def test_descent_gives_the_same_bits_for_one_and_two_threads():
-    """One thread packs delta; two threads, with half of the rows each, read it in place: three panels do not divide."""
+    """One thread packs delta; two threads, with half of the rows each, read it in place."""
     rng = np.random.default_rng(0)
-    samples, n_in, n_out = DEPTH + 77, SPLIT_ROWS * 3 // 2, 2 * ROW_BYTES // 4 + 6
+    samples, n_in, n_out = DEPTH + 77, OTHER_ROWS * 3 // 2, 2 * ROW_BYTES // 4 + 6  # three panels: threads share rows
     X, delta = (rng.standard_normal((samples, n)).astype(np.float32) for n in (n_in, n_out))
     start = rng.standard_normal((n_in, n_out)).astype(np.float32)
     found = []
@@ -184,10 +184,10 @@ def test_packing_is_used_where_it_pays():
     page, deep = PAGE // 4, OF_L2 // PAGE + 1
     crowded, half, roomy, split = B(deep, page), B(deep // 2 + 1, page), B(deep, page + LINE // 4), B(64, page + 1)
     assert [packing_pays(crowded, rows) for rows in (EVICTING_ROWS - 1, EVICTING_ROWS)] == [False, True]
-    assert [packing_pays(split, rows) for rows in (SPLIT_ROWS - 1, SPLIT_ROWS)] == [False, True]
-    assert packing_pays(B(64, page, offset=1), SPLIT_ROWS)  # rows are a multiple of a line apart, but unaligned
-    assert [packing_pays(half, rows) for rows in (SPLIT_ROWS - 1, SPLIT_ROWS)] == [False, True]
-    assert not packing_pays(roomy, 10 * SPLIT_ROWS)
+    assert [packing_pays(split, rows) for rows in (OTHER_ROWS - 1, OTHER_ROWS)] == [False, True]
+    assert packing_pays(B(64, page, offset=1), OTHER_ROWS)  # rows are a multiple of a line apart, but unaligned
+    assert [packing_pays(half, rows) for rows in (OTHER_ROWS - 1, OTHER_ROWS)] == [False, True]
+    assert not packing_pays(roomy, 10 * OTHER_ROWS)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

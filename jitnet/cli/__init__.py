@@ -71,10 +71,11 @@ class CommandParser(Parser):
         self.set_defaults(run=command.run)
         found, unknown = super().parse_known_args(args, namespace)
         if unknown:
-            target = not unknown[0].startswith("-") and "--target" in self._option_string_actions
-            hint = f" (to predict that column: --target {unknown[0]})" if target else ""
             known = self._option_string_actions
-            self.error(f"unknown argument {unknown[0]}{hint or checks.did_you_mean(unknown[0], known)}")
+            hint = checks.did_you_mean(unknown[0], known)
+            if "--target" in known and not unknown[0].startswith("-"):
+                hint = f" (to predict the column {unknown[0]}: --target {unknown[0]})"
+            self.error(f"unknown argument {unknown[0]}{hint}")
         return found, unknown
 
 

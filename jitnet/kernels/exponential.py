@@ -107,7 +107,7 @@ def _functions(
     def times_exp(most_of_r, rest_of_r, factor):
         """e^r·factor, where r is a sum of two numbers; factor is a power of two, so multiplying by it is exact.
 
-        A rest of −0 costs nothing, since x + (−0) is x.
+        If rest_of_r is −0, the compiler leaves it out, since x + (−0) is x.
         """
         r = most_of_r + rest_of_r
         g = highest
@@ -187,7 +187,7 @@ def exponential(x: Any) -> Any:
 
 
 def decay(x: Any, low: Any) -> Any:
-    """e^(x + low) for x ≤ 0; low is the rounding error of x, or 0; where x is −∞ it can be NaN, and the result is 0."""
+    """e^(x + low) for x ≤ 0. low is the rounding error of x, or 0; for x = −∞ it can be NaN, and the result is 0."""
     return _BY_DTYPE[x.dtype.name]["decay"](x, low)
 
 

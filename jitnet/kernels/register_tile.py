@@ -101,11 +101,11 @@ READS_L3 = IS_AMD and VECTOR_BYTES == 64
 """An AMD core reads what L2 has evicted nearly as fast from its L3 cache, if it reads several lines of a row."""
 
 EVICTING_ROWS = 32 if READS_L3 else 16
-SPLIT_ROWS = 200 if IS_AMD else 48
-"""Rows of C from which packing B is faster than reading it in place, for two kinds of B: its rows evict each other from
-the L2 cache; or they are not aligned to cache lines, or evict each other only where their pages are unfavorable.
-Measured on Emerald Rapids, Zen 4 and Zen 5: an Intel core makes two accesses for a load that crosses a line, as all
-unaligned loads of AVX-512 do, and half of those of AVX2."""
+OTHER_ROWS = 200 if IS_AMD else 48
+"""Rows of C from which packing B is about as fast as reading it in place, or faster: for rows of B that evict each
+other from the L2 cache; and for those that are not aligned to cache lines, or evict each other only where their pages
+are unfavorable. Measured on Emerald Rapids, Zen 4 and Zen 5: an Intel core makes two accesses for a load that crosses a
+line, as all unaligned loads of AVX-512 do, and half of those of AVX2."""
 
 OF_L1 = L1 * 9 // 16
 OF_L2 = L2 * 7 // 4 if READS_L3 else L2 * 9 // 16
@@ -158,7 +158,7 @@ def tiles_of_width(vectors: int, whole: bool) -> Any:
         """All rows of C; the arguments are those of `tile`.
 
         If there is room for a copy of B, the first tile writes it, and the others read it. With masks, a panel that is
-        not whole is read in place, since there are fewer loads in each row; without, its rows are padded in the copy.
+        not whole is read in place: few of its loads cross lines. Without masks, its copy pads the rows.
         """
         i, m = 0, C.shape[0]
         if (whole or not MASKS) and copy.shape[0] > 0 and m > 0:
@@ -283,7 +283,7 @@ def packing_pays(B: Matrix, rows: int) -> bool:
     if rows_evict_each_other(B, ROW_BYTES, OF_L2):
         return rows >= EVICTING_ROWS
     is_split = B.strides[0] % LINE > 0 or B.ctypes.data % LINE > 0
-    return rows >= SPLIT_ROWS and (is_split or rows_evict_each_other(B, ROW_BYTES, OF_L2 // 2))
+    return rows >= OTHER_ROWS and (is_split or rows_evict_each_other(B, ROW_BYTES, OF_L2 // 2))
 
 
 @part_of_kernels
@@ -310,10 +310,10 @@ def product(A: Matrix, B: Matrix, C: Matrix, variant: int, b: Vector, lr: float)
     the tile, so the partition of the work changes no bit of the result.
 
     B is read in place, or packed panel by panel: transposed first (`copy_transpose`), or copied by the first tile, if
-    that pays (`packing_pays`) or if rows must be padded because there are no masks. A transposed A may be copied, too
-    (`copying_pays`). Then a panel has at most DEPTH rows, in a loop outside the columns: DEPTH columns of A stay in the
-    cache for all panels but the first. If there is enough memory, the panels of DESCENT have all rows, because C −
-    lr·(s₁ + s₂) and C − lr·s₁ − lr·s₂ differ in the last bit.
+    that pays (`packing_pays`) or if rows must be padded because there are no masks. A transposed A may be copied
+    (`copying_pays`). With any copy, a panel has at most DEPTH rows, in a loop outside the columns: DEPTH columns of A
+    stay in the cache for all panels but the first. The panels of DESCENT have all rows, if there is enough memory:
+    C − lr·(s₁ + s₂) and C − lr·s₁ − lr·s₂ differ in the last bit.
     """
     m, depth, n = A.shape[0], A.shape[1], C.shape[1]
     is_row = MASKS and m == 1

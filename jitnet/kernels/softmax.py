@@ -193,7 +193,7 @@ def softmax_compensated(Z: Matrix, A: Matrix) -> None:
         for j in range(n):
             x, low = difference(z[j], c)
             e = Z.dtype.type(math.exp(x))
-            a[j] = e + e * low if low == low else e  # e^(x + low); low is small, or NaN where e is right as it is
+            a[j] = e + e * low if low == low else e  # e^(x + low) for a small low; where low is NaN, e is right
         s, lost = exact_sum_of(a)
         divide(a, s, lost)
 

@@ -143,8 +143,7 @@ def _starter(found: dict[str, tuple[str, Problem]], what: str) -> str:
         if problem.statement:
             about += f"{problem.statement}\n\n"
         about += f"Write {' and '.join(problem.results)}, and return nothing.\n"
-        about = textwrap.indent(about, "    ").lstrip().replace("\\", "\\\\")
-        parts.append(
-            f'\n@numba.njit\ndef {name}({", ".join(problem.parameters)}):\n    """{about}    """\n    # your loops\n'
-        )
+        docstring = textwrap.indent(about, "    ").lstrip().replace("\\", "\\\\")  # it is not a raw string
+        head = f"@numba.njit\ndef {name}({', '.join(problem.parameters)}):"
+        parts.append(f'\n{head}\n    """{docstring}    """\n    # your loops\n')
     return "\n".join(parts)

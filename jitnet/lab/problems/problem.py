@@ -36,7 +36,7 @@ class Problem:
     rungs: Mapping[str, Function]
     """Name -> kernel, from naive to fast."""
     statement: str = ""
-    """The paragraphs `Formula` and `Shape` of its docstring."""
+    """The paragraphs `Formula` and `Shape`, or `Shapes`, of its docstring; empty if it has none."""
     dtypes: tuple[str, ...] = ("float32", "float64")
     unit: str | None = None
     """GFLOP/s or GB/s; None where the lower of the two peaks of the machine decides."""
@@ -85,7 +85,7 @@ class Problem:
 
 
 def statement_of(docstring: str) -> str:
-    """The paragraphs `Formula` and `Shape`, or `Shapes`, of a docstring, with the lines that continue them."""
+    """These paragraphs of a docstring, with the lines that continue them."""
     lines, is_part = [], False
     for line in docstring.split("\n"):
         if line[:1].strip():
