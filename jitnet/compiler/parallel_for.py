@@ -19,11 +19,12 @@ from numba.np.ufunc import parallel
 
 SYMBOL, NAME = "numba_parallel_for", "jitnet_parallel_for"
 
-WAITING = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "1000"}
-"""How OpenMP's threads wait for one another: they spin 1000 times, some 10 to 50 µs, and then sleep.
+WAITING = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "5000"}
+"""How OpenMP's threads wait for one another: they spin 5000 times, 60 to 200 µs, and then sleep.
 
-By default they spin for milliseconds. On cores that other processes use, a spinning thread then keeps the thread that
-it waits for from running, and a loop takes 10 to 100 times as long. Threads that sleep immediately start late.
+That is longer than most pauses between the parallel loops of a training step; a sleeping thread starts late. By default
+they spin for milliseconds. On cores that other processes use, a spinning thread then keeps the thread that it waits for
+from running, and a loop takes 10 to 100 times as long.
 """
 
 ANY = 1 << 30
