@@ -6,10 +6,10 @@
 color of its source line. It needs x86-64.
 """
 
-import re
 import textwrap
 
 import common
+import tables
 
 given = common.arguments(__doc__ or "")
 
@@ -58,7 +58,7 @@ def main() -> None:
                      "vs previous rung": gain, "fraction of peak": f"{peak / seconds:.3f}"})  # fmt: skip
         before = seconds
     common.publish("rungs", given, rows)
-    draw({row["rung"]: row for row in rows}, re.sub(r"\(R\)|\(TM\)| Processor", "", common.machine(1)["cpu"]))
+    draw({row["rung"]: row for row in rows}, tables.processor(common.machine(1)))
 
 
 def draw(rows: dict[str, dict[str, str]], cpu: str) -> None:

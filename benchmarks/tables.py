@@ -77,8 +77,12 @@ def results_of(file: str) -> dict[str, dict[str, Any]]:
 
 
 def label(machine: dict[str, Any]) -> str:
-    cpu = re.sub(r"\(R\)|\(TM\)| Processor| @ [\d.]+GHz", "", machine["cpu"])
-    return f"{cpu}, {machine['vector bits']} bits"
+    return f"{processor(machine)}, {machine['vector bits']} bits"
+
+
+def processor(machine: dict[str, Any]) -> str:
+    """The name of the processor, without marks: "Intel Xeon (emeraldrapids)"."""
+    return re.sub(r"\(R\)|\(TM\)| Processor| @ [\d.]+GHz", "", machine["cpu"])
 
 
 def table(file: str, names: str, cell: Callable[[Row], str]) -> list[str]:
@@ -123,12 +127,16 @@ def front() -> list[str]:
     """The lines of the table in README.md: a row for each step and machine."""
     lines = [f"| step | one core of | {' | '.join(LIBRARIES)} |", "|" + "---|" * (len(LIBRARIES) + 2)]
     for step in FRONT:
-        for machine, found in results_of("steps_1_thread").items():
+        for found in results_of("steps_1_thread").values():
             if found["from"] in FRONT_MACHINES:
                 (row,) = [row for row in found["rows"] if row["step"] == step]
-                times = [row.get(f"{name} µs") or "–" for name in LIBRARIES]  # one with wrong numbers is left out
-                lines.append(f"| {step} | {machine.partition(',')[0]} | {' | '.join(times)} |")
+                lines.append(f"| {step} | {processor(found['machine'])} | {' | '.join(times(row))} |")
     return lines
+
+
+def times(row: Row) -> list[str]:
+    """The time in each library, and a dash for one with wrong numbers, which is left out."""
+    return [row.get(f"{name} µs") or "–" for name in LIBRARIES]
 
 
 def main() -> None:

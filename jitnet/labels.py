@@ -69,7 +69,7 @@ def _understood(
         fix = "write np.ravel(Y)" if array.size == m else f"Y needs ({m},)"
         raise checks.Error(f"Y has shape {array.shape}, but labels are one per sample; {fix}")
     if array.ndim == 1 and array.size and _are_labels(array, last):
-        found = _classes(array, last.n_out, classes, learns)
+        found = _classes(array, last.n_out, learns) if classes is None else classes
         return positions(array, found, "; for other classes use a new network" if learns else ""), "classes", found
     is_bool, is_text = array.dtype.kind == "b", array.dtype.kind == "U" and not arrays.can_be_numbers(array)
     if array.ndim == last.n_out == 1 and (is_text or (is_bool and loss.targets == "signs")):
@@ -156,11 +156,9 @@ def _of_one_kind(array: NDArray[Any]) -> NDArray[Any]:
         raise checks.Error("Y holds whole numbers of more than 63 bits; write them as text") from None
 
 
-def _classes(labels: NDArray[Any], n_out: int, known: NDArray[Any] | None, learns: bool) -> NDArray[Any]:
-    """The labels in the order of the outputs: the known ones, 0 to n_out − 1, or the distinct labels, sorted."""
+def _classes(labels: NDArray[Any], n_out: int, learns: bool) -> NDArray[Any]:
+    """The labels in the order of the outputs: 0 to n_out − 1, or the distinct labels, sorted."""
     units = max(n_out, 2)  # one sigmoid tells two classes apart
-    if known is not None:
-        return known
     is_text = labels.dtype.kind == "U"
     different = _of_one_spelling(np.unique(labels)) if is_text and learns else labels
     if learns and (different == different[0]).all():

@@ -101,7 +101,7 @@ def _case(net: Network, X: np.ndarray[Any, Any], Y: np.ndarray[Any, Any]) -> Cas
 
 
 STEP = Problem(
-    name="train", title="one training step", parameters=("W1", "b1", "W2", "b2"), results=("W1", "b1", "W2", "b2"),
+    name="train", about="one training step", parameters=("W1", "b1", "W2", "b2"), results=("W1", "b1", "W2", "b2"),
     draw=lambda shape, dtype, seed: prepare("python", shape, dtype)[1], shapes=tuple(UGLY), timed=((512, 512, 512),),
     flops=flops, memory=memory, rungs={name: functools.partial(prepare, name) for name in RUNGS}, unit="GFLOP/s",
 )  # fmt: skip

@@ -9,7 +9,7 @@ import numpy as np
 from ...kernels import LADDERS
 from .. import oracle
 from ..oracle import Case, Shape
-from .problem import Problem, statement_of
+from .problem import Problem
 
 PRODUCTS = ("matmul", "matmul_tn", "matmul_nt", "layer", "delta", "gradients", "descend", "train")
 """Operations whose work is multiply-adds, and that are measured in FLOP/s; the others in bytes/s."""
@@ -18,11 +18,10 @@ PRODUCTS = ("matmul", "matmul_tn", "matmul_nt", "layer", "delta", "gradients", "
 def of_operation(name: str) -> Problem:
     """An operation as a problem; its rungs are those of its ladder, and its shapes are (m, n_in, n_out)."""
     body = LADDERS[name]["python"]
-    about = inspect.getdoc(body) or name
     parameters = tuple(inspect.signature(body).parameters)
     count = len(oracle.case(name, (1, 1, 1), "float32").expected)
     return Problem(
-        name=name, title=about.partition("\n")[0], statement=statement_of(about), parameters=parameters,
+        name=name, about=inspect.getdoc(body) or name, parameters=parameters,
         results=parameters[-count:], draw=functools.partial(oracle.case, name),
         shapes=tuple(oracle.ugly_shapes(name)), timed=((512, 512, 512),),
         flops=lambda shape: 2.0 * math.prod(shape) if name in PRODUCTS else 0.0,

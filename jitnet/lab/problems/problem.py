@@ -17,8 +17,8 @@ class Problem:
     """A problem, which may be an operation of jitnet. A kernel takes its inputs, then arrays for its results."""
 
     name: str
-    title: str
-    """The formula, or what it is about, in one sentence."""
+    about: str
+    """Its docstring; the first line says in one sentence what it computes."""
     parameters: tuple[str, ...]
     """Names of the arguments of a kernel, inputs first and results last."""
     results: tuple[str, ...]
@@ -35,8 +35,6 @@ class Problem:
     """Bytes that must be read and written, at least."""
     rungs: Mapping[str, Function]
     """Name -> kernel, from naive to fast."""
-    statement: str = ""
-    """The paragraphs `Formula` and `Shape`, or `Shapes`, of its docstring; empty if it has none."""
     dtypes: tuple[str, ...] = ("float32", "float64")
     unit: str | None = None
     """GFLOP/s or GB/s; None where the lower of the two peaks of the machine decides."""
@@ -46,6 +44,22 @@ class Problem:
     """Whether a user wrote it, so that its rungs may crash."""
     takes: Callable[[Shape], bool] = lambda shape: True
     """Whether its `inputs` accept this shape."""
+
+    @property
+    def title(self) -> str:
+        """The formula, or what it is about, in one sentence."""
+        return self.about.partition("\n")[0]
+
+    @property
+    def statement(self) -> str:
+        """The paragraphs `Formula` and `Shape`, or `Shapes`, of its docstring; empty if it has none."""
+        lines, is_part = [], False
+        for line in self.about.split("\n"):
+            if line[:1].strip():  # it begins a paragraph; an indented line continues one
+                is_part = line.split()[0] in ("Formula", "Shape", "Shapes")
+            if is_part and line.strip():
+                lines.append(line)
+        return "\n".join(lines)
 
     def case(self, shape: Shape, dtype: Any, seed: int = 0) -> Case:
         """Arguments with cleared outputs, the expected results in float64, and their bounds."""
@@ -82,17 +96,6 @@ class Problem:
         """`given X (2, 3), W (3, 5), Z (2, 5)`."""
         pairs = zip(self.parameters, case.arguments, strict=True)
         return "given " + ", ".join(f"{name} {array.shape}" for name, array in pairs if isinstance(array, np.ndarray))
-
-
-def statement_of(docstring: str) -> str:
-    """These paragraphs of a docstring, with the lines that continue them."""
-    lines, is_part = [], False
-    for line in docstring.split("\n"):
-        if line[:1].strip():
-            is_part = line.split()[0] in ("Formula", "Shape", "Shapes")
-        if is_part and line.strip():
-            lines.append(line)
-    return "\n".join(lines)
 
 
 def _signature(kernel: Function) -> inspect.Signature | None:

@@ -16,7 +16,7 @@ from ... import checks
 from .. import loading
 from ..oracle import Case, Shape, nothing
 from .bounds import bounds
-from .problem import Function, Problem, statement_of
+from .problem import Function, Problem
 
 Array = NDArray[Any]
 
@@ -59,9 +59,8 @@ class _File:
         count = len(cases[0].expected)
         names = self._names(len(cases[0].arguments) - count, count)
         name = os.path.splitext(self.file)[0]
-        about = inspect.getdoc(self.module) or name
         return Problem(
-            name=name, title=about.partition("\n")[0], statement=statement_of(about), parameters=names,
+            name=name, about=inspect.getdoc(self.module) or name, parameters=names,
             results=names[-count:], draw=self.draw, shapes=self.shapes, timed=self.timed,
             flops=functools.partial(self.work, "flops"), memory=functools.partial(self.work, "memory"),
             rungs=self.rungs | {"numpy": functools.partial(self.baseline, count)}, dtypes=self.dtypes,
