@@ -27,7 +27,6 @@ from numba import types
 from numba.core import cgutils
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import lower_builtin, type_callable
-from numba.np.arrayobj import populate_array
 
 from .memory import LINE
 from .types import Matrix, Vector
@@ -156,16 +155,20 @@ def _function(builder, name, result, argument):
 
 def _array_at(context, builder, array_type, pointer, count):
     """A contiguous vector of `count` numbers at that address, without reference counting."""
-    return _view(context, builder, array_type, pointer, [count], [context.get_constant(types.intp, 1)])
+    return _view(context, builder, array_type, pointer, [count], [_itemsize(context, array_type)])
 
 
-def _view(context, builder, array_type, pointer, shape, apart):
-    """An array at that address, whose elements are `apart` numbers from each other along each axis."""
-    itemsize = context.get_constant(types.intp, array_type.dtype.bitwidth // 8)
-    array = context.make_array(array_type)(context, builder)
-    strides = [builder.mul(count, itemsize) for count in apart]
+def _view(context, builder, array_type, pointer, shape, strides):
+    """An array at that address, without reference counting; `strides` are in bytes, as in NumPy."""
+    from numba.np.arrayobj import populate_array  # here, because importing it takes 30 ms
+
+    array, itemsize = context.make_array(array_type)(context, builder), _itemsize(context, array_type)
     populate_array(array, pointer, shape=shape, strides=strides, itemsize=itemsize, meminfo=None)
     return array._getvalue()
+
+
+def _itemsize(context, array_type):
+    return context.get_constant(types.intp, array_type.dtype.bitwidth // 8)
 
 
 def wide(array: Any) -> None:
@@ -255,9 +258,7 @@ def _submatrix(context, builder, signature, arguments):
     bytes_before = builder.add(builder.mul(i0, strides[0]), builder.mul(j0, strides[1]))
     pointer = cgutils.pointer_add(builder, memory.data, bytes_before)
     shape = [builder.sub(i1, i0), builder.sub(j1, j0)]
-    part = context.make_array(signature.return_type)(context, builder)
-    populate_array(part, pointer, shape=shape, strides=strides, itemsize=memory.itemsize, meminfo=None)
-    return part._getvalue()
+    return _view(context, builder, signature.return_type, pointer, shape, strides)
 
 
 def matrix_in(vector: Vector, rows: int, columns: int) -> Matrix:
@@ -274,5 +275,6 @@ def _type_of_matrix_in(context):
 def _matrix_in(context, builder, signature, arguments):
     vector, rows, columns = arguments
     memory = context.make_array(signature.args[0])(context, builder, vector)
-    steps = [columns, context.get_constant(types.intp, 1)]
-    return _view(context, builder, signature.return_type, memory.data, [rows, columns], steps)
+    itemsize = _itemsize(context, signature.return_type)
+    strides = [builder.mul(columns, itemsize), itemsize]
+    return _view(context, builder, signature.return_type, memory.data, [rows, columns], strides)
