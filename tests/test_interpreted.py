@@ -283,11 +283,12 @@ def test_vector_units_follow_from_the_processor_features(features, machine, unit
 
 
 def test_work_is_cut_by_panels_or_rows(small):
-    """One thread computes all columns; several threads share the panels if they divide equally, otherwise the rows."""
+    """One thread computes all columns; several share the panels if these divide equally, otherwise the rows."""
     width = register_tile.VECTORS * 2  # width of a panel; MOST_ROWS is 10
     for count, m, n, shape, number in (
         (1, 10, 3 * width, (10, 3 * width), 1), (1, 11, 5, (6, 5), 2), (1, 40, 5, (10, 5), 4), (1, 12, 0, (6, 1), 0),
         (2, 10, 4 * width, (10, 2 * width), 2), (2, 10, 4 * width - 3, (10, 2 * width), 2), (2, 9, 3, (6, 3), 2),
+        (2, 10, 4 * width - 4, (6, 4 * width - 4), 2), (2, 20, width + 1, (10, width + 1), 2),
         (2, 20, 3 * width, (10, 3 * width), 2), (3, 7, 3 * width, (8, width), 3), (3, 0, 5, (1, 5), 1),
     ):  # fmt: skip
         C = np.empty((m, n))

@@ -25,7 +25,13 @@ from ..compiler.types import Vector
 from .elementwise import Function, named
 
 
-@operation("T[::1], T, T, T[::1]", flop=lambda grad, *rest: 4 * grad.size)
+def flop(grad: Vector, *rest: Any) -> int:
+    """What a step counts for when a backend chooses between one thread and several: more than its arithmetic. Where
+    several threads have computed the gradient, a single one would load their parts from the caches of other cores."""
+    return 50 * grad.size
+
+
+@operation("T[::1], T, T, T[::1]", flop)
 def sgd(grad: Vector, lr: float, weight_decay: float, theta: Vector) -> None:
     """Stochastic gradient descent.
 
@@ -65,7 +71,7 @@ def normal(x: float, tiny: float) -> float:
     return x - x if abs(x) < tiny else x
 
 
-@operation("T[::1], T, T, T, T[::1], T[::1]")
+@operation("T[::1], T, T, T, T[::1], T[::1]", flop)
 def momentum(grad: Vector, lr: float, beta: float, weight_decay: float, velocity: Vector, theta: Vector) -> None:
     """Gradient descent with a running sum of past steps.
 
@@ -88,7 +94,7 @@ def momentum(grad: Vector, lr: float, beta: float, weight_decay: float, velocity
         theta[i] -= lr * v
 
 
-@operation("T[::1], T, T, T, T[::1], T[::1]")
+@operation("T[::1], T, T, T, T[::1], T[::1]", flop)
 def nesterov(grad: Vector, lr: float, beta: float, weight_decay: float, velocity: Vector, theta: Vector) -> None:
     """Momentum that looks one step ahead: like `momentum`, but theta ← theta − lr·(g + beta·velocity).
 
@@ -102,7 +108,7 @@ def nesterov(grad: Vector, lr: float, beta: float, weight_decay: float, velocity
         theta[i] -= lr * (g + beta * v)
 
 
-@operation("T[::1], T, T, T, T, T, T, T, T, T, T[::1], T[::1], T[::1]", flop=lambda grad, *rest: 20 * grad.size)
+@operation("T[::1], T, T, T, T, T, T, T, T, T, T[::1], T[::1], T[::1]", flop)
 def adam(
     grad: Vector,
     lr: float,
@@ -191,9 +197,7 @@ def register_rule(name: str, rule: Function, numbers: int, vectors: int) -> None
     RULES[name] = rule, numbers, vectors
     loops, fast = {1: (loop_of_one, fast_of_one), 2: (loop_of_two, fast_of_two)}[vectors]
     one_by_one, as_tuple = scalar(rule, {}), tuple_of(numbers)
-    operation(f"T[::1], T[::1], {'T[::1], ' * vectors}T[::1]", flop=lambda grad, *others: 20 * grad.size)(
-        named(loops(one_by_one, as_tuple), name, rule)
-    )
+    operation(f"T[::1], T[::1], {'T[::1], ' * vectors}T[::1]", flop)(named(loops(one_by_one, as_tuple), name, rule))
     rung(name, "wide")(named(fast(one_by_one, as_tuple), f"{name}_wide", rule))
     of_arrays = on_arrays(rule)
 

@@ -29,12 +29,13 @@ def plain_part(A: Matrix, B: Matrix, C: Matrix, part: Part) -> None:
 @part_of_kernels
 def shape_of_a_part(C: Matrix, threads: int) -> tuple[int, int]:
     """The rows and columns of C in a part. One thread takes all columns. Several threads share the panels if these
-    divide equally, otherwise the rows. Many rows are divided into parts of about the same size."""
+    divide equally and the last one is nearly whole, otherwise the rows. Many rows are divided into parts of about the
+    same size."""
     m, n = int(C.shape[0]), int(C.shape[1])
     width = VECTORS * lanes(C)
     panels = (n + width - 1) // width
     share, columns = m, n
-    if threads > 1 and panels % threads == 0:
+    if threads > 1 and panels % threads == 0 and n >= 0.9 * panels * width:
         columns = panels // threads * width
     elif threads > 1:
         share = (m + threads - 1) // threads
