@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .checks import Error, NotFiniteError, reason, shown
+from .checks import Error, NotFiniteError, count, reason, shown
 
 
 def numeric(what: str, values: ArrayLike) -> NDArray[Any]:
@@ -228,6 +228,8 @@ def targets(Y: ArrayLike, m: int, n_out: int, loss: Any, dtype: np.dtype[Any]) -
         array = array.reshape(m, 1)
     if array.ndim == 1 and array.shape == (m,):
         return settled(one_hot(array, n_out), dtype)  # its rows suit every loss
+    if array.ndim in (1, 2) and len(array) != m:
+        raise Error(f"Y has shape {array.shape}, but X has {count(m, 'row')}; each row needs its target in Y")
     if array.shape != (m, n_out):
         labels = f" or labels ({m},)" if n_out > 1 else f" or ({m},)"
         if n_out > 1 and array.shape == (m, 1):
@@ -274,7 +276,10 @@ def one_hot(labels: NDArray[Any], classes: int) -> NDArray[np.float32]:
     wrong = labels != np.rint(labels)
     if wrong.any():
         i = int(wrong.argmax())
-        raise Error(f"label Y[{i}] is {labels[i]}, but must be a whole number; number targets are rows of {classes}")
+        raise Error(
+            f"label Y[{i}] is {labels[i]:g}, but must be a whole number. If Y holds numbers to predict: the last layer has "
+            f"{classes} outputs, so Y must have shape ({len(labels)}, {classes}); for one number per sample, use 1 output"
+        )
     rows = np.zeros((labels.size, classes), np.float32)
     rows[np.arange(labels.size), labels.astype(np.int64)] = 1
     return rows

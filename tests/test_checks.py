@@ -61,7 +61,7 @@ BAD_Y = [
     ("softmax", 2, None, [0, 1, 0, -1], r"label Y\[3\] is -1"),
     ("softmax", 2, None, [0, 1, 0, 0.5], r"label Y\[3\] is 0.5"),
     ("softmax", 2, None, [0, 1, 0, np.nan], r"Y\[3\] is nan"),
-    ("softmax", 2, None, [0, 1, 0], r"Y has shape \(3,\), but X and the last layer need \(4, 2\) or labels \(4,\)"),
+    ("softmax", 2, None, [0, 1, 0], r"Y has shape \(3,\), but X has 4 rows; each row needs its target"),
     ("softmax", 2, None, np.ones((4, 3)), r"Y has shape \(4, 3\)"),
     ("softmax", 2, None, np.ones((4, 2)), "row 0 of Y adds up to 2"),
     ("softmax", 2, None, np.array([[1, 0], [1, 0], [0.2, 0.3], [0, 1]]), r"row 2 of Y adds up to 0\.5"),

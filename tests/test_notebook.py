@@ -200,3 +200,12 @@ def test_plot_without_matplotlib_is_an_error(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(jitnet.Error, match=r"drawing needs matplotlib: pip install 'jitnet\[cli\]'"):
         History(loss=[1.0]).plot()
+
+
+def test_a_history_is_one_line():
+    done = History(loss=[1.0, 0.25], validation_accuracy=[0.4, 0.5], seconds=[1, 2], best_epoch=1, stopped="early")
+    assert repr(done) == (
+        "<History: 2 epochs, loss 1 to 0.25, validation accuracy 0.5, 3 s, best epoch 1, stopped: early>"
+    )
+    assert repr(History()) == "<History: 0 epochs, 0 s>"
+    assert repr(History(checkpoint_error="disk full")) == "<History: 0 epochs, 0 s, checkpoint failed>"
