@@ -277,8 +277,9 @@ def one_hot(labels: NDArray[Any], classes: int) -> NDArray[np.float32]:
     if wrong.any():
         i = int(wrong.argmax())
         raise Error(
-            f"label Y[{i}] is {labels[i]:g}, but must be a whole number. If Y holds numbers to predict: the last layer has "
-            f"{classes} outputs, so Y must have shape ({len(labels)}, {classes}); for one number per sample, use 1 output"
+            f"label Y[{i}] is {labels[i]:g}, but must be a whole number. If Y holds numbers to predict: the last layer "
+            f"has {classes} outputs, so Y must have shape ({len(labels)}, {classes}); for one number per sample, use 1 "
+            "output"
         )
     rows = np.zeros((labels.size, classes), np.float32)
     rows[np.arange(labels.size), labels.astype(np.int64)] = 1

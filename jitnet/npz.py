@@ -40,7 +40,8 @@ def opened(path: str | Path, what: str) -> Iterator["Archive"]:
     except (checks.Error, FileNotFoundError, IsADirectoryError, PermissionError):
         raise
     except Exception as error:  # a damaged archive can cause any exception in its reader
-        raise checks.Error(f"{path} is not a readable {what}: {checks.reason(error)}") from None
+        reason = checks.reason(error) if zipfile.is_zipfile(path) else "it is not an NPZ archive"
+        raise checks.Error(f"{path} is not a readable {what}: {reason}") from None
 
 
 class Archive:
@@ -52,6 +53,9 @@ class Archive:
         taken = sum(info.compress_size for info in archive.infolist())
         if taken > size:
             raise ValueError(f"its members take {taken} bytes, but the file has {size}")
+
+    def __contains__(self, member: str) -> bool:
+        return member in self._members
 
     @property
     def names(self) -> list[str]:

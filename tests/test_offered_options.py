@@ -113,7 +113,8 @@ def test_a_decimal_sign_is_not_offered_if_it_is_the_separator(tmp_path):
     path, new = tmp_path / "data.csv", tmp_path / "new.csv"
     path.write_text(rows("x;y", lambda i: f"{i}.25", AB).replace(";", ","))
     recipe = Recipe.learn(read_table(path, "y"), range(60))
-    message = "'1,5' is not a number with the decimal sign .; no number of this column had a comma in training"
+    why = "'1,5' is not a number with the decimal sign .; no number of this column had a comma in training"
+    message = f"{why}, so write 15 or 1.5"
     for text, expected in (('x\n"1,5"\n', message), ("x;z\n1,5;p.q\n1.5;p\n", "decimal sign . (--decimal ,)")):
         new.write_text(text)
         with pytest.raises(jitnet.Error, match=re.escape(expected)):

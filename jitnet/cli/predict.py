@@ -4,6 +4,7 @@ import argparse
 import csv
 import io
 import sys
+import zipfile
 from typing import Any
 
 from .. import backend as backends
@@ -73,7 +74,11 @@ def run(options: argparse.Namespace) -> int:
 
 def _model(options: argparse.Namespace) -> tuple[Network, Recipe]:
     """The model, and its recipe for files."""
-    net = load(options.model)
+    try:
+        net = load(options.model)
+    except checks.Error as error:
+        hint = "" if zipfile.is_zipfile(options.model) else "; jitnet predict MODEL DATA takes the model first"
+        raise checks.Error(f"{error}{hint}") from None
     if net.recipe is None:
         raise checks.Error(
             f"{options.model} was saved without a recipe for files; "

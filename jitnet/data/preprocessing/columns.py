@@ -306,7 +306,8 @@ def _with_other_sign(table: Table, form: str, text: str) -> str:
     if read is None or other not in text or read(text) is None:
         return ""
     if other == table.reading.get("separator"):  # for which the option is an error
-        return f" with the decimal sign {used}; no number of this column had a {name} in training"
+        fix = f"write {text.replace(other, '')} or {text.replace(other, used)}"
+        return f" with the decimal sign {used}; no number of this column had a {name} in training, so {fix}"
     return f" with the decimal sign {used} (--decimal {other})"
 
 

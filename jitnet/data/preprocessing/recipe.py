@@ -195,9 +195,10 @@ class Recipe:
             raise checks.Error(f"{table.source} has two columns called {shown(twice)}; rename one")
         missing = [name for name in self.features if name not in table]
         if missing:
+            what, them = ("column", "it") if len(missing) == 1 else ("columns", "them")
             raise checks.Error(
-                f"{table.source} lacks {'the column' if len(missing) == 1 else 'the columns'} {some(missing, 12)} that "
-                f"the model learned from; it has {some(table.names, 12)}"
+                f"{table.source} lacks the {what} {some(missing, 12)} that the model learned from; it has "
+                f"{some(table.names, 12)}. Add {them}, or train a model without {them} (--drop)"
             )
         known = {*self.names, self.target.name}
         new = [name for name in table.names if name not in known] if table.has_header else []
