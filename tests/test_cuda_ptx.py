@@ -16,7 +16,7 @@ if importlib.util.find_spec("numba_cuda") is None:
 from jitnet.kernels.cuda import LADDERS, clock, dropout
 from jitnet.kernels.cuda.tensorcore import TF32
 from jitnet.lab.gpu.compiling import assembled, has_assembler, ptx_of
-from jitnet.lab.gpu.flow import Flow
+from jitnet.lab.gpu.divergence import Flow
 
 pytestmark = pytest.mark.usefixtures("ptx_once")
 

@@ -5,8 +5,8 @@ import pytest
 from files import csv
 
 from jitnet.data import Recipe, read_table
+from jitnet.data.text_column import Words
 from jitnet.data.values import form_of, numbers_in
-from jitnet.data.words import Words
 
 
 @pytest.mark.parametrize(

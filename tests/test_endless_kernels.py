@@ -14,7 +14,7 @@ from jitnet.lab.benchmark import judge
 from jitnet.lab.problems import of_operation
 from jitnet.lab.sanitizer import arguments, checking
 from jitnet.lab.sanitizer.checking import examine, limited
-from jitnet.lab.sanitizer.shadow import TooLongError
+from jitnet.lab.sanitizer.races import TooLongError
 
 
 def test_long_run_is_stopped():

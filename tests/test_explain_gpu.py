@@ -22,7 +22,7 @@ from jitnet.kernels.cuda.matmul import by_tile
 from jitnet.lab import listing
 from jitnet.lab.gpu import disassembly, explaining
 from jitnet.lab.gpu.compiling import assembled, has_assembler, ptx_of
-from jitnet.lab.gpu.flow import Flow
+from jitnet.lab.gpu.divergence import Flow
 from jitnet.lab.machine_code import sources
 
 pytestmark = pytest.mark.usefixtures("ptx_once")

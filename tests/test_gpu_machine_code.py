@@ -9,7 +9,7 @@ if importlib.util.find_spec("numba_cuda") is None:
 
 
 from jitnet.lab.gpu import disassembly
-from jitnet.lab.gpu.flow import Flow
+from jitnet.lab.gpu.divergence import Flow
 from jitnet.lab.gpu.hottest import Access, access, hottest, multiply_adds
 from jitnet.lab.gpu.occupancy import resident
 

@@ -10,7 +10,7 @@ import pytest
 from small_assignment import ADDITION, HONEST, SPEED, graded, made
 
 from jitnet.lab import explain
-from jitnet.lab.grade import assignment, inspection, judging, output, page, process
+from jitnet.lab.grade import assignment, inspection, judging, output, page, parent
 from jitnet.lab.grade.language import Language
 from jitnet.lab.worker import ask
 
@@ -67,7 +67,7 @@ def test_language_errors_say_what_is_wrong(source, said):
 )
 def test_hostile_submissions_get_no_points_without_language_checks(path, tmp_path, monkeypatch):
     """With `imports = ["*"]`, only the confined process protects the grader."""
-    monkeypatch.setattr(process, "COMPILING", 3.0)
+    monkeypatch.setattr(parent, "COMPILING", 3.0)
     text = ADDITION.replace('["numba"]', '["*"]\nseconds = 2\nmemory = 0.5')
     victim = Path(tempfile.gettempdir(), f"hostile-victim-{os.getpid()}")
     victim.write_text("whole")

@@ -8,7 +8,7 @@ import pytest
 from test_grade import made
 
 from jitnet.lab import oracle
-from jitnet.lab.grade import inspection, judging, process
+from jitnet.lab.grade import inspection, judging, parent
 from jitnet.lab.sanitizer import reasons
 
 
@@ -81,15 +81,15 @@ def test_load_during_timing_is_reported(addition, monkeypatch):
 def test_compiling_has_its_own_time_limit(addition, monkeypatch):
     said, limits = iter([("compiling", ""), ("compiled", ""), ("done", "")]), []
     board = SimpleNamespace(number=0)
-    waiting = process.Process.of_submission("anna.py", "add", addition.limits, board)
+    waiting = parent.Process.of_submission("anna.py", "add", addition.limits, board)
     monkeypatch.setattr(waiting, "_word", lambda left, *_: limits.append(left) or next(said))
     waiting._wait_for("done", 5.0)
-    assert limits == pytest.approx([5, process.COMPILING, 5], abs=1)
+    assert limits == pytest.approx([5, parent.COMPILING, 5], abs=1)
 
 
 def test_process_reports_what_it_could_do_without_a_fence(addition, monkeypatch):
     said = iter([("fenced", "open files"), ("loaded", "")])
-    waiting = process.Process.of_submission("anna.py", "add", addition.limits, SimpleNamespace(number=0))
+    waiting = parent.Process.of_submission("anna.py", "add", addition.limits, SimpleNamespace(number=0))
     monkeypatch.setattr(waiting, "_word", lambda *_: next(said))
     assert waiting.unfenced == ""
     waiting._wait_for("fenced", 5.0)
@@ -104,7 +104,7 @@ def test_wrong_result_of_a_submission_is_explained(addition, monkeypatch):
 
     def call(_, case):
         right = right_from["nothing" if oracle.holds_nothing(case.outputs[0]) else "zeros"]
-        if isinstance(right, process.FailureError):
+        if isinstance(right, parent.FailureError):
             raise right
         return 0.0, None if right else "is wrong: ..."
 
@@ -131,7 +131,7 @@ def test_wrong_result_of_a_submission_is_explained(addition, monkeypatch):
     right_from.update(nothing=False, zeros=False)
     assert judge._explained(None, case, "is wrong: 1 of 5 wrong").startswith("is wrong")
     judge.process = SimpleNamespace(close=lambda: None)
-    right_from["zeros"] = process.FailureError("it ends with status 3")
+    right_from["zeros"] = parent.FailureError("it ends with status 3")
     assert judge._explained(None, case, "is wrong: 1 of 5 wrong").startswith("is wrong")
     assert judge.process is None  # other tests get a new one
     right_from["zeros"] = False

@@ -1,20 +1,10 @@
-"""The cells of a table of text: which are numbers, and which are missing."""
+"""The cells of a table of text: which are numbers."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..spelling import DIGITS, is_code, is_number
-
-MISSING = (
-    "", "?", "na", "n/a", "nan", "-nan", "null", "(null)", "[null]", "<null>", "<na>", "#na", "#n/a", "#n/a n/a", "\\n",
-)  # fmt: skip
-"""Spellings of a missing cell, in lower case, as programs write them: \\N is that of databases."""
-LONGEST = max(map(len, MISSING))
-
-
-def is_missing(cell: str) -> bool:
-    """True for the spellings in MISSING."""
-    return len(cell) <= LONGEST and cell.lower() in MISSING
+from .missing import LONGEST, is_missing
 
 
 def numbers_of(cells: list[str]) -> NDArray[np.float64] | None:

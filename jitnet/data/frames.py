@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from .. import checks
 from ..checks import shown
 from ..spelling import DIGITS, column_name, is_code, spelled
-from .cells import are_whole, is_missing, numbers_of
+from .cells import are_whole, numbers_of
+from .missing import is_missing
 from .table import Column, Table
 
 

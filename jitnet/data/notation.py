@@ -5,7 +5,8 @@ import re
 
 from ..checks import shown, some
 from ..spelling import is_code
-from .values import DATES, is_missing_word, twins, units_in
+from .missing import is_missing_word
+from .values import DATES, twins, units_in
 
 _NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
 _ONE_SIGN = re.compile(r"[0-9]+(?:[.,][0-9]+)?")

@@ -13,7 +13,7 @@ from .. import checks
 from ..checks import shown, some
 from ..spelling import column_name, is_number, spelled
 from .table import Column, Table, as_list, as_option, called
-from .words import Words
+from .text_column import Words
 
 FEW = 3
 """A value that fewer rows have, or fewer than one in a thousand, can be an outlier."""

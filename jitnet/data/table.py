@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from .. import checks
 from ..checks import shown
 from ..spelling import column_name, composed, is_number
-from .cells import MISSING, is_missing
-from .words import Words
+from .missing import MISSING, is_missing
+from .text_column import Words
 
 __all__ = ["MISSING", "Column", "Kind", "Table", "as_list", "as_option", "is_missing", "listed_in"]
 

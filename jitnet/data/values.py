@@ -11,26 +11,14 @@ from numpy.typing import NDArray
 
 from ..checks import shown
 from ..spelling import DIGITS, is_code, is_number, spelled
-from .cells import MISSING
-from .words import Words
-
-MISSING_WORDS = frozenset((
-    *MISSING[1:], "-", "--", "‐", "–", "—", ".", "...", "*", "n.a.", "n.d.", "k.a.", "nil", "none", "nat",
-    "missing", "unknown", "undefined", "(blank)", "no data", "not available", "not applicable", "not known",
-    "not reported", "1.#qnan", "1.#ind", "-1.#ind", "#nv", "#div/0!", "#value!", "#ref!", "#num!", "#name?", "#null!",
-    "0000-00-00", "0000-00-00 00:00:00",
-))  # fmt: skip
-"""Among numbers or dates, these words stand for a missing value; those with # are errors of spreadsheets."""
+from .missing import is_missing_word
+from .text_column import Words
 
 YES_AND_NO = (("yes", "no"), ("true", "false"), ("y", "n"), ("t", "f"), ("on", "off"))
 
 Parts = tuple[float, ...]
 Reader = Callable[[str], "Parts | None"]
 """The numbers that a cell stands for, or None if it cannot be read."""
-
-
-def is_missing_word(cell: str) -> bool:
-    return cell.casefold() in MISSING_WORDS
 
 
 def distinct(values: NDArray[Any] | Words) -> tuple[list[str], NDArray[np.int64]]:

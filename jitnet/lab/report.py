@@ -136,12 +136,12 @@ def as_html(found: dict[str, Any], command: str = "jitnet report") -> str:
         roofline = source["ladder"]["roofline"]
         chapter["roofline"] = Markup(picture.render(roofline_places(roofline))) if roofline else ""
     limits = found["machine"]
-    return templates.get_template("page.html").render(
+    return templates.get_template("report.html").render(
         chapters=chapters, machine=limits, limits=list(machine.rows(limits)), counts=list(limits["peak"]["float32"]),
         date=found["date"], command=command, disturbed=disturbance.sentence(limits["disturbed_by"]),
         versions=", ".join(f"{name} {version}" for name, version in found["versions"].items()),
         style=Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")), colors=Markup(_colors()),
-        script=Markup((TEMPLATES / "page.js").read_text(encoding="utf-8")),
+        script=Markup((TEMPLATES / "report.js").read_text(encoding="utf-8")),
     )  # fmt: skip
 
 

@@ -71,7 +71,7 @@ TESTS: dict[str, list[list[str]]] = {
     **{
         f"jitnet/lab/sanitizer/{name}.py": [["tests/test_sanitizer.py"], ["tests/test_endless_kernels.py"]]
         for name in (
-            "arrays", "checking", "given", "loops", "numbers", "places", "recorded", "shadow", "stale", "syntax",
+            "arrays", "checking", "given", "loops", "numbers", "places", "races", "recorded", "stale", "syntax",
             "targets", "twin",
         )
     },
@@ -180,6 +180,7 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/data/files/folder.py": [["tests/test_picture_folders.py"]],
     "jitnet/data/files/idx.py": [["tests/test_pictures.py"]],
     "jitnet/data/files/csv_builder.py": [["tests/test_csv_files.py"]],
+    "jitnet/data/missing.py": [["tests/test_csv_files.py"], ["tests/test_columns.py"]],
     "jitnet/data/cells.py": [["tests/test_csv_files.py"], ["tests/test_cells.py"]],
     "jitnet/data/files/content.py": [
         ["tests/test_csv_files.py", "tests/test_foreign_files.py"], ["tests/test_pictures.py"]
@@ -206,14 +207,14 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/data/preprocessing/target.py": [
         ["tests/test_data.py", "tests/test_columns.py", "tests/test_cli_tables.py"],
     ],
-    "jitnet/data/words.py": [["tests/test_words.py"], ["tests/test_columns.py"]],
+    "jitnet/data/text_column.py": [["tests/test_text_column.py"], ["tests/test_columns.py"]],
     "jitnet/data/values.py": [
         ["tests/test_cells.py", "tests/test_dates.py", "tests/test_notation.py"], ["tests/test_columns.py"],
     ],
     "jitnet/data/table.py": [["tests/test_tables.py", "tests/test_pictures.py", "tests/test_data.py"]],
     # the tests of these take minutes
     "jitnet/lab/grade/board.py": [["tests/test_grade.py"]],
-    "jitnet/lab/grade/process.py": [["tests/test_judging.py"], ["tests/test_grade.py"]],
+    "jitnet/lab/grade/parent.py": [["tests/test_judging.py"], ["tests/test_grade.py"]],
     "jitnet/lab/grade/judging.py": [["tests/test_judging.py"], ["tests/test_grade.py"]],
 }  # fmt: skip
 """File -> stages of tests, quick ones first; the next stage runs if the previous one has passed."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...spelling import DIGITS
-from ..cells import is_missing
+from ..missing import is_missing
 from .csv_builder import Builder
 
 BLOCK = 1 << 12

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..cells import LONGEST, are_whole, has_code, is_missing, numbers_of
-from ..words import Chain, Words
+from ..cells import are_whole, has_code, numbers_of
+from ..missing import LONGEST, is_missing
+from ..text_column import Chain, Words
 
 MOST = 50_000
 """The number of texts that are remembered, so that equal cells share one."""

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..cells import MISSING, are_whole, has_code, numbers_of
-from ..words import Words
+from ..cells import are_whole, has_code, numbers_of
+from ..missing import MISSING
+from ..text_column import Words
 from .csv_arrow import UnusualError, add_column
 from .csv_builder import Builder
 from .csv_dialect import Dialect

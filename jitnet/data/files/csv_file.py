@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ... import checks
 from ...checks import count
 from ..table import Column, Table
-from ..words import Words
+from ..text_column import Words
 from .content import Content, text_of
 from .csv_builder import Builder
 from .csv_dialect import Dialect, dialect_of

@@ -5,8 +5,8 @@ from collections.abc import Collection
 
 from ... import checks
 from ...spelling import is_number
-from ..cells import is_missing
-from ..values import NUMBERS, is_missing_word
+from ..missing import is_missing, is_missing_word
+from ..values import NUMBERS
 
 FEW = 100
 """Rows whose notation is compared with that of the first row."""

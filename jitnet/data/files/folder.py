@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from ... import checks
 from ...checks import count, some
-from ..cells import has_code, is_missing, numbers_of
+from ..cells import has_code, numbers_of
+from ..missing import is_missing
 from ..table import Column, Table
 
 ENDINGS = (".png", ".jpg", ".jpeg")

@@ -8,8 +8,8 @@ from typing import Any
 from ... import checks
 from ...checks import shown
 from ...spelling import column_name, is_number, spelled
+from ..missing import is_missing_word
 from ..table import Column, Table
-from ..values import is_missing_word
 from .content import Content, content_of
 from .csv_file import read_csv
 from .csv_header import is_like

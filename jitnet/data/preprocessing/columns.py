@@ -18,8 +18,8 @@ from ... import checks
 from ...checks import count, shown
 from ...spelling import column_name, spelled
 from ..table import Table, as_option, called
+from ..text_column import Words
 from ..values import DATES, FORMS, NUMBERS, PLAIN, distinct, in_order, numbers_in, parts_of, units_in, with_decimal
-from ..words import Words
 
 
 @dataclass(frozen=True)

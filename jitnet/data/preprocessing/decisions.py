@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from ... import checks
 from ...checks import count, shown, some
 from ...spelling import column_name, spelled
+from ..missing import is_missing_word
 from ..notation import different_units, instead_of, nearly_equal, numbers_among_words, unread_numbers
 from ..sentinels import FEW as LEAST
 from ..sentinels import said_of_sentinels, sentinels
 from ..table import Table, as_option, called
+from ..text_column import Words
 from ..values import (
     COMPACT,
     DATES,
@@ -27,11 +29,9 @@ from ..values import (
     distinct,
     form_at_all,
     form_of,
-    is_missing_word,
     other_order,
     parts_of,
 )
-from ..words import Words
 from .columns import Category, Number, Standard
 
 Rows = NDArray[np.int64]

@@ -29,8 +29,8 @@ from ..problems import Problem
 from ..sanitizer import arguments
 from ..sanitizer.checking import examine, limited
 from ..sanitizer.findings import returned
+from ..sanitizer.races import TooLongError
 from ..sanitizer.reasons import first_wrong, only_from_zeros, reasons
-from ..sanitizer.shadow import TooLongError
 from ..sanitizer.syntax import events_of_all, tree_of
 from ..sanitizer.targets import opened
 

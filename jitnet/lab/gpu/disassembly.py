@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from .graph import Graph, Instruction, Place
+from .control_flow import Graph, Instruction, Place
 
 HOW_TO_GET = "pip install nvidia-cuda-nvdisasm"
 

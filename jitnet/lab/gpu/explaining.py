@@ -5,8 +5,8 @@
     print(explaining.as_text(found))
 
 This needs no GPU and no driver: kernels are compiled for a compute capability (`compiling.py`), their code is parsed
-(`flow.py`, `disassembly.py`), the hottest loop is found (`hottest.py`) and judged (`verdicts.py`), the occupancy is
-computed (`occupancy.py`), and memory transactions are counted (`transactions.py`).
+(`divergence.py`, `disassembly.py`), the hottest loop is found (`hottest.py`) and judged (`verdicts.py`), the occupancy
+is computed (`occupancy.py`), and memory transactions are counted (`transactions.py`).
 """
 
 import importlib.metadata
@@ -25,10 +25,10 @@ from ..machine_code.verdicts import summary
 from ..problems.operations import PRODUCTS
 from . import transactions
 from .compiling import HOW_TO_GET, assembled, has_assembler, ptx_of
+from .control_flow import Instruction
 from .disassembly import HOW_TO_GET as HOW_TO_DISASSEMBLE
 from .disassembly import disassembled
-from .flow import Flow
-from .graph import Instruction
+from .divergence import Flow
 from .hottest import hottest
 from .occupancy import GPUS, Resident, resident
 from .program import shared_variables

@@ -8,7 +8,7 @@ import re
 from typing import NamedTuple
 
 from ..machine_code import sources
-from .graph import Graph, Instruction, Place
+from .control_flow import Graph, Instruction, Place
 from .occupancy import WARP
 
 ITERATIONS = 10

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .graph import Instruction, Place
+from .control_flow import Instruction, Place
 
 REGISTERS = {".pred": np.bool_, ".f32": np.float32, ".b32": np.uint32, ".b64": np.uint64, ".f64": np.float64}
 """Kind of a register -> its dtype."""

@@ -11,7 +11,7 @@ from typing import Any
 from ..formatting import count
 from ..machine_code.verdicts import Verdict
 from .compiling import HOW_TO_GET, MachineCode
-from .flow import Flow
+from .divergence import Flow
 from .hottest import Loop, access, is_arithmetic
 from .occupancy import BANKS, GPUS, LATENCY, PARTS, WARP, Resident
 from .program import shared_variables

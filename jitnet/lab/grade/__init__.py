@@ -4,7 +4,7 @@ assignment.py   the file assignment.toml: kernels, their problems, tests with po
 language.py     what the source of a submission may contain, decided without running it
 child.py        the process in which a submission runs: it calls a function on memory that belongs to the grader
 board.py        that memory: arguments of a call, with guards around them
-process.py      the grader's side: it draws the inputs, starts the clock, stops the process and looks at the memory
+parent.py       the grader's side: it draws the inputs, starts the clock, stops the process and looks at the memory
 judging.py      the tests: correct, no race, vectorized, speed
 grading.py      all tests of a submission, and all submissions of a folder
 output.py       results as text, JSON, Gradescope's JSON, CSV and HTML

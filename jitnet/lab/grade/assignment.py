@@ -34,7 +34,7 @@ from .. import problems
 from ..oracle import Shape
 from ..problems import Problem
 from .language import MODULES, NUMPY, Language, is_allowed_name
-from .process import Limits
+from .parent import Limits
 
 FILE = "assignment.toml"
 

@@ -23,7 +23,7 @@ from ..worker import NoAnswerError, ask
 from . import inspection
 from .assignment import PEAK, Assignment, Kernel, Test
 from .board import Board
-from .process import FailureError, Process
+from .parent import FailureError, Process
 
 DRAWN = 60
 """Shapes that are drawn from the seed, besides those of the problem."""

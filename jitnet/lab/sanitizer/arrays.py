@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from .numbers import PYTHON, scalar
 from .places import frame_of_kernel, here, name_of_new
+from .races import Memory, Run, numbers_of
 from .recorded import Recorded, bare, base_of, is_view, mapped, plain
-from .shadow import Memory, Run, numbers_of
 
 WRITES_FIRST = {"copyto", "fill_diagonal", "put", "place", "putmask"}
 """Functions of NumPy that write into their first argument."""

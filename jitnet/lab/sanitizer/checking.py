@@ -28,7 +28,7 @@ from .arrays import Traced
 from .findings import Finding, Report, returned
 from .given import as_python, shadowed
 from .numbers import listeners
-from .shadow import MOST, Run, TooLongError
+from .races import MOST, Run, TooLongError
 from .targets import name_of, opened
 from .twin import Twins
 

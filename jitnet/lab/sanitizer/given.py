@@ -14,8 +14,8 @@ from numba.typed import Dict, List
 from numpy.typing import NDArray
 
 from .arrays import Traced
+from .races import Memory, address_of, bounds_of
 from .recorded import mapped
-from .shadow import Memory, address_of, bounds_of
 from .twin import Twins
 
 _UNDERSTOOD = (

@@ -19,7 +19,7 @@ from .checking import limited, names_of
 from .findings import Report
 from .given import as_python, shadowed
 from .places import here
-from .shadow import Memory, Run, TooLongError, numbers_of
+from .races import Memory, Run, TooLongError, numbers_of
 from .targets import name_of, opened
 from .twin import Twins
 

@@ -10,7 +10,7 @@ from numba.np.numpy_support import as_dtype
 from numpy.typing import NDArray
 
 from .places import here
-from .shadow import Memory, Run, address_of, numbers_of
+from .races import Memory, Run, address_of, numbers_of
 
 
 class Recorded:

@@ -28,8 +28,8 @@ from . import loops
 from .arrays import Flat, Traced, new, traced
 from .findings import Finding
 from .numbers import TYPES, Single, math_function, math_module
+from .races import Memory, Run
 from .recorded import as_numpy, is_view, plain
-from .shadow import Memory, Run
 from .targets import name_of
 
 _LEFT_ALONE = ("numba", "numpy", "builtins", "llvmlite")

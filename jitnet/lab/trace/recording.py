@@ -22,14 +22,14 @@ from ... import checks
 from ...compiler import intrinsics, simd, simd_rows
 from ...compiler.memory import LINE
 from ..benchmark.candidates import ignore
-from ..sanitizer import shadow
+from ..sanitizer import races
 from ..sanitizer.arrays import Traced
 from ..sanitizer.checking import SECONDS, limited, names_of
 from ..sanitizer.findings import Report
 from ..sanitizer.given import arrays_in, copied, shadowed, sharing
 from ..sanitizer.places import Place, name_of_new
+from ..sanitizer.races import Memory, Run, address_of, bounds_of, numbers_of
 from ..sanitizer.recorded import mapped
-from ..sanitizer.shadow import Memory, Run, address_of, bounds_of, numbers_of
 from ..sanitizer.targets import name_of
 from ..sanitizer.twin import Twins
 
@@ -41,7 +41,7 @@ STEP = 100_000
 MOST = 5_000_000
 """Accesses of a recording, about a minute: the loops are interpreted."""
 
-_WITHOUT_LINES = (str(Path(shadow.__file__).parent), str(Path(np.__file__).parent), str(Path(simd.__file__).parent))
+_WITHOUT_LINES = (str(Path(races.__file__).parent), str(Path(np.__file__).parent), str(Path(simd.__file__).parent))
 """Folders whose code is not part of a kernel: an access in them belongs to the line that calls it."""
 
 
@@ -117,7 +117,7 @@ def record(
     try:
         with np.errstate(all="ignore"), limited(SECONDS, lambda: len(run.addresses)):
             twin(*given)
-    except shadow.TooLongError:
+    except races.TooLongError:
         if len(run.addresses) < most:
             raise checks.Error(
                 f"{name} has not ended, and made no access in the last {SECONDS:g} seconds; "
@@ -204,7 +204,7 @@ class _Recording(Run):
 
     def _go_on(self) -> None:
         if len(self.addresses) >= self.most:
-            raise shadow.TooLongError
+            raise races.TooLongError
         self.say(len(self.addresses))
         self.pause = min(self.pause + STEP, self.most)
 

@@ -4,7 +4,7 @@ import functools
 import re
 from collections.abc import Callable
 
-from .graph import Graph, Instruction
+from .control_flow import Graph, Instruction
 from .program import blocks_of
 
 

@@ -5,8 +5,8 @@ import pytest
 
 from jitnet.data import Column, read_table
 from jitnet.data.files.csv_builder import Builder
+from jitnet.data.text_column import Chain, Words
 from jitnet.data.values import distinct, numbers_in
-from jitnet.data.words import Chain, Words
 
 CELLS = ["x", None, "y", "x", "z", None]
 TWICE = Words(["x", "y", "x", "z"], np.array([0, -1, 1, 2, 3, -1], np.int8))
