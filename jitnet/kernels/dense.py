@@ -93,7 +93,8 @@ def layer_tiled(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix) -> None:
 
 @rung("layer", "packed")
 def layer_packed(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix) -> None:
-    """Like the rung above, but W is packed into panels if that is faster; saves loads across pages."""
+    """Like the rung above, but W is packed into panels if that is faster; saves misses of the L2 cache, and loads
+    across cache lines."""
     shape = shape_of_a_part(A, loop_threads())
     for t in prange(number_of_parts(A, shape)):
         plain_part(X, W, A, part_of(A, shape, t))

@@ -104,7 +104,8 @@ def gradients_tiled(X: Matrix, delta: Matrix, dW: Matrix, db: Vector) -> None:
 
 @rung("gradients", "packed")
 def gradients_packed(X: Matrix, delta: Matrix, dW: Matrix, db: Vector) -> None:
-    """Like the rung above, but delta is packed into panels if that is faster; saves loads across pages."""
+    """Like the rung above, but delta is packed into panels if that is faster; saves misses of the L2 cache, and loads
+    across cache lines."""
     shape = shape_of_a_part(dW, loop_threads())
     for t in prange(number_of_parts(dW, shape)):
         plain_part(X.T, delta, dW, part_of(dW, shape, t))
@@ -232,7 +233,8 @@ def descend_tiled(X: Matrix, delta: Matrix, lr: float, weight_decay: float, W: M
 
 @rung("descend", "packed", allocates=True)
 def descend_packed(X: Matrix, delta: Matrix, lr: float, weight_decay: float, W: Matrix, b: Vector) -> None:
-    """Like the rung above, but delta is packed into panels if that is faster; saves loads across pages."""
+    """Like the rung above, but delta is packed into panels if that is faster; saves misses of the L2 cache, and loads
+    across cache lines."""
     dW, db = np.empty(W.shape, W.dtype), np.empty(b.shape, b.dtype)
     shape = shape_of_a_part(dW, loop_threads())
     for t in prange(number_of_parts(dW, shape)):

@@ -1,13 +1,13 @@
 """The three products of training: X·W in the forward pass, delta·Wᵀ and Xᵀ·delta in the backward pass.
 
-They are one product with different transposes. The loops of a ladder differ in how often, and in which order, they
-access memory, which matters more than any compiler optimization. Each rung adds one idea to the rung above:
+They are one product, with one or the other factor transposed. The loops of a ladder differ in how often, and in which
+order, they access memory, which matters more than any compiler optimization. Each rung adds one idea to the rung above:
 
     unrolled    four sums at a time, which do not wait for one another
     reordered   whole rows at a time, in memory order: the inner loop is vectorized
     blocked     four rows by four terms of the sums, so that each number loaded is used four times
     tiled       a tile of sums that stays in registers until they are complete (`register_tile.py`)
-    packed      the rows that the tile reads, copied next to each other, and tiles of any size
+    packed      the rows that the tile reads, copied next to each other where that pays; tiles of any size
 
 Helpers compute A·B with A or a transposed view: they read only single numbers of A, so they serve all three products.
 """
@@ -31,7 +31,7 @@ def matmul(X: Matrix, W: Matrix, Z: Matrix) -> None:
     Shapes    X (m, n_in), W (n_in, n_out), Z (m, n_out); rows contiguous
     Dtype     float32 or float64, all equal
     Writes    Z, which must not overlap an input
-    Parallel  over i
+    Parallel  over i, from `packed` on over blocks of the output; never over the sum
     Cost      2·m·n_in·n_out FLOP
     Errors    none: inputs are validated by the caller
     Source    the definition of the matrix product
@@ -68,7 +68,8 @@ def four_sums(A: Matrix, B: Matrix, C: Matrix, i: int) -> None:
 
 @rung("matmul", "unrolled")
 def matmul_unrolled(X: Matrix, W: Matrix, Z: Matrix) -> None:
-    """Like the rung above, but four sums at a time; saves three of four waits, and strided loads of W."""
+    """Like the rung above, but four sums at a time; saves three of four waits for the last sum, and uses four numbers
+    of each cache line of W."""
     for i in prange(X.shape[0]):
         four_sums(X, W, Z, i)
 
@@ -118,7 +119,7 @@ def four_rows(A: Matrix, B: Matrix, C: Matrix, i: int) -> None:
         a10, a11, a12, a13 = A[i + 1, k], A[i + 1, k + 1], A[i + 1, k + 2], A[i + 1, k + 3]
         a20, a21, a22, a23 = A[i + 2, k], A[i + 2, k + 1], A[i + 2, k + 2], A[i + 2, k + 3]
         a30, a31, a32, a33 = A[i + 3, k], A[i + 3, k + 1], A[i + 3, k + 2], A[i + 3, k + 3]
-        for j in range(C.shape[1]):  # from the left: four fused multiply-adds
+        for j in range(C.shape[1]):  # evaluated from left to right: four fused multiply-adds
             x0, x1, x2, x3 = b0[j], b1[j], b2[j], b3[j]
             c0[j] = c0[j] + a00 * x0 + a01 * x1 + a02 * x2 + a03 * x3
             c1[j] = c1[j] + a10 * x0 + a11 * x1 + a12 * x2 + a13 * x3
@@ -153,7 +154,8 @@ def matmul_tiled(X: Matrix, W: Matrix, Z: Matrix) -> None:
 
 @rung("matmul", "packed")
 def matmul_packed(X: Matrix, W: Matrix, Z: Matrix) -> None:
-    """Like the rung above, but W is packed into panels if that is faster; saves loads across pages."""
+    """Like the rung above, but W is packed into panels if that is faster; saves misses of the L2 cache, and loads
+    across cache lines."""
     shape = shape_of_a_part(Z, loop_threads())
     for t in prange(number_of_parts(Z, shape)):
         plain_part(X, W, Z, part_of(Z, shape, t))
@@ -184,7 +186,8 @@ def matmul_tn(X: Matrix, delta: Matrix, dW: Matrix) -> None:
 
 @rung("matmul_tn", "unrolled")
 def matmul_tn_unrolled(X: Matrix, delta: Matrix, dW: Matrix) -> None:
-    """Like the rung above, but four sums at a time; saves three of four waits, and strided loads of X and delta."""
+    """Like the rung above, but four sums at a time; saves three of four waits for the last sum, and uses four numbers
+    of each cache line of delta."""
     Xt = X.T  # a view: nothing is copied
     for k in prange(X.shape[1]):
         four_sums(Xt, delta, dW, k)
@@ -225,7 +228,8 @@ def matmul_tn_tiled(X: Matrix, delta: Matrix, dW: Matrix) -> None:
 
 @rung("matmul_tn", "packed")
 def matmul_tn_packed(X: Matrix, delta: Matrix, dW: Matrix) -> None:
-    """Like the rung above, but delta is packed into panels if that is faster; saves loads across pages."""
+    """Like the rung above, but delta is packed into panels if that is faster; saves misses of the L2 cache, and loads
+    across cache lines."""
     shape = shape_of_a_part(dW, loop_threads())
     for t in prange(number_of_parts(dW, shape)):
         plain_part(X.T, delta, dW, part_of(dW, shape, t))
@@ -240,7 +244,7 @@ def matmul_nt(delta: Matrix, W: Matrix, dX: Matrix) -> None:
     Shapes    delta (m, n_out), W (n_in, n_out), dX (m, n_in); rows contiguous
     Dtype     float32 or float64, all equal
     Writes    dX, which must not overlap an input
-    Parallel  over i
+    Parallel  over i, from `packed` on over blocks of the output; never over the sum
     Cost      2·m·n_in·n_out FLOP
     Errors    none: inputs are validated by the caller
     Source    the chain rule: ∂L/∂X[i,k] = Σ_j ∂L/∂Z[i,j] · ∂Z[i,j]/∂X[i,k]
@@ -277,7 +281,7 @@ def four_dots(A: Matrix, B: Matrix, C: Matrix, i: int) -> None:
 
 @rung("matmul_nt", "unrolled")
 def matmul_nt_unrolled(delta: Matrix, W: Matrix, dX: Matrix) -> None:
-    """Like the rung above, but four sums at a time; saves three of four waits for the last addition."""
+    """Like the rung above, but four sums at a time; saves three of four waits for the last sum."""
     for i in prange(delta.shape[0]):
         four_dots(delta, W, dX, i)
 
@@ -340,7 +344,7 @@ def is_contiguous(M: Matrix) -> bool:
 
 
 def matmul_if_contiguous(A: Matrix, B: Matrix, C: Matrix) -> bool:
-    """C = A·B for small matrices of any layout: returns whether both are contiguous; if not, C is not written."""
+    """C = A·B and True for small contiguous matrices; for others False, and C is unchanged. For `functions.py`."""
     if not (is_contiguous(A) and is_contiguous(B)):
         return False
     plain_part(A, B, C, (0, C.shape[0], 0, C.shape[1]))

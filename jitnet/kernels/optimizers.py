@@ -1,10 +1,11 @@
 """One gradient step: all parameters of the network in one loop over one flat vector.
 
-`weight_decay` adds ½·weight_decay·‖theta‖² to the loss, so its gradient is grad + weight_decay·theta.
+`weight_decay` adds ½·weight_decay·‖theta‖² to the loss (an L2 penalty), so its gradient is grad + weight_decay·theta.
+That of AdamW is not part of the gradient.
 
 The state of an optimizer is never subnormal: a number below the smallest normal one is stored as 0. Where gradients
 have become 0, as those of a dead unit, beta·velocity would otherwise shrink into the subnormal numbers and stay there,
-since the smallest ones round to themselves; every operation with them takes the CPU some hundred cycles.
+since the smallest ones round to themselves; every operation with them takes the CPU over a hundred cycles.
 
 An optimizer can also be a rule for one parameter, as in jitnet/optimizers.py: the loops for it are at the end.
 """
@@ -25,13 +26,14 @@ from ..compiler.types import Vector
 from .elementwise import Function, named
 
 
-def flop(grad: Vector, *rest: Any) -> int:
-    """What a step counts for when a backend chooses between one thread and several: more than its arithmetic. Where
-    several threads have computed the gradient, a single one would load their parts from the caches of other cores."""
+def assumed_flop(grad: Vector, *rest: Any) -> int:
+    """FLOP that a backend assumes when it chooses between one thread and several: more than the arithmetic, so that an
+    update uses threads from LEAST_FLOP / 50 = 40 000 parameters on. The threads that computed the gradient have their
+    parts of it in their own caches, from which a single thread would have to fetch them."""
     return 50 * grad.size
 
 
-@operation("T[::1], T, T, T[::1]", flop)
+@operation("T[::1], T, T, T[::1]", assumed_flop)
 def sgd(grad: Vector, lr: float, weight_decay: float, theta: Vector) -> None:
     """Stochastic gradient descent.
 
@@ -58,7 +60,7 @@ def sgd_part(grad: Vector, lr: float, weight_decay: float, theta: Vector) -> Non
 
 @rung("sgd", "wide")
 def sgd_wide(grad: Vector, lr: float, weight_decay: float, theta: Vector) -> None:
-    """Like the rung above, but with the widest vectors there are; saves up to half of the instructions."""
+    """Like the rung above, but with the widest vectors of the CPU; saves up to half of the instructions."""
     n = theta.size
     for t in prange(parts_of(n)):
         at, size = t * PART, min(PART, n - t * PART)
@@ -68,10 +70,10 @@ def sgd_wide(grad: Vector, lr: float, weight_decay: float, theta: Vector) -> Non
 @part_of_kernels
 def normal(x: float, tiny: float) -> float:
     """x, or 0 if it is a subnormal number; NaN stays NaN. `tiny` is the smallest normal number, of x's dtype."""
-    return x - x if abs(x) < tiny else x
+    return x - x if abs(x) < tiny else x  # x − x is a 0 of x's dtype
 
 
-@operation("T[::1], T, T, T, T[::1], T[::1]", flop)
+@operation("T[::1], T, T, T, T[::1], T[::1]", assumed_flop)
 def momentum(grad: Vector, lr: float, beta: float, weight_decay: float, velocity: Vector, theta: Vector) -> None:
     """Gradient descent with a running sum of past steps.
 
@@ -94,7 +96,7 @@ def momentum(grad: Vector, lr: float, beta: float, weight_decay: float, velocity
         theta[i] -= lr * v
 
 
-@operation("T[::1], T, T, T, T[::1], T[::1]", flop)
+@operation("T[::1], T, T, T, T[::1], T[::1]", assumed_flop)
 def nesterov(grad: Vector, lr: float, beta: float, weight_decay: float, velocity: Vector, theta: Vector) -> None:
     """Momentum that looks one step ahead: like `momentum`, but theta ← theta − lr·(g + beta·velocity).
 
@@ -108,7 +110,7 @@ def nesterov(grad: Vector, lr: float, beta: float, weight_decay: float, velocity
         theta[i] -= lr * (g + beta * v)
 
 
-@operation("T[::1], T, T, T, T, T, T, T, T, T, T[::1], T[::1], T[::1]", flop)
+@operation("T[::1], T, T, T, T, T, T, T, T, T, T[::1], T[::1], T[::1]", assumed_flop)
 def adam(
     grad: Vector,
     lr: float,
@@ -131,8 +133,8 @@ def adam(
               square ← beta2·square + rest2·g²
               theta ← theta − lr·(mean/correction1) / (√(square/correction2) + epsilon)
               with rest1 = 1 − beta1, rest2 = 1 − beta2 and, because both averages begin at 0, correction1 =
-              1 − beta1^t, correction2 = 1 − beta2^t at step t = 1, 2, ...; all four are differences of nearly equal
-              numbers, so the caller computes them in float64
+              1 − beta1^t, correction2 = 1 − beta2^t at step t = 1, 2, ...; the caller computes all four in float64,
+              because they can be differences of nearly equal numbers
     Shapes    grad (n,), mean (n,), square (n,), theta (n,)
     Dtype     float32 or float64, all equal, numbers included
     Writes    mean, square and theta, in place
@@ -197,7 +199,8 @@ def register_rule(name: str, rule: Function, numbers: int, vectors: int) -> None
     RULES[name] = rule, numbers, vectors
     loops, fast = {1: (loop_of_one, fast_of_one), 2: (loop_of_two, fast_of_two)}[vectors]
     one_by_one, as_tuple = scalar(rule, {}), tuple_of(numbers)
-    operation(f"T[::1], T[::1], {'T[::1], ' * vectors}T[::1]", flop)(named(loops(one_by_one, as_tuple), name, rule))
+    first_rung = named(loops(one_by_one, as_tuple), name, rule)
+    operation(f"T[::1], T[::1], {'T[::1], ' * vectors}T[::1]", assumed_flop)(first_rung)
     rung(name, "wide")(named(fast(one_by_one, as_tuple), f"{name}_wide", rule))
     of_arrays = on_arrays(rule)
 
@@ -258,7 +261,7 @@ def fast_of_one(rule: Function, as_tuple: Function) -> Kernel:
             memory[i] = normal(m, tiny)
 
     def step(grad: Vector, numbers: Vector, memory: Vector, theta: Vector) -> None:
-        """Like the rung above, but with the widest vectors there are; saves up to half of the instructions."""
+        """Like the rung above, but with the widest vectors of the CPU; saves up to half of the instructions."""
         n = theta.size
         for t in prange(parts_of(n)):
             at, size = t * PART, min(PART, n - t * PART)
@@ -277,7 +280,7 @@ def fast_of_two(rule: Function, as_tuple: Function) -> Kernel:
             first[i], second[i] = normal(m1, tiny), normal(m2, tiny)
 
     def step(grad: Vector, numbers: Vector, first: Vector, second: Vector, theta: Vector) -> None:
-        """Like the rung above, but with the widest vectors there are; saves up to half of the instructions."""
+        """Like the rung above, but with the widest vectors of the CPU; saves up to half of the instructions."""
         n = theta.size
         for t in prange(parts_of(n)):
             at, size = t * PART, min(PART, n - t * PART)

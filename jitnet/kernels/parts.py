@@ -6,7 +6,8 @@ from ..compiler.types import Matrix, Vector
 from .register_tile import PLAIN, VECTORS, product
 
 MOST_ROWS = 1024
-"""Rows of C in one part. A panel's depth of that many rows of A stays in the cache for all panels but the first."""
+"""Rows of C in one part. A panel's depth of that many rows of A stays in L2, or at least in L3, for all panels but the
+first."""
 
 Part = tuple[int, int, int, int]
 """Rows i0:i1 and columns j0:j1 of C."""
@@ -28,9 +29,9 @@ def plain_part(A: Matrix, B: Matrix, C: Matrix, part: Part) -> None:
 
 @part_of_kernels
 def shape_of_a_part(C: Matrix, threads: int) -> tuple[int, int]:
-    """The rows and columns of C in a part. One thread takes all columns. Several threads share the panels if these
-    divide equally and the last one is nearly whole, otherwise the rows. Many rows are divided into parts of about the
-    same size."""
+    """The rows and columns of C in a part. One thread takes all columns. Several threads share the panels if their
+    number is a multiple of the threads and C fills at least 90 % of them; otherwise they share the rows. Many rows are
+    divided into parts of about the same size."""
     m, n = int(C.shape[0]), int(C.shape[1])
     width = VECTORS * lanes(C)
     panels = (n + width - 1) // width

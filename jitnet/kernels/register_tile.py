@@ -1,7 +1,7 @@
 """The register tile: a block of the product whose sums stay in vector registers until they are complete.
 
-A fused multiply-add takes two numbers and a sum. `blocked` loads and stores a vector of sums for every four
-multiply-adds; here a tile of C, 6 rows high and 4 SIMD vectors wide, is stored once:
+A fused multiply-add multiplies two numbers and adds the product to a sum. `blocked` loads and stores a vector of sums
+for every four multiply-adds; here a tile of C, 6 rows high and 4 SIMD vectors wide, is stored once:
 
     C[i : i+6, j : j+64]  in 6 × 4 registers           (float32 and AVX-512; AVX2 has half the registers: 6 × 2)
     for every k:  4 loads of B[k, j : j+64], 6 numbers of A, each copied to all lanes: 10 loads for 24 multiply-adds
@@ -92,7 +92,7 @@ ROW_BYTES = VECTORS * VECTOR_BYTES
 
 DEPTH = max(128, min(1024, L2 // 4 // ROW_BYTES))
 """Rows of a panel: the terms of a sum that are processed at a time. A panel takes at most a quarter of the L2 cache. It
-is so deep that packing B, and loading and storing partial sums, are a few percent of the work."""
+is deep enough that packing B, and loading and storing partial sums, are a few percent of the work."""
 
 STACK_BYTES = 8192
 """The largest panel on the stack; larger ones are on the heap, because a thread's stack can be as small as 64 KB."""
@@ -116,7 +116,8 @@ TLB_PAGES = 64
 
 
 def tile_of(rows: int, vectors: int, whole: bool, packs: bool) -> Any:
-    """A tile of that size; `whole` if the columns of C fill all of its registers. If it `packs`, it copies B too."""
+    """A tile of `rows` rows and `vectors` registers; `whole` if the columns of C fill all of its registers. If it
+    `packs`, it copies B too."""
 
     @inlined
     def tile(
@@ -145,8 +146,8 @@ def tile_of(rows: int, vectors: int, whole: bool, packs: bool) -> Any:
 
 
 def tiles_of_width(vectors: int, whole: bool) -> Any:
-    """The tiles of one panel, `vectors` registers wide. With few vectors, tiles are taller: otherwise sums would
-    wait for each other, and a row of B would be loaded for too few multiply-adds."""
+    """The tiles of one panel, `vectors` registers wide. With few vectors, tiles are taller: otherwise there
+    would be too few independent sums to hide the latency of a multiply-add, and too few for each row of B loaded."""
     rows, few = (NARROW_ROWS, NARROW_LOW) if vectors <= HALF else (ROWS, LOW)
     tile, low_tile = tile_of(rows, vectors, whole, False), tile_of(few, vectors, whole, False)
     packing_tile = tile_of(rows, vectors, whole, True)
@@ -157,7 +158,7 @@ def tiles_of_width(vectors: int, whole: bool) -> Any:
     ) -> None:
         """All rows of C; the arguments are those of `tile`.
 
-        If there is room for a copy of B, the first tile writes it, and the others read it. With masks, a panel that is
+        If `copy` is not empty, the first tile copies B there, and the others read the copy. With masks, a panel that is
         not whole is read in place: few of its loads cross lines. Without masks, its copy pads the rows.
         """
         i, m = 0, C.shape[0]
@@ -182,14 +183,14 @@ tiles_1 = tiles_of_width(1, False) if HALF > 1 else tiles_of_half
 
 
 SINGLE_VECTORS = 4
-"""SIMD vectors of a single row; with two, sums would wait for each other."""
+"""SIMD vectors of a single row; two sums would be too few to hide the latency of a multiply-add."""
 
 ZEROS_BYTES = SINGLE_VECTORS * VECTOR_BYTES
 
 
 @part_of_kernels
 def single_row(A: Matrix, B: Matrix, begin: Vector, adds: bool, descends: bool, lr: float, C: Matrix) -> None:
-    """The same for a single row, which a tile would compute once for each of its rows."""
+    """Like `tiles`, for a single row, which a tile would compute once for each of its rows."""
     n, a, c = C.shape[1], A[0], C[0]
     s = masked_load(c if adds else begin, 0, SINGLE_VECTORS, n)
     for k in range(B.shape[0]):
@@ -205,7 +206,8 @@ NARROW_TILES = "T[:,:], T[:,:], T[:,:], T[::1], boolean, boolean, T, T[:,:]"
 def narrow_tiles(
     A: Matrix, B: Matrix, copy: Matrix, begin: Vector, adds: bool, descends: bool, lr: float, C: Matrix
 ) -> None:
-    """The tiles of a narrow panel, as wide as C: compiled apart from `product`, so that two processes can compile."""
+    """The tiles of a narrow panel, as wide as C: compiled apart from `product`, so that two processes can compile in
+    parallel."""
     if C.shape[1] <= lanes(C):
         tiles_1(A, B, copy, begin, adds, descends, lr, C)
     else:
@@ -268,7 +270,7 @@ def copy_transpose(B: Matrix, copy: Matrix) -> None:
 def rows_evict_each_other(B: Matrix, least: int, most: int) -> bool:
     """Whether rows of B, of which `least` bytes are read, evict each other from a cache: they take up more than `most`.
 
-    The rows are `apart` bytes from each other. They can only use the sets of the cache that belong to their positions
+    The rows are `apart` bytes from each other. They can only use the sets of the cache that belong to their offsets
     within a page, because pages are scattered: one position if they are a multiple of a page apart, four if they are
     768 numbers of float32 apart. So each row takes up as many bytes as the largest power of two that divides `apart`,
     up to a page.
@@ -312,8 +314,8 @@ def product(A: Matrix, B: Matrix, C: Matrix, variant: int, b: Vector, lr: float)
     B is read in place, or packed panel by panel: transposed first (`copy_transpose`), or copied by the first tile, if
     that pays (`packing_pays`) or if rows must be padded because there are no masks. A transposed A may be copied
     (`copying_pays`). With any copy, a panel has at most DEPTH rows, in a loop outside the columns: DEPTH columns of A
-    stay in the cache for all panels but the first. The panels of DESCENT have all rows, if there is enough memory:
-    C − lr·(s₁ + s₂) and C − lr·s₁ − lr·s₂ differ in the last bit.
+    stay in L2, or at least in L3, for all panels but the first. The panels of DESCENT have all rows, if there is enough
+    memory: C − lr·(s₁ + s₂) and C − lr·s₁ − lr·s₂ differ in the last bit.
     """
     m, depth, n = A.shape[0], A.shape[1], C.shape[1]
     is_row = MASKS and m == 1
@@ -326,7 +328,7 @@ def product(A: Matrix, B: Matrix, C: Matrix, variant: int, b: Vector, lr: float)
     wanted = rows * widest * C.itemsize if packed else 0
     heap = heap_array(wanted if wanted > STACK_BYTES else 0, C)
     stack = stack_array(STACK_BYTES, C)
-    memory = heap if heap.size > 0 else stack
+    memory = heap if heap.size > 0 else stack  # also if there is no memory: then with fewer rows
     if packed:
         rows = min(rows, memory.size // max(widest, 1))
     apart = in_odd_lines(rows, C)
@@ -358,6 +360,6 @@ def product(A: Matrix, B: Matrix, C: Matrix, variant: int, b: Vector, lr: float)
                 narrow_tiles(left, panel, copy, begin, adds, descends, lr, target)
             else:
                 one_panel(left, panel, copy, begin, adds, descends, lr, target)
-        k0 = max(k1, 1)
+        k0 = max(k1, 1)  # without terms, one round writes zeros or the bias
     give_back(rows_of_A)
     give_back(heap)
