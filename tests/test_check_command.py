@@ -158,7 +158,7 @@ def tanh_by_one_exponential(x, y):
             r"^error: its parameters are \(Z, X, W\), but the call is other_order\(X, W, Z\)\n    fix: ",
         ),
         (["mine.py:passes_on"], 2, r"race: C\[0, 0\]|race: b\[0, 0\]"),
-        (["mine.py:gather"], 0, r"^mine.py:gather: nothing unsafe in 2 runs\n$"),
+        (["mine.py:gather"], 0, r"^note: it prints 4 lines, .*\nmine.py:gather: nothing unsafe in 2 runs\n$"),
         (["mine.py:axes_swapped"], 0, r"^warning: is right for square arrays only: A\[7, 0\] is outside: .*A \(7, 8\)"),
         (["mine.py:product"], 0, r"^mine.py:product: nothing unsafe in 3 runs\n$"),
         (["mine.py:sums_of_edges"], 0, r"^mine.py:sums_of_edges: nothing unsafe in 3 runs\n$"),
@@ -310,3 +310,23 @@ def test_help_lists_what_it_cannot_check(capsys):
     with pytest.raises(SystemExit):
         cli.main(["check", "--help"])
     assert "It cannot check: other arguments than those of its runs" in " ".join(capsys.readouterr().out.split())
+
+
+def test_integers_that_nothing_wrote_are_found(tmp_path, monkeypatch, capsys):
+    """Integers have no NaN, so np.empty in --args marks the array itself."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text("def hist(x, bins, counts):\n    for v in x:\n        counts[v] += 1\n")
+    given = "np.zeros(4, np.int64), 1, np.empty(1, np.int64)"
+    assert cli.main(["check", "mine.py:hist", "--args", given]) == 2
+    assert "error: reads counts[0] before anything wrote it (mine.py, line 3)" in capsys.readouterr().out
+    assert cli.main(["check", "mine.py:hist", "--problem", "histogram"]) == 2
+    assert "before anything wrote it (mine.py, line 3)" in capsys.readouterr().out
+
+
+def test_what_a_kernel_prints_is_a_note(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text("def talks(a):\n    for i in range(3):\n        print('step', i)\n")
+    assert cli.main(["check", "mine.py:talks", "--args", "np.ones(3)"]) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith("note: it prints 3 lines, first 'step 0', which are not shown")
+    assert "step" not in said.err

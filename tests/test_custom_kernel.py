@@ -312,7 +312,7 @@ def test_missing_scipy_is_reported(monkeypatch):
     with pytest.raises(ImportError) as caught:
         product(*np.ones((3, 2, 2)))
     assert custom.in_words(caught.value, product, [], "") == (
-        "does not compile: for @, np.dot and numpy.linalg Numba needs SciPy, which is missing: pip install scipy"
+        "does not compile: Numba needs SciPy for @, np.dot and numpy.linalg; write the loops, or: pip install scipy"
     )
 
 

@@ -85,3 +85,13 @@ def test_arguments_of_an_endless_kernel_are_not_guessed(monkeypatch):
     said = "cannot be guessed: it could not be checked to its end: more than 100 accesses, given a"
     with pytest.raises(checks.Error, match=said):
         list(arguments.guessed(endless, "float32"))
+
+
+def test_small_arrays_have_a_lower_limit():
+    """A loop over a few elements that never ends is found in a second or two."""
+
+    def endless(a):
+        while True:
+            a[0] += 1
+
+    assert f"more than {checking.FEW + 8:,} accesses" in str(examine(endless, [[np.zeros(2)]]))

@@ -138,7 +138,7 @@ def test_missing_scipy_is_reported(mine, tmp_path):
     )
     assert result.stderr.startswith("jitnet: ")
     assert result.stderr.endswith(
-        "linear.py:product does not compile: for @, np.dot and numpy.linalg Numba needs SciPy, which is missing: "
+        "linear.py:product does not compile: Numba needs SciPy for @, np.dot and numpy.linalg; write the loops, or: "
         "pip install scipy\n"
     )
 

@@ -42,6 +42,14 @@ def test_corrected_twin_has_no_findings(name):
     assert not report.warnings, str(report)
 
 
+def test_a_racing_sum_has_its_own_fix():
+    pair = PAIRS["sum_by_hand"]
+    (race,) = examine(pair.wrong, [pair.arguments()], pair.writes).errors
+    assert race.fix.startswith("divide another loop, so that each iteration adds to its own elements; for one sum,")
+    pair = PAIRS["flag"]
+    assert examine(pair.wrong, [pair.arguments()], pair.writes).errors[0].fix.startswith("let each iteration write its")
+
+
 def test_what_no_iteration_has_read_is_a_note():
     pair = PAIRS["assigned_in_some_iterations"]
     (note, _) = examine(pair.right, [pair.arguments()]).notes

@@ -13,8 +13,8 @@ array are reported. Views with another item size count whole elements.
 
 import argparse
 import contextlib
+import io
 import json
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,6 +26,7 @@ from ..lab import loading, problems
 from ..lab.problems import Problem, of_operation, operation_called
 from ..lab.sanitizer import arguments, checking
 from ..lab.sanitizer.findings import Finding, Report
+from ..lab.sanitizer.given import Empty
 from ..lab.sanitizer.reached import Reached
 from ..lab.sanitizer.targets import name_of
 from ..process import progress
@@ -53,9 +54,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     checks.dtype_of(options.dtype)
-    # what the kernel prints is not a result
-    with contextlib.redirect_stdout(sys.stderr), shown(options) as show:
+    printed = io.StringIO()  # by the kernel, in every run
+    with contextlib.redirect_stdout(printed), shown(options) as show:
         report = _report(options, show.measuring)
+    if lines := printed.getvalue().splitlines():
+        what = f"it prints {checks.count(len(lines), 'line')}, first {checks.shown(lines[0])}, which are not shown"
+        report.add(Finding("printed", what))
     print(json.dumps(report.as_dict()) if options.json else report)
     return 2 if report else 0
 
@@ -119,7 +123,7 @@ def kernel_of(options: argparse.Namespace) -> tuple[Any, str | None]:
 
 
 def _not_initialized(shape: Any, dtype: Any = float, **_: Any) -> Any:
-    """np.empty, filled with NaN, which marks uninitialized elements."""
+    """np.empty, marked as not initialized."""
     array = np.empty(shape, dtype)
     array.fill(np.nan if array.dtype.kind == "f" else 0)
-    return array
+    return array.view(Empty)

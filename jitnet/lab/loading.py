@@ -150,5 +150,5 @@ def raised(error: BaseException, file: str) -> str:
 def not_compiled(error: BaseException) -> str:
     """Why Numba did not compile a function, if the exception is not one of Numba's."""
     if isinstance(error, ImportError) and "scipy" in str(error):
-        return "for @, np.dot and numpy.linalg Numba needs SciPy, which is missing: pip install scipy"
+        return "Numba needs SciPy for @, np.dot and numpy.linalg; write the loops, or: pip install scipy"
     return checks.described(error)

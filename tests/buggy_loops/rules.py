@@ -21,7 +21,7 @@ RULES = {
     "negative indices": "A negative index counts from the end, as in Python, also one that was computed.",
     "integers": "Integers have a fixed size, and wrap around.",
     "empty": "`np.empty` holds anything; what nothing writes stays so.",
-    "arguments": "Arrays are not copied for a call: what a kernel writes, its caller sees.",
+    "arguments": "Arrays are not copied for a call: what a kernel writes, its caller sees; `out = ...` writes nothing.",
     "globals": "Global arrays are constants of the compiled code.",
     "float64": "Numbers of Python are float64, and so is what is computed with them, or with int64.",
 }

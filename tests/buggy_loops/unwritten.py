@@ -48,7 +48,7 @@ def _(A, B, C):
                 C[i, j] += A[i, k] * B[k, j]
 
 
-@pair("empty", lambda: (vector(), unset(N)), "unwritten", r"leaves out unwritten: 3 elements, first out\[4\]")
+@pair("empty", lambda: (vector(), unset(N)), "unwritten", r"never writes 3 elements of out, first out\[4\]")
 def forgets_the_tail(a, out):
     for block in prange(a.size // 4):
         for i in range(4 * block, 4 * block + 4):
@@ -97,3 +97,18 @@ def _(A, B):
         block[: A.shape[1]] = A[i]
         for j in range(A.shape[1]):
             B[i, j] = block[j]
+
+
+@pair(
+    "arguments",
+    lambda: (vector(), unset(N)),
+    "renamed",
+    r"writes nothing into out, because `out = \.\.\.` gives its name to",
+)
+def names_another_array(a, out):
+    out = a + a  # noqa: F841
+
+
+@twin_of("names_another_array")
+def _(a, out):
+    out[...] = a + a

@@ -31,7 +31,7 @@ from ..sanitizer.checking import examine, limited
 from ..sanitizer.findings import returned
 from ..sanitizer.races import TooLongError
 from ..sanitizer.reasons import first_wrong, only_from_zeros, reasons
-from ..sanitizer.syntax import events_of_all, tree_of
+from ..sanitizer.syntax import renamed, tree_of
 from ..sanitizer.targets import opened
 
 GUARD = 1 << 16
@@ -291,12 +291,8 @@ class _Call:
     @property
     def names_another(self) -> bool:
         """Whether its source gives the name of a parameter to something else, as far as that is known."""
-        code = getattr(getattr(self.kernel, "py_func", self.kernel), "__code__", None)
-        tree = tree_of(code) if code else None
-        if tree is None:
-            return True
-        parameters = {node.arg for node in ast.walk(tree.args) if isinstance(node, ast.arg)}
-        return any(event.is_store and event.name in parameters for event in events_of_all(tree.body))
+        found = renamed(self.kernel)
+        return found is None or bool(found)
 
     def beside(self, names: Sequence[str]) -> str | None:
         """The error if it wrote outside of its outputs."""

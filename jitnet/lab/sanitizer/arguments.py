@@ -20,11 +20,12 @@ from numba.np.numpy_support import as_dtype
 
 from ... import checks
 from ...process import progress
-from ..oracle import Shape
+from ..oracle import Shape, holds_nothing
 from ..problems import Problem
 from . import shapes
 from .checking import Writes, examine, results
 from .findings import BROKEN, Finding, Report
+from .given import Empty
 from .syntax import tree_of
 from .targets import name_of, opened
 
@@ -66,7 +67,9 @@ def small_shapes(problem: Problem) -> list[Shape]:
 def of_problem(problem: Problem, dtype: str) -> Iterator[list[Any]]:
     """Small cases of a problem; its outputs are not initialized."""
     for shape in small_shapes(problem):
-        yield problem.case(shape, dtype if dtype in problem.dtypes else problem.dtypes[0]).arguments
+        case = problem.case(shape, dtype if dtype in problem.dtypes else problem.dtypes[0])
+        inputs = case.arguments[: -len(problem.results)]
+        yield [*inputs, *(out.view(Empty) if holds_nothing(out) else out for out in case.outputs)]
 
 
 def guessed(kernel: Callable[..., Any], dtype: str, lengths: Sequence[int] = LENGTHS) -> Iterator[list[Any]]:

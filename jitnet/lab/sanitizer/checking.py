@@ -26,9 +26,10 @@ from ...process import progress
 from ..loading import Custom, called_with, load
 from .arrays import Traced
 from .findings import Finding, Report, returned
-from .given import as_python, shadowed
+from .given import arrays_in, as_python, shadowed
 from .numbers import listeners
 from .races import MOST, Run, TooLongError
+from .syntax import renamed
 from .targets import name_of, opened
 from .twin import Twins
 
@@ -36,8 +37,12 @@ _HERE, _NUMBA = os.path.dirname(__file__), os.path.dirname(numba.__file__)
 
 _LIBRARIES = (_HERE, _NUMBA, os.path.dirname(np.__file__))
 
-SECONDS = 60.0
-"""The time limit of a run."""
+SECONDS = 10.0
+"""The time limit of a run without any access to an array."""
+
+FEW = 200_000
+"""Accesses of a run on small arrays, after which it counts as endless, in some seconds. Many loops need the square of
+the number of elements, and few the cube."""
 
 THREADS = (1, 2, 3)
 """The numbers of threads for a kernel that asks for it."""
@@ -160,6 +165,7 @@ class _Case:
     ) -> None:  # fmt: skip
         self.report, self.function, self.arguments, self.names = report, function, arguments, names
         self.as_compiled, self.most, self.is_endless = as_compiled, most, False
+        self.file = getattr(function, "py_func", function).__code__.co_filename
         self.shapes = ", ".join(f"{n} {a.shape}" for n, a in zip(names, arguments, strict=True) if hasattr(a, "shape"))
         if isinstance(writes, int):
             writes = names[len(names) - writes :]
@@ -193,7 +199,8 @@ class _Case:
     def once(self, threads: int) -> tuple[Run, list[NDArray[Any]]]:
         """A run with this many threads, and its results."""
         run = Run(self.report, threads)
-        run.most = self.most
+        elements = sum(array.size for argument in self.arguments for array in arrays_in(argument))
+        run.most = min(self.most, FEW + elements**3)
         twins = Twins(run)
         body = twins.of(self.function, self.as_compiled)
         given = shadowed(twins, self.arguments, self.names, self._may_write)
@@ -202,7 +209,7 @@ class _Case:
         result = None
         listeners.append(run)
         try:
-            with np.errstate(all="ignore"), limited(SECONDS):
+            with np.errstate(all="ignore"), limited(SECONDS, lambda: run.accesses):
                 result = body(*given)
                 if inspect.isgenerator(result):  # which runs when it is asked for values
                     result = list(itertools.islice(result, MOST))
@@ -227,18 +234,25 @@ class _Case:
 
     def _look_at_the_end(self, run: Run, given: list[Any], result: Any) -> None:
         """Elements of outputs and results that nothing wrote."""
-        outputs = _arrays(given)
+        outputs, lost = _arrays(given), renamed(self.function) or {}
         results = [a for a in _arrays(result) if a.memory not in [other.memory for other in outputs]]
         missing = {id(a): a.memory.unwritten(a.data) for a in [*outputs, *results]}
         awaited = [a for a in outputs if a.memory.initialized is not None]
         if (results or _numbers(result)) and awaited and all(0 < a.data.size == len(missing[id(a)]) for a in awaited):
             self.report.add(Finding("returned", returned([a.memory.name for a in awaited])))
             outputs = []
-        for said, arrays in [("leaves {} unwritten:", outputs), ("returns {}, of which nothing wrote", results)]:
+        for said, arrays in [
+            ("never writes {count} of {name}", outputs),
+            ("returns {name}, of which nothing wrote {count}", results),
+        ]:
             for array in (a for a in arrays if missing[id(a)]):
                 name, elements = array.memory.name, missing[id(array)]
-                how_many = checks.count(len(elements), "element")
-                message = f"{said.format(name)} {how_many}, first {array.memory.named(elements[0])}"
+                if name in lost and len(elements) == array.data.size:
+                    message = f"writes nothing into {name}, because `{name} = ...` gives its name to something else"
+                    self.report.add(Finding("renamed", message, [lost[name]], self.file, name), name)
+                    continue
+                message = said.format(count=checks.count(len(elements), "element"), name=name)
+                message += f", first {array.memory.named(elements[0])}, given {self.report.runs[-1]}"
                 self.report.add(Finding("unwritten", message, array=name, element=elements[0]), name)
 
     def _raised(self, error: BaseException) -> None:

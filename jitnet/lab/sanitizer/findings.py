@@ -9,6 +9,8 @@ from ...checks import count
 
 FIXES = {
     "race": "let each iteration write its own elements: divide another loop, or allocate the buffer inside the loop",
+    "racing sum": "divide another loop, so that each iteration adds to its own elements; for one sum, add up in a "
+    "variable, total += x, of which Numba gives each thread its own, and store it after the loop",
     "overlap": "copy first, or write a loop: with parallel=True the elements are copied by several threads",
     "shared": "let each iteration write its own element of an array that is allocated before the loop",
     "carried": "assign it in every iteration, from the loop variable, or make the loop serial",
@@ -20,7 +22,8 @@ FIXES = {
     "negative": "if wrapping around to the end is meant, write A[-1] or A[i % n]; otherwise begin the loop later",
     "not initialized": "np.zeros, or write every element before it is read: np.empty holds anything",
     "parameters": "write the parameters in the order of the call: inputs, then outputs",
-    "unwritten": "write every element, those after the last whole block too",
+    "unwritten": "write every element, also those after the last whole block, and if an inner loop has no iteration",
+    "renamed": "write `[...] = ` after its name, which stores the result in the array of the caller",
     "constant": "give the array as an argument",
     "input": "write into an output, or a copy",
     "overflow": "take an integer type with more bits",
@@ -42,7 +45,7 @@ BROKEN = ("raises", "stopped", "too long")
 """Kinds of errors that end a run."""
 
 WARNINGS = ("negative", "float64", "threads", "machine", "square", "large", "unsigned")
-NOTES = ("not covered", "not reached", "not shown", "order", "random", "serial", "not compared", "guessed")
+NOTES = ("printed", "not covered", "not reached", "not shown", "order", "random", "serial", "not compared", "guessed")
 
 
 @dataclass
@@ -57,6 +60,8 @@ class Finding:
     element: list[int] = field(default_factory=list)
     iterations: list[int] = field(default_factory=list)
     times: int = 1
+    special: str = ""
+    """The key of its fix, if it has another than others of its kind."""
 
     @property
     def severity(self) -> str:
@@ -64,7 +69,7 @@ class Finding:
 
     @property
     def fix(self) -> str:
-        return FIXES.get(self.kind, "")
+        return FIXES.get(self.special or self.kind, "")
 
     def __str__(self) -> str:
         lines = "" if self.kind == "race" else f", {_lines(self.lines)}"  # its sentence names them

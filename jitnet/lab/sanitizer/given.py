@@ -51,7 +51,7 @@ def shadowed(
         memory = Memory(twins.run, copies[group[0]], called[group[0]], block=block)
         memory.origin = start
         memory.is_input = not any(may_write(k, arrays[i]) for i in group for k in of[i])
-        if len(group) == 1 and not memory.is_input and _has_nan(copies[group[0]]):
+        if len(group) == 1 and not memory.is_input and is_empty(arrays[group[0]]):
             memory.initialized = np.zeros(memory.count, np.bool_)
         for i in group:
             made[i] = Traced(copies[i], memory)
@@ -110,6 +110,11 @@ def as_python(argument: Any) -> Any:
     return dict(argument) if isinstance(argument, Dict) else argument
 
 
-def _has_nan(array: NDArray[Any]) -> bool:
-    """True for an array that holds nothing but NaN: it counts as not initialized."""
-    return array.dtype.kind == "f" and array.size > 0 and bool(np.isnan(array).all())
+class Empty(np.ndarray[Any, Any]):
+    """An array that counts as not initialized, whatever it holds: integers have no NaN to mark it."""
+
+
+def is_empty(array: NDArray[Any]) -> bool:
+    """True for an array that counts as not initialized: `Empty`, or one that holds nothing but NaN."""
+    has_nan = array.dtype.kind == "f" and array.size > 0 and bool(np.isnan(array).all())
+    return isinstance(array, Empty) or has_nan

@@ -6,6 +6,7 @@ the stamp is 0, and nothing can race. Iterations run one after the other here, s
 writer and the first reader of each element.
 """
 
+import linecache
 import os
 from collections.abc import Sequence
 from types import CodeType
@@ -311,8 +312,9 @@ class Memory:
             f"race: {self.named(element)} is {past[did]} by {single} {one} (line {line1}{other}) and "
             f"{past[does]} by {single} {two} (line {line2}) of the prange loop in line {run.loop}"
         )
+        is_sum = (file1, line1) == (file2, line2) and "+=" in linecache.getline(file1, line1)
         run.found("race", message, self.name, places=[place, int(line[at])], array=self.name, element=element,
-                  iterations=[one, two])  # fmt: skip
+                  iterations=[one, two], special="racing sum" if is_sum else "")  # fmt: skip
 
     def _not_initialized(self, at: Any) -> None:
         assert self.initialized is not None

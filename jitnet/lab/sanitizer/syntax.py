@@ -7,9 +7,9 @@ import ast
 import functools
 import inspect
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import CodeType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 _FAMILY = {ast.Add: "+", ast.Sub: "+", ast.Mult: "*", ast.Div: "*"}
 """Operations that Numba combines; those of one family may be mixed."""
@@ -127,6 +127,17 @@ def _events_from_outside(scope: ast.AST) -> Iterator[Event]:
     own = {event.name for event in inside if event.is_store}
     own |= {node.arg for node in ast.walk(scope) if isinstance(node, ast.arg)}
     return (event for event in inside if event.name not in own)
+
+
+def renamed(function: Callable[..., Any]) -> dict[str, int] | None:
+    """The parameters whose names a function gives to something else, each with the line; None without its source."""
+    code = getattr(getattr(function, "py_func", function), "__code__", None)
+    tree = tree_of(code) if code else None
+    if tree is None:
+        return None
+    parameters = {node.arg for node in ast.walk(tree.args) if isinstance(node, ast.arg)}
+    stores = [event for event in events_of_all(tree.body) if event.is_store and event.name in parameters]
+    return {event.name: event.line for event in reversed(stores)}
 
 
 def names_in(node: ast.AST) -> set[str]:
