@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from jitnet.data.cells import has_code
-from jitnet.data.values import DATES, NUMBERS, PLAIN, distinct, form_of, labels_of, numbers_in, twins
+from jitnet.data.dates import DATES
+from jitnet.data.values import NUMBERS, PLAIN, distinct, form_of, labels_of, numbers_in, twins
 from jitnet.spelling import spelled
 
 

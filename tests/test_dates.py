@@ -9,8 +9,9 @@ from files import csv
 
 import jitnet
 from jitnet.data import Choices, Recipe, from_frame, read_table
+from jitnet.data.dates import COMPACT, DATES, first_year_of
 from jitnet.data.frames import table_of
-from jitnet.data.values import COMPACT, DATES, form_of, numbers_in
+from jitnet.data.values import form_of, numbers_in
 
 
 @pytest.mark.parametrize("form", [form for form in DATES if form != COMPACT])
@@ -173,6 +174,49 @@ def test_an_order_of_day_and_month_that_fits_too_is_named(tmp_path, sign):
         assert f"d holds dates, {how}: days, month, weekday (--categorical d)" in recipe.decisions
     commas = csv(tmp_path, "\n".join(["d\tn\ty", *(f"{d}\t{i},5\t{'uv'[i % 2]}" for i, d in enumerate(both))]))
     assert Recipe.learn(read_table(commas, "y"), range(40)).columns[0].form == day_first
+
+
+@pytest.mark.parametrize("written", ["{d:02}.{m:02}.{y:02}", "{m}/{d}/{y:02}", "{d:02}-{name}-{y:02} 12:30"])
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [(1940, 1999), (1931, 2024), (2020, 2026), (1968, 1970), (1954, 1954), (1995, 2035), (1942, 2039)],
+)
+def test_years_of_two_digits_keep_the_order_of_the_dates(written, first, last):
+    """They span as few years as possible; the model reads new rows, also those before and after, in the same way."""
+    names = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+    years = np.linspace(first, last, 40).astype(int).tolist()
+    dates = sorted((y, 1 + i % 12, 1 + i * 7 % 28) for i, y in enumerate(years))
+    short, long = (
+        [written.replace("{y:02}", year).format(d=d, m=m, name=names[m - 1], y=y % 100, Y=y) for y, m, d in dates]
+        for year in ("{y:02}", "{Y}")
+    )
+    tables = [from_frame({"d": d[::-1], "y": ["a", "b"] * 20}, "y") for d in (short, long)]
+    recipes = [Recipe.learn(table, range(40)) for table in tables]
+    np.testing.assert_array_equal(recipes[0].X(tables[0]), recipes[1].X(tables[1]))
+    (said,) = [sentence for sentence in recipes[0].warnings if "two digits" in sentence]
+    ends = [f"'{short[i]}' is read as {long[i]}" for i in (0, -1)]
+    assert said == (f"d has years of two digits: {' and '.join(ends)}; if that is wrong, write years with four digits")
+    assert not any("two digits" in sentence for sentence in recipes[1].decisions)
+    saved = Recipe.from_plain(recipes[0].plain())
+    for new in (0, -1):
+        np.testing.assert_array_equal(saved.X(from_frame({"d": [short[new]]})), saved.X(from_frame({"d": [long[new]]})))
+
+
+def test_years_of_two_digits_in_models_of_earlier_versions_are_those_from_1969_to_2068():
+    table = from_frame({"d": [f"01.{1 + i % 12:02}.{40 + i % 30}" for i in range(40)], "y": ["a", "b"] * 20}, "y")
+    content = Recipe.learn(table, range(40)).plain()
+    del content["columns"][0]["first_year"]
+    earlier, new = (from_frame({"d": [f"01.01.{year}" for year in years]}) for years in ((68, 69), (2068, 1969)))
+    np.testing.assert_array_equal(Recipe.from_plain(content).X(earlier), Recipe.from_plain(content).X(new))
+
+
+@pytest.mark.parametrize(
+    ("years", "first"),
+    [([], 1969), (["00"], 1950), (["1999"], 1969), (range(100), 1940), ([*range(50), *range(51, 100)], 1950),
+        ([5, 40], 1901), ([95, 4], 1950)],
+)  # fmt: skip
+def test_the_hundred_years_of_two_digits(years, first):
+    assert first_year_of([f"29.02.{year:0>2}" for year in years]) == first
 
 
 def with_code(code, cells):

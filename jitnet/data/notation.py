@@ -5,8 +5,9 @@ import re
 
 from ..checks import shown, some
 from ..spelling import is_code
+from .dates import DATES, with_four_digits
 from .missing import is_missing_word
-from .values import DATES, twins, units_in
+from .values import reader_of, twins, units_in
 
 _NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
 _ONE_SIGN = re.compile(r"[0-9]+(?:[.,][0-9]+)?")
@@ -99,6 +100,17 @@ def different_units(name: str, texts: list[str]) -> str | None:
         return None
     listed = " and ".join(map(shown, list(examples.values())[:3]))
     return f"{name} has different units, such as {listed}, which are not converted; write all numbers in one unit"
+
+
+def years_of_two_digits(name: str, texts: list[str], form: str, first_year: int) -> str | None:
+    """The sentence about dates whose century is guessed, with the first and the last of them."""
+    short = [text for text in texts if with_four_digits(text) != text] if form in DATES else []
+    if not short:
+        return None
+    read = reader_of(form, first_year)
+    ends = dict.fromkeys((min(short, key=lambda text: read(text) or ()), max(short, key=lambda text: read(text) or ())))
+    years = " and ".join(f"{shown(text)} is read as {with_four_digits(text, first_year)}" for text in ends)
+    return f"{name} has years of two digits: {years}; if that is wrong, write years with four digits"
 
 
 def numbers_among_words(name: str, times: dict[str, int], option: str) -> str | None:

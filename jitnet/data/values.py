@@ -2,8 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta, timezone
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -11,14 +10,11 @@ from numpy.typing import NDArray
 
 from ..checks import shown
 from ..spelling import DIGITS, is_code, is_number, spelled
+from .dates import DATES, DAY_FIRST, FIRST_YEAR, TIMES, Parts, Reader, iso, parts_of, with_four_digits
 from .missing import is_missing_word
 from .text_column import Words
 
 YES_AND_NO = (("yes", "no"), ("true", "false"), ("y", "n"), ("t", "f"), ("on", "off"))
-
-Parts = tuple[float, ...]
-Reader = Callable[[str], "Parts | None"]
-"""The numbers that a cell stands for, or None if it cannot be read."""
 
 
 def distinct(values: NDArray[Any] | Words) -> tuple[list[str], NDArray[np.int64]]:
@@ -135,132 +131,6 @@ def _yes_or_no(cell: str) -> Parts | None:
     return next(((float(word == yes),) for yes, no in YES_AND_NO if word in (yes, no)), None)
 
 
-_CLOCK = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9](?:\.[0-9]{1,9})?))?(?: ?([AaPp])[Mm])?")
-
-
-def _time_of_day(cell: str) -> Parts | None:
-    found = _CLOCK.fullmatch(cell)
-    if found is None or (found[4] and not 1 <= int(found[1]) <= 12):
-        return None
-    hour = int(found[1]) % 12 + 12 * (found[4] in "Pp") if found[4] else int(found[1])
-    return (hour + int(found[2]) / 60 + float(found[3] or 0) / 3600,)
-
-
-# Dates: days since 1970, month, day of the week from Monday = 0, and hour of the day with its fraction.
-
-DATE_PARTS = ("days", "month", "weekday", "hour")
-
-
-def date_parts(date: datetime) -> Parts:
-    """The day in UTC; month, weekday and hour where the date was written."""
-    instant = date if date.tzinfo is None else date.astimezone(timezone.utc).replace(tzinfo=None)
-    days, hour = (instant - datetime(1970, 1, 1)) / timedelta(days=1), timedelta(hours=1)
-    since_midnight = timedelta(hours=date.hour, minutes=date.minute, seconds=date.second, microseconds=date.microsecond)
-    return days, float(date.month), float(date.weekday()), since_midnight / hour
-
-
-_ISO = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ]([0-9]{2}:[0-9]{2})(?::([0-9]{2})(?:[.,]([0-9]{1,9}))?)?"
-    r"(?: ?(?:Z|UTC|GMT)| ?([+-][0-9]{2})(?::?([0-9]{2}))?)?(?:\[[\w/]+\])?)?"
-)
-_QUARTER = re.compile("((?:19|20)[0-9]{2})[ -]?Q([1-4])")
-_MONTH = re.compile("(?:19|20)[0-9]{2}-(?:0[1-9]|1[0-2])")
-_EAST_ASIAN = re.compile("([0-9]{4}) ?[年년] ?([0-9]{1,2}) ?[月월] ?([0-9]{1,2}) ?[日일]")
-
-
-def _iso(cell: str) -> Parts | None:
-    """Dates, with time and zone, in the notation of ISO 8601, databases, logs and Java; a month is its first day."""
-    found = _ISO.fullmatch(f"{cell}-01" if _MONTH.fullmatch(cell) else cell)
-    if found is None:
-        return None
-    day, clock, seconds, fraction, hours, minutes = found.groups()
-    text = f"{day} {clock or '00:00'}:{seconds or '00'}.{(fraction or '')[:6]:0<6}"  # Python 3.10 reads six digits
-    try:
-        return date_parts(datetime.fromisoformat(f"{text}{hours}:{minutes or '00'}" if hours else text))
-    except (ValueError, OverflowError):
-        return None
-
-
-def _east_asian(cell: str) -> Parts | None:
-    found = _EAST_ASIAN.fullmatch(cell)
-    try:
-        return date_parts(datetime(int(found[1]), int(found[2]), int(found[3]))) if found else None
-    except ValueError:
-        return None
-
-
-def _quarter(cell: str) -> Parts | None:
-    found = _QUARTER.fullmatch(cell)
-    return date_parts(datetime(int(found[1]), 3 * int(found[2]) - 2, 1)) if found else None
-
-
-def _mail(cell: str) -> Parts | None:
-    """As in e-mails, `Fri, 05 Jan 2024 10:00:00 +0100`, and as C writes it, `Fri Jan  5 10:00:00 2024`."""
-    if len(cell) > 40 or not re.match("(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? ", cell):
-        return None
-    from email.utils import parsedate_to_datetime  # rarely needed
-
-    try:
-        return date_parts(parsedate_to_datetime(cell))
-    except (TypeError, ValueError, IndexError, OverflowError):
-        return None
-
-
-_SHAPES = {"%b": "[A-Za-z]+", "%B": "[A-Za-z]+", "%z": "[+-][0-9]+", " ": " +", ".": r"\."}
-_TIME = "(?: [0-9:]+(?: [AaPp][Mm])?)?"
-"""The shapes of the parts of a pattern, and of a time behind it."""
-
-
-def _dated(*patterns: str) -> Reader:
-    times = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
-    shapes = [re.sub("%.|[ .]", lambda found: _SHAPES.get(found[0], "[0-9]+"), pattern) + _TIME for pattern in patterns]
-
-    def read(cell: str) -> Parts | None:
-        for pattern, shape in zip(patterns, shapes, strict=True):
-            if not re.fullmatch(shape, cell):  # strptime takes a hundred times as long
-                continue
-            for clock in times[: 1 if "%H" in pattern else None]:
-                try:
-                    return date_parts(datetime.strptime(cell, pattern + clock))
-                except (ValueError, OverflowError):
-                    pass
-        return None
-
-    return read
-
-
-COMPACT = "yearmonthday"
-_COMPACT = {6: "%Y%m", 8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
-"""The number of digits -> the pattern of a date from 1900 to 2099 without separators."""
-
-
-def _compact(cell: str) -> Parts | None:
-    text = re.sub("^([0-9]{8})T([0-9]{4,6})Z?$", r"\1\2", cell)
-    if len(text) not in _COMPACT or text[:2] not in ("19", "20") or not (text.isascii() and text.isdigit()):
-        return None
-    try:
-        return date_parts(datetime.strptime(text, _COMPACT[len(text)]))
-    except ValueError:
-        return None
-
-
-def are_dates(texts: list[str]) -> bool:
-    """True for dates such as 20240105; fewer than five could be other numbers."""
-    return len(texts) >= 5 and all(_compact(text) for text in texts)
-
-
-_day_month_year = _dated("%d %b %Y", "%d %B %Y")
-
-
-def _month_year(cell: str) -> Parts | None:
-    return _day_month_year(f"1 {cell}") if re.fullmatch("[A-Za-z]{3,9} (?:19|20)[0-9]{2}", cell) else None
-
-
-def _first(*readers: Reader) -> Reader:
-    """What the first of these readers reads that can."""
-    return lambda cell: next((parts for read in readers if (parts := read(cell)) is not None), None)
-
-
 PLAIN = "1234.5"
 POINTS = "1.234,5"
 NUMBERS: dict[str, Reader] = {
@@ -271,37 +141,14 @@ NUMBERS: dict[str, Reader] = {
     "1 234.5": _written(" ", "."),
     "1'234.5": _written("'", "."),
 }
-DATES: dict[str, Reader] = {
-    "year-month-day": _first(_iso, _dated("%Y-%m-%d", "%Y.%m.%d"), _quarter, _east_asian),
-    "year/month/day": _dated("%Y/%m/%d"),
-    "day.month.year": _dated("%d.%m.%Y", "%d.%m.%y"),
-    "month/day/year": _dated("%m/%d/%Y", "%m/%d/%y"),
-    "day/month/year": _dated("%d/%m/%Y", "%d/%m/%y"),
-    "month-day-year": _dated("%m-%d-%Y"),
-    "day-month-year": _dated("%d-%m-%Y"),
-    "day month year": _dated("%d %b %Y", "%d %B %Y", "%d-%b-%Y", "%d-%b-%y", "%d/%b/%Y", "%d/%b/%Y:%H:%M:%S %z"),
-    "weekday, day month year": _mail,
-    "month year": _month_year,
-    "month day, year": _dated("%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%B %d %Y"),
-    COMPACT: _compact,
-}
-TIMES: dict[str, Reader] = {"hour:minute": _time_of_day}
-DAY_FIRST = ["day/month/year", "day-month-year"]
 FORMS: dict[str, Reader] = {**NUMBERS, "yes/no": _yes_or_no, **TIMES, **DATES}
 """Form of a text -> its reader. A column has the form that reads most of its cells, the first one of several."""
 
 
-def parts_of(form: str) -> tuple[str, ...]:
-    """The names of the numbers of a cell; the hour of a date is used where it differs."""
-    return DATE_PARTS if form in DATES else ("",)
-
-
-def other_order(form: str, texts: list[str]) -> str | None:
-    """The form of dates with day and month swapped, if it gives other dates for these texts and reads all of them."""
-    other = re.sub("day|month", lambda found: "month" if found[0] == "day" else "day", form)
-    if other not in DATES or any(DATES[other](text) is None for text in texts):
-        return None
-    return other if any(DATES[other](text) != DATES[form](text) for text in texts) else None
+def reader_of(form: str, first_year: int = FIRST_YEAR) -> Reader:
+    """The reader of a form, for a column whose years of two digits begin with `first_year`."""
+    read = FORMS[form]
+    return (lambda cell: read(with_four_digits(cell, first_year))) if form in DATES else read
 
 
 def form_of(
@@ -358,11 +205,12 @@ def with_decimal(form: str, decimal: str) -> str:
 
 
 def numbers_in(
-    values: NDArray[Any] | Words, form: str, decimal: str = "."
+    values: NDArray[Any] | Words, form: str, decimal: str = ".", first_year: int = FIRST_YEAR
 ) -> tuple[NDArray[np.float64], int | None, str | None]:
     """The numbers of a column (n, parts), NaN for missing; and row and text of the first cell that is not a number.
 
     decimal   the decimal sign of the file: 1.100 is 1100 if it is a comma
+    first_year    the first of the hundred years that years of two digits mean
     """
     width = len(parts_of(form))
     if form == PLAIN and decimal == ",":
@@ -373,10 +221,11 @@ def numbers_in(
         values = Words.of(None if np.isnan(value) else spelled(value) for value in values.tolist())
     words = values if isinstance(values, Words) else Words.of(values)
     # 3.5 is a mistake where points separate thousands; dates in DataFrames become those of ISO
-    also = _iso if form in DATES else _nothing if form == POINTS else _plain
+    also = iso if form in DATES else _nothing if form == POINTS else _plain
+    read = reader_of(form, first_year)
     numbers, is_odd = np.full((len(words.texts) + 1, width), np.nan), np.zeros(len(words.texts) + 1, bool)
     for place, text in words.used.items():
-        if (parts := FORMS[form](text) or also(text)) is not None:
+        if (parts := read(text) or also(text)) is not None:
             numbers[place] = parts
         else:
             is_odd[place] = not is_missing_word(text)

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from ... import checks
 from ...checks import count, shown
 from ...spelling import column_name, spelled
+from ..dates import DATES, FIRST_YEAR, parts_of
 from ..table import Table, as_option, called
 from ..text_column import Words
-from ..values import DATES, FORMS, NUMBERS, PLAIN, distinct, in_order, numbers_in, parts_of, units_in, with_decimal
+from ..values import FORMS, NUMBERS, PLAIN, distinct, in_order, numbers_in, units_in, with_decimal
 
 
 @dataclass(frozen=True)
@@ -91,13 +92,17 @@ class Number:
     """True if cells that are not numbers count as missing."""
     unit: str = ""
     """The unit of all cells in training, such as % or $; "" if they had none, or several."""
+    first_year: int = FIRST_YEAR
+    """The first of the hundred years that years of two digits mean."""
 
     @classmethod
-    def learn(cls, table: Table, name: str, form: str, train: NDArray[np.int64], lenient: bool) -> "Number":
+    def learn(
+        cls, table: Table, name: str, form: str, train: NDArray[np.int64], lenient: bool, first_year: int = FIRST_YEAR
+    ) -> "Number":
         """Mean, scale and median of the training rows."""
         number, category = as_option("numeric", name), as_option("categorical", name)
         hint = f"fix it, or choose: {number} takes it as missing, {category} as a category"
-        numbers = _numbers(table, name, form, lenient, hint)[train]
+        numbers = _numbers(table, name, form, lenient, hint, first_year)[train]
         missing = np.isnan(numbers[:, 0])
         if form in DATES and np.ptp(numbers[~missing, -1]) == 0:
             numbers = numbers[:, :-1]  # the hour of dates without a time
@@ -107,14 +112,15 @@ class Number:
         cells = table[name].cells[train]
         units = list(units_in(cells.counted() if isinstance(cells, Words) and form in NUMBERS else []))
         unit = units[0] if len(units) == 1 else ""
-        return cls(name, form, mean.tolist(), scale.tolist(), median.tolist(), bool(missing.any()), lenient, unit)
+        numbers_of = (mean.tolist(), scale.tolist(), median.tolist())
+        return cls(name, form, *numbers_of, bool(missing.any()), lenient, unit, first_year)
 
     @property
     def width(self) -> int:
         return len(self.mean) + self.marked
 
     def prepare(self, table: Table, out: NDArray[Any]) -> list[str]:
-        numbers = _numbers(table, self.name, self.form, self.lenient)[:, : len(self.mean)]
+        numbers = _numbers(table, self.name, self.form, self.lenient, first_year=self.first_year)[:, : len(self.mean)]
         missing = np.isnan(numbers[:, 0])
         numbers[missing] = self.median
         with np.errstate(all="ignore"):
@@ -142,6 +148,7 @@ class Number:
     def check(self) -> None:
         checks.one_of("form", self.form, FORMS)
         checks.text("unit", self.unit)
+        checks.whole("first_year", self.first_year, least=1)
         parts = len(parts_of(self.form))
         if self.form in DATES and len(checks.listed("mean", self.mean)) == parts - 1:
             parts -= 1  # without the hour, as in models of earlier versions
@@ -235,7 +242,7 @@ def from_plain(content: Any) -> Number | Category:
     content = dict(checks.fields("a column", content))
     kind = KINDS[checks.one_of("kind of column", content.pop("kind", None), KINDS)]
     if kind is Number:
-        content.setdefault("unit", "")  # earlier versions did not save it
+        content = {"unit": "", "first_year": FIRST_YEAR, **content}  # earlier versions did not save them
     column = kind(**checks.fields("a column", content, [field.name for field in fields(kind)]))
     checks.text("the name of a column", column.name)
     column.check()
@@ -269,7 +276,9 @@ def form_in(table: Table, learned: str) -> str:
     return with_decimal(learned, table.decimal) if table.decimal_is_given else learned
 
 
-def _numbers(table: Table, name: str, form: str, lenient: bool = False, hint: str = "") -> NDArray[np.float64]:
+def _numbers(
+    table: Table, name: str, form: str, lenient: bool = False, hint: str = "", first_year: int = FIRST_YEAR
+) -> NDArray[np.float64]:
     """The numbers of a column (n, parts), NaN where one is missing; any other cell that is not a number is an error."""
     values, form = table[name].cells, form_in(table, form)
     row = _first_fraction(values) if table.kind == "csv" and form[1] == table.decimal else None
@@ -280,7 +289,7 @@ def _numbers(table: Table, name: str, form: str, lenient: bool = False, hint: st
             f"{table.where(row, name)}: {values[row]} is read with a decimal {sign}, but in training {sign}s separated "
             f"thousands; if they are decimal here, add --decimal {table.decimal}; otherwise {instead}"
         )
-    numbers, odd, text = numbers_in(values, form, table.decimal)
+    numbers, odd, text = numbers_in(values, form, table.decimal, first_year)
     if odd is not None and not lenient:
         kind = "a date" if form in DATES else "a time"
         what = "a number" if form in NUMBERS else "yes or no" if form == "yes/no" else f"{kind} like {form}"

@@ -12,26 +12,21 @@ from numpy.typing import NDArray
 from ... import checks
 from ...checks import count, shown, some
 from ...spelling import column_name, spelled
+from ..dates import COMPACT, DATES, TIMES, are_dates, first_year_of, other_order, parts_of
 from ..missing import is_missing_word
-from ..notation import different_units, instead_of, nearly_equal, numbers_among_words, unread_numbers
+from ..notation import (
+    different_units,
+    instead_of,
+    nearly_equal,
+    numbers_among_words,
+    unread_numbers,
+    years_of_two_digits,
+)
 from ..sentinels import FEW as LEAST
 from ..sentinels import said_of_sentinels, sentinels
 from ..table import Table, as_option, called
 from ..text_column import Words
-from ..values import (
-    COMPACT,
-    DATES,
-    FORMS,
-    NUMBERS,
-    PLAIN,
-    TIMES,
-    are_dates,
-    distinct,
-    form_at_all,
-    form_of,
-    other_order,
-    parts_of,
-)
+from ..values import FORMS, NUMBERS, PLAIN, distinct, form_at_all, form_of, reader_of
 from .columns import Category, Number, Standard
 
 Rows = NDArray[np.int64]
@@ -251,14 +246,16 @@ class Planner:
         """Note texts that seem to stand for a missing cell, such as 9999-12-31; `times` counts all texts."""
         if max(times.values()) < LEAST or not (form in NUMBERS or form in DATES):
             return
-        values = {text: (FORMS[form](text) or (math.nan,))[0] for text in times}
+        read = reader_of(form, first_year_of(times))
+        values = {text: (read(text) or (math.nan,))[0] for text in times}
         for value, rows in sentinels(np.repeat(list(values.values()), list(times.values()))).items():
             text = next(text for text in values if values[text] == value)
             self.sentinels.setdefault(spelled(text), {})[name] = rows
 
     def _number(self, name: str, form: str, read: list[str]) -> None:
         """Learn a column of numbers with gaps or in a special form; `read` are the texts that are numbers."""
-        column = Number.learn(self.table, name, form, self.train, name in self.choices.numeric)
+        first_year = first_year_of(read if form in DATES else [])
+        column = Number.learn(self.table, name, form, self.train, name in self.choices.numeric, first_year)
         self.columns.append(column)
         if form == "yes/no":
             words = sorted(read, key=str.casefold)
@@ -280,8 +277,11 @@ class Planner:
             text += f"; {self._gaps(name, read)}, filled with {median} and marked"
         option = as_option("numeric" if form == COMPACT else "categorical", name)
         self.said.append(f"{called(name)} {text} ({option})")
-        if sentence := different_units(called(name), read):
-            self.warned.append(sentence)
+        for sentence in (
+            different_units(called(name), read),
+            years_of_two_digits(called(name), read, form, first_year),
+        ):
+            self.warned += [sentence] if sentence else []
 
     def _gaps(self, name: str, read: list[str] | None) -> str:
         """How many cells are missing, and which words count as missing among numbers."""

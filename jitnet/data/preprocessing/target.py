@@ -11,21 +11,13 @@ from numpy.typing import NDArray
 from ... import checks
 from ...checks import shown, some
 from ...spelling import is_code, is_number, spelled
+from ..dates import are_dates
 from ..missing import is_missing_word
 from ..notation import different_units, how_to_learn, nearly_equal, unread_numbers
 from ..sentinels import said_of_sentinels, sentinels
 from ..table import Table, as_option, called
 from ..text_column import Words
-from ..values import (
-    NUMBERS,
-    PLAIN,
-    are_dates,
-    distinct,
-    form_at_all,
-    form_of,
-    in_order,
-    numbers_in,
-)
+from ..values import NUMBERS, PLAIN, distinct, form_at_all, form_of, in_order, numbers_in
 from .columns import check_extent, form_in, mean_and_scale, names_in
 
 TASKS = ("classification", "regression")

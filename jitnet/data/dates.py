@@ -1,0 +1,200 @@
+"""Dates and times in cells: their notations, and the numbers they become."""
+
+import re
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta, timezone
+
+Parts = tuple[float, ...]
+Reader = Callable[[str], "Parts | None"]
+"""The numbers that a cell stands for, or None if it cannot be read."""
+
+
+_CLOCK = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9](?:\.[0-9]{1,9})?))?(?: ?([AaPp])[Mm])?")
+
+
+def _time_of_day(cell: str) -> Parts | None:
+    found = _CLOCK.fullmatch(cell)
+    if found is None or (found[4] and not 1 <= int(found[1]) <= 12):
+        return None
+    hour = int(found[1]) % 12 + 12 * (found[4] in "Pp") if found[4] else int(found[1])
+    return (hour + int(found[2]) / 60 + float(found[3] or 0) / 3600,)
+
+
+# Dates: days since 1970, month, day of the week from Monday = 0, and hour of the day with its fraction.
+
+DATE_PARTS = ("days", "month", "weekday", "hour")
+
+
+def date_parts(date: datetime) -> Parts:
+    """The day in UTC; month, weekday and hour where the date was written."""
+    instant = date if date.tzinfo is None else date.astimezone(timezone.utc).replace(tzinfo=None)
+    days, hour = (instant - datetime(1970, 1, 1)) / timedelta(days=1), timedelta(hours=1)
+    since_midnight = timedelta(hours=date.hour, minutes=date.minute, seconds=date.second, microseconds=date.microsecond)
+    return days, float(date.month), float(date.weekday()), since_midnight / hour
+
+
+_ISO = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ]([0-9]{2}:[0-9]{2})(?::([0-9]{2})(?:[.,]([0-9]{1,9}))?)?"
+    r"(?: ?(?:Z|UTC|GMT)| ?([+-][0-9]{2})(?::?([0-9]{2}))?)?(?:\[[\w/]+\])?)?"
+)
+_QUARTER = re.compile("((?:19|20)[0-9]{2})[ -]?Q([1-4])")
+_MONTH = re.compile("(?:19|20)[0-9]{2}-(?:0[1-9]|1[0-2])")
+_EAST_ASIAN = re.compile("([0-9]{4}) ?[年년] ?([0-9]{1,2}) ?[月월] ?([0-9]{1,2}) ?[日일]")
+
+
+def iso(cell: str) -> Parts | None:
+    """Dates, with time and zone, in the notation of ISO 8601, databases, logs and Java; a month is its first day."""
+    found = _ISO.fullmatch(f"{cell}-01" if _MONTH.fullmatch(cell) else cell)
+    if found is None:
+        return None
+    day, clock, seconds, fraction, hours, minutes = found.groups()
+    text = f"{day} {clock or '00:00'}:{seconds or '00'}.{(fraction or '')[:6]:0<6}"  # Python 3.10 reads six digits
+    try:
+        return date_parts(datetime.fromisoformat(f"{text}{hours}:{minutes or '00'}" if hours else text))
+    except (ValueError, OverflowError):
+        return None
+
+
+def _east_asian(cell: str) -> Parts | None:
+    found = _EAST_ASIAN.fullmatch(cell)
+    try:
+        return date_parts(datetime(int(found[1]), int(found[2]), int(found[3]))) if found else None
+    except ValueError:
+        return None
+
+
+def _quarter(cell: str) -> Parts | None:
+    found = _QUARTER.fullmatch(cell)
+    return date_parts(datetime(int(found[1]), 3 * int(found[2]) - 2, 1)) if found else None
+
+
+def _mail(cell: str) -> Parts | None:
+    """As in e-mails, `Fri, 05 Jan 2024 10:00:00 +0100`, and as C writes it, `Fri Jan  5 10:00:00 2024`."""
+    if len(cell) > 40 or not re.match("(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? ", cell):
+        return None
+    from email.utils import parsedate_to_datetime  # rarely needed
+
+    try:
+        return date_parts(parsedate_to_datetime(cell))
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return None
+
+
+FIRST_YEAR = 1969
+"""The first of the hundred years that years of two digits mean where nothing is known about the others, as in C."""
+_LATEST = 2039
+"""The last year that a column with years of two digits is taken to reach."""
+_TWO_DIGITS = re.compile(r"([0-9]{1,2}(?:([./])[0-9]{1,2}\2|-[A-Za-z]+-))([0-9]{2})(?= |\Z)")
+
+
+def with_four_digits(cell: str, first_year: int = FIRST_YEAR) -> str:
+    """A date whose year has two digits with the year from `first_year` to 99 years later; other texts as they are."""
+    found = _TWO_DIGITS.match(cell)
+    if found is None:
+        return cell
+    return f"{found[1]}{first_year + (int(found[3]) - first_year) % 100}{cell[found.end() :]}"
+
+
+def first_year_of(texts: Iterable[str]) -> int:
+    """The first of the hundred years that the years of two digits in a column mean.
+
+    The dates of the column span as few years as possible, and end in 2039 at the latest. So they keep their order,
+    whatever their century. The hundred years begin in the middle of the gap, for dates before and after these.
+    """
+    years = sorted({int(found[3]) for text in texts if (found := _TWO_DIGITS.match(text))})
+    if not years:
+        return FIRST_YEAR
+    following = zip(years, [*years[1:], years[0] + 100], strict=True)
+    gap, _, last = max((after - year, (year - _LATEST - 1) % 100, year) for year, after in following)
+    last = _LATEST - (_LATEST - last) % 100
+    first = last + gap - 100
+    if first <= 1900:  # nobody means 1850 to 1949 by 50 to 99 and 00 to 49
+        first += 100
+    return max(1901, first - gap // 2)  # 1900 was no leap year, and 29.02.00 is a date
+
+
+_SHAPES = {"%b": "[A-Za-z]+", "%B": "[A-Za-z]+", "%z": "[+-][0-9]+", " ": " +", ".": r"\."}
+_TIME = "(?: [0-9:]+(?: [AaPp][Mm])?)?"
+"""The shapes of the parts of a pattern, and of a time behind it."""
+
+
+def _dated(*patterns: str) -> Reader:
+    times = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
+    shapes = [re.sub("%.|[ .]", lambda found: _SHAPES.get(found[0], "[0-9]+"), pattern) + _TIME for pattern in patterns]
+
+    def read(cell: str) -> Parts | None:
+        cell = with_four_digits(cell)
+        for pattern, shape in zip(patterns, shapes, strict=True):
+            if not re.fullmatch(shape, cell):  # strptime takes a hundred times as long
+                continue
+            for clock in times[: 1 if "%H" in pattern else None]:
+                try:
+                    return date_parts(datetime.strptime(cell, pattern + clock))
+                except (ValueError, OverflowError):
+                    pass
+        return None
+
+    return read
+
+
+COMPACT = "yearmonthday"
+_COMPACT = {6: "%Y%m", 8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
+"""The number of digits -> the pattern of a date from 1900 to 2099 without separators."""
+
+
+def _compact(cell: str) -> Parts | None:
+    text = re.sub("^([0-9]{8})T([0-9]{4,6})Z?$", r"\1\2", cell)
+    if len(text) not in _COMPACT or text[:2] not in ("19", "20") or not (text.isascii() and text.isdigit()):
+        return None
+    try:
+        return date_parts(datetime.strptime(text, _COMPACT[len(text)]))
+    except ValueError:
+        return None
+
+
+def are_dates(texts: list[str]) -> bool:
+    """True for dates such as 20240105; fewer than five could be other numbers."""
+    return len(texts) >= 5 and all(_compact(text) for text in texts)
+
+
+_day_month_year = _dated("%d %b %Y", "%d %B %Y")
+
+
+def _month_year(cell: str) -> Parts | None:
+    return _day_month_year(f"1 {cell}") if re.fullmatch("[A-Za-z]{3,9} (?:19|20)[0-9]{2}", cell) else None
+
+
+def _first(*readers: Reader) -> Reader:
+    """What the first of these readers reads that can."""
+    return lambda cell: next((parts for read in readers if (parts := read(cell)) is not None), None)
+
+
+DATES: dict[str, Reader] = {
+    "year-month-day": _first(iso, _dated("%Y-%m-%d", "%Y.%m.%d"), _quarter, _east_asian),
+    "year/month/day": _dated("%Y/%m/%d"),
+    "day.month.year": _dated("%d.%m.%Y"),
+    "month/day/year": _dated("%m/%d/%Y"),
+    "day/month/year": _dated("%d/%m/%Y"),
+    "month-day-year": _dated("%m-%d-%Y"),
+    "day-month-year": _dated("%d-%m-%Y"),
+    "day month year": _dated("%d %b %Y", "%d %B %Y", "%d-%b-%Y", "%d/%b/%Y", "%d/%b/%Y:%H:%M:%S %z"),
+    "weekday, day month year": _mail,
+    "month year": _month_year,
+    "month day, year": _dated("%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%B %d %Y"),
+    COMPACT: _compact,
+}
+TIMES: dict[str, Reader] = {"hour:minute": _time_of_day}
+DAY_FIRST = ["day/month/year", "day-month-year"]
+
+
+def parts_of(form: str) -> tuple[str, ...]:
+    """The names of the numbers of a cell; the hour of a date is used where it differs."""
+    return DATE_PARTS if form in DATES else ("",)
+
+
+def other_order(form: str, texts: list[str]) -> str | None:
+    """The form of dates with day and month swapped, if it gives other dates for these texts and reads all of them."""
+    other = re.sub("day|month", lambda found: "month" if found[0] == "day" else "day", form)
+    if other not in DATES or any(DATES[other](text) is None for text in texts):
+        return None
+    return other if any(DATES[other](text) != DATES[form](text) for text in texts) else None
