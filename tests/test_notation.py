@@ -109,11 +109,50 @@ def test_warning_suggests_the_numeric_option():
     assert said.endswith("write one plain number in each cell, or take these as missing with --numeric k")
     (said,) = warned("k", ["1", "2", "3", "no idea", "4"])
     assert said == (
-        "k has 80 cells with numbers, but is taken for words because of 'no idea' and others "
-        "(--numeric k takes these as missing)"
+        "k has 80 cells with numbers, but is taken for words because of 'no idea' in row 4; "
+        "--numeric k takes it as missing"
     )
+    (said,) = warned("k", ["1", "2", "3", "no idea", "unknown", "4", "low"])
+    assert said.endswith("because of 'no idea' in row 4 and 1 other; --numeric k takes them as missing")
     assert warned("k", ["1", "2", "A", "B", "C"]) == []
     assert warned("k", ["007", "1", "2", "no idea"]) == []
+
+
+NUMBERS = [str(100 + i) for i in range(60)]
+
+
+def with_code(code, cells, times=1):
+    return [code if i % 7 == 1 and i < 7 * times else cell for i, cell in enumerate(cells)]
+
+
+@pytest.mark.parametrize("code", ["0150", "12345678901234567"])
+@pytest.mark.parametrize("numbers", [NUMBERS, NUMBERS[:10] * 6])
+def test_a_few_codes_among_numbers_are_named(code, numbers):
+    """Many codes are none of numbers; --numeric reads all as numbers."""
+    for times, named in ((1, f"'{code}' in row 2"), (3, f"'{code}' in row 2"), (5, "")):
+        cells = with_code(code, numbers, times)
+        table = from_frame({"x": [i % 5 for i in range(60)], "a": cells}, list("uv") * 30)
+        said = f"a is taken for codes because of {named}; --numeric a reads all as numbers"
+        assert Recipe.learn(table, range(60)).warnings == [said] * bool(named)
+        column = Recipe.learn(table, range(60), None, Choices(numeric=["a"])).columns[0]
+        assert column.mean == [pytest.approx(np.mean(list(map(float, cells))))]
+    cells[8] = "0007"
+    assert Recipe.learn(from_frame({"a": cells}, list("uv") * 30), range(60), None, Choices(numeric=["a"]))
+
+
+def test_a_code_in_a_target_of_numbers_is_named():
+    x = {"x": [i % 5 for i in range(60)]}
+    said = "is taken for codes because of '0150' in row 2; if it is a number, write 150"
+    few = from_frame(x, with_code("0150", NUMBERS[:10] * 6))
+    assert Recipe.learn(few, range(60)).warnings == [f"y {said}"]
+    assert Recipe.learn(few, range(60), "classification").warnings == []
+    many = from_frame(x, with_code("0150", NUMBERS))
+    with pytest.raises(jitnet.Error, match=f"too many for classes; y {said}$"):
+        Recipe.learn(many, range(60))
+    for table in (few, many):
+        how = "it is taken for a code; if it is a number, write 150"
+        with pytest.raises(jitnet.Error, match=f"row 2, column 'y': regression cannot learn '0150'; {how}$"):
+            Recipe.learn(table, range(60), "regression")
 
 
 @pytest.mark.parametrize(

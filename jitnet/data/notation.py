@@ -2,12 +2,13 @@
 sentences about a column of them."""
 
 import re
+from collections.abc import Callable
 
-from ..checks import shown, some
-from ..spelling import is_code
+from ..checks import count, shown, some
+from ..spelling import is_code, is_number
 from .dates import DATES, with_four_digits
 from .missing import is_missing_word
-from .values import reader_of, twins, units_in
+from .values import form_at_all, reader_of, twins, units_in
 
 _NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
 _ONE_SIGN = re.compile(r"[0-9]+(?:[.,][0-9]+)?")
@@ -17,6 +18,10 @@ _WITHOUT_WORDS = re.compile(r"[^\w]*0(?:[^\w]|0|[_kKMx]|to|bis|h|m|min|s|sec)*")
 """Numbers with signs between and around them, and the few letters of 5k, 2x3, 1 to 5, 3h 20min."""
 FEW = 3
 """More different units or notations than these belong to addresses or names."""
+Place = Callable[[str], str]
+"""text -> where it occurs first, such as "line 7"."""
+SAMPLE = 1000
+"""The texts that decide whether others are tried as dates, which takes long."""
 
 
 def unread_numbers(name: str, texts: list[str], option: str = "") -> str | None:
@@ -113,18 +118,62 @@ def years_of_two_digits(name: str, texts: list[str], form: str, first_year: int)
     return f"{name} has years of two digits: {years}; if that is wrong, write years with four digits"
 
 
-def numbers_among_words(name: str, times: dict[str, int], option: str) -> str | None:
-    """The sentence about a column of words, if more than half of its cells are numbers.
+def codes_among_numbers(name: str, times: dict[str, int], place: Place, option: str = "") -> str | None:
+    """The sentence about plain numbers with a few codes, such as 0150, which are more likely to be numbers too.
 
     times     how often each text occurs
-    option    the option that takes the words as missing
+    option    the option that reads them as numbers; "" for a target
     """
-    numbers = [text for text in times if _NUMBER.fullmatch(text.lstrip("+-"))]
-    words = [text for text in times if text not in set(numbers) and not is_missing_word(text)]
-    among = sum(times[text] for text in numbers)
-    if any(map(is_code, times)) or len(numbers) < 3 or not words or 2 * among <= sum(times.values()):
+    codes = list(filter(is_code, times))
+    few = max(2, sum(times.values()) // 20)  # ZIP codes are more
+    if not 0 < sum(times[text] for text in codes) <= few or len(times) - len(codes) < 3:
         return None
+    if not all(is_number(text) or is_missing_word(text) for text in times):
+        return None
+    how = f"{option} reads all as numbers" if option else f"if it is a number, write {as_number(codes[0])}"
+    return f"{name} is taken for codes because of {_named(codes, place)}; {how}"
+
+
+def as_number(code: str) -> str:
+    """What to write instead of a code that is a number."""
+    return f"{float(code):.15g}"
+
+
+def taken_for_words(name: str, times: dict[str, int], place: Place, option: str) -> str | None:
+    """The sentence about a column of words, if most of its cells are numbers or dates.
+
+    times     how often each text occurs
+    option    the option that reads them as numbers, and takes the others as missing
+    """
     return (
-        f"{name} has {among} cells with numbers, but is taken for words because of {shown(words[0])} and others "
-        f"({option} takes these as missing)"
+        codes_among_numbers(name, times, place, option)
+        or _few_among(name, times, place, option, "dates", _dates(list(times)))
+        or unread_numbers(name, list(times), option)
+        or _few_among(name, times, place, option, "cells with numbers", _numbers(list(times)))
     )
+
+
+def _few_among(name: str, times: dict[str, int], place: Place, option: str, what: str, read: set[str]) -> str | None:
+    """The sentence about words among others, which are `read`, if these are in more than half of the cells."""
+    words = [text for text in times if text not in read and not is_missing_word(text)]
+    among = sum(times[text] for text in read)
+    if len(read) < 3 or not words or 2 * among <= sum(times.values()):
+        return None
+    because = f"is taken for words because of {_named(words, place)}"
+    return f"{name} has {among} {what}, but {because}; {option} takes {'it' if len(words) == 1 else 'them'} as missing"
+
+
+def _dates(texts: list[str]) -> set[str]:
+    """Those of the texts that are dates of one form."""
+    form = form_at_all(texts[:SAMPLE], DATES)
+    return {text for text in texts if DATES[form](text) is not None} if form else set()
+
+
+def _numbers(texts: list[str]) -> set[str]:
+    """Those of the texts that are numbers; none if some are codes."""
+    return set() if any(map(is_code, texts)) else {text for text in texts if _NUMBER.fullmatch(text.lstrip("+-"))}
+
+
+def _named(texts: list[str], place: Place) -> str:
+    """The first text with its place, and how many others there are."""
+    return f"{shown(texts[0])} in {place(texts[0])}" + (f" and {count(len(texts) - 1, 'other')}" * (len(texts) > 1))

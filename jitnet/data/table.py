@@ -105,10 +105,19 @@ class Table:
         """The decimal sign of the cells."""
         return self.reading.get("decimal", ".")
 
+    def place(self, row: int) -> str:
+        """The line of a row in the file, or its number."""
+        return f"row {row + 1}" if self.lines is None else f"line {self.lines[row]}"
+
+    def place_of(self, name: str, text: str) -> str:
+        """The place of the first cell of a column of words that has this text."""
+        cells = self[name].cells
+        assert isinstance(cells, Words)
+        return self.place(cells.row_of(text))
+
     def where(self, row: int, name: str | None = None) -> str:
         """The place of a row, or of one of its cells: houses.csv, line 7, column 'price'."""
-        place = f"row {row + 1}" if self.lines is None else f"line {self.lines[row]}"
-        return f"{self.source}, {place}" + ("" if name is None else f", column {shown(name)}")
+        return f"{self.source}, {self.place(row)}" + ("" if name is None else f", column {shown(name)}")
 
     @property
     def features(self) -> list[str]:

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -128,7 +128,7 @@ def _nothing(_: str) -> None:
 
 def _yes_or_no(cell: str) -> Parts | None:
     word = cell.casefold()
-    return next(((float(word == yes),) for yes, no in YES_AND_NO if word in (yes, no)), None)
+    return next(((float(word == yes),) for yes, no in (*YES_AND_NO, ("1", "0")) if word in (yes, no)), None)
 
 
 PLAIN = "1234.5"
@@ -189,9 +189,9 @@ def form_of(
     return best, odd
 
 
-def form_at_all(texts: list[str]) -> str | None:
-    """The form of numbers that reads the most texts; None if none reads any."""
-    times = {form: sum(read(text) is not None for text in texts) for form, read in NUMBERS.items()}
+def form_at_all(texts: list[str], forms: Mapping[str, Reader] = NUMBERS) -> str | None:
+    """The form that reads the most texts, the first one of several; None if none reads any."""
+    times = {form: sum(read(text) is not None for text in texts) for form, read in forms.items()}
     best = max(times, key=lambda form: times[form])
     return best if times[best] else None
 

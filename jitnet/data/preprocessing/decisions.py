@@ -1,10 +1,11 @@
-"""How each column is prepared, decided on the training rows, with a sentence for each decision."""
+"""How each column is prepared, learned from the training rows, with a sentence for each decision."""
 
 import math
 import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +15,7 @@ from ...checks import count, shown, some
 from ...spelling import column_name, spelled
 from ..dates import COMPACT, DATES, TIMES, are_dates, first_year_of, other_order, parts_of
 from ..missing import is_missing_word
-from ..notation import (
-    different_units,
-    instead_of,
-    nearly_equal,
-    numbers_among_words,
-    unread_numbers,
-    years_of_two_digits,
-)
+from ..notation import different_units, instead_of, nearly_equal, taken_for_words, years_of_two_digits
 from ..sentinels import FEW as LEAST
 from ..sentinels import said_of_sentinels, sentinels
 from ..table import Table, as_option, called
@@ -155,7 +149,7 @@ class Planner:
             self._category(name)
             return None
         if isinstance(column.cells, Words):
-            return self._texts(name, column.cells[self.train])
+            return self._texts(name, column.cells)
         return self._numbers(name, column.cells)
 
     def _numbers(self, name: str, values: NDArray[np.float64]) -> str | None:
@@ -213,32 +207,36 @@ class Planner:
         return differ
 
     def _texts(self, name: str, cells: Words) -> str | None:
-        """A column with text: numbers or dates in some form, or words."""
-        times = cells.counted()
-        texts, present = list(times), sum(times.values())
+        """A column with text: numbers or dates in some form, or words.
+
+        How they are written follows from all rows: a thousands comma only in test rows is no reason to refuse a file.
+        """
+        times, learned = cells.counted(), cells[self.train].counted()
+        texts, present = list(times), sum(learned.values())
         day_first = self.table.decimal == "," or self.table.reading.get("separator") == ";"  # not files from the USA
         form, _ = form_of(texts, np.array(list(times.values()), np.int64), self.table.decimal, day_first)
         if name in self.choices.numeric:
-            form = form or form_at_all(texts)
+            form = form or form_at_all(texts, {**NUMBERS, **TIMES, **DATES})
             if form is None:
                 option = as_option("numeric", name)
                 how = instead_of(texts, option)
                 but = f", but {how}" if how else ""
                 raise checks.Error(f"{option}: {shown(texts[0])} and all other cells are not numbers{but}")
-        elif len(texts) == 1 and present == len(cells) > 1:
+        elif len(learned) == 1 and present == len(self.train) > 1:
             return SAME_WORD
         elif form is None:
-            hint, column = as_option("numeric", name), called(name)
-            if sentence := unread_numbers(column, texts, hint) or numbers_among_words(column, times, hint):
+            place, option = partial(self.table.place_of, name), as_option("numeric", name)
+            if sentence := taken_for_words(called(name), times, place, option):
                 self.warned.append(sentence)
-            return self._words(name, len(texts), present)
+            return self._words(name, len(learned), present)
         elif form == PLAIN and are_dates([text for text in texts if not is_missing_word(text)]):
             form = COMPACT
         read = [text for text in texts if FORMS[form](text) is not None]
-        if not read:
+        known = set(read)
+        if known.isdisjoint(learned):
             return EMPTY
         if name not in self.choices.numeric:
-            self._note_sentinels(name, form, {text: times[text] for text in read})
+            self._note_sentinels(name, form, {text: n for text, n in learned.items() if text in known})
         self._number(name, form, read)
         return None
 

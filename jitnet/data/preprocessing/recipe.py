@@ -39,7 +39,7 @@ class Recipe:
     """What was learned from the columns of a table: how each becomes inputs of the network, and what the output means.
 
     The inputs are the standardized plain numbers, then those of the other columns, in the order of the table.
-    Everything is learned from the training samples alone, except the names of the classes.
+    Everything is learned from the training samples alone, except the names of the classes and how cells are written.
     """
 
     kind: str

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from ...checks import shown, some
 from ...spelling import is_code, is_number, spelled
 from ..dates import are_dates
 from ..missing import is_missing_word
-from ..notation import different_units, how_to_learn, nearly_equal, unread_numbers
+from ..notation import as_number, codes_among_numbers, different_units, how_to_learn, nearly_equal, unread_numbers
 from ..sentinels import said_of_sentinels, sentinels
 from ..table import Table, as_option, called
 from ..text_column import Words
@@ -61,7 +62,11 @@ class Target:
             task = task or _likely(table, numbers, form, said, warned)
         if form is None or task == "classification":
             classes = in_order(distinct(cells)[0])
-            _check_classes(classes, table)
+            codes = None
+            if isinstance(cells, Words) and task is None and form is None:
+                codes = codes_among_numbers(name, cells.counted(), partial(table.place_of, table.target))
+            _check_classes(classes, table, codes)
+            warned += [codes] if codes else []
             if sentence := nearly_equal(name, "classes", classes):
                 warned.append(sentence)
             if task is None and (sentence := unread_numbers(name, classes)):
@@ -170,10 +175,12 @@ def _form(table: Table, cells: NDArray[np.float64] | Words, anyhow: bool) -> str
         return None
     if form is None or odd or unknown:
         reads = NUMBERS[form or PLAIN]
-        text = next((text for text in texts if reads(text) is None), next(iter(texts)))
+        text = next((text for text in texts if reads(text) is None), None)
+        text = text or next(filter(is_code, texts), next(iter(texts)))
         where = table.where(cells.row_of(text), table.target)
         if form is None:
-            how = how_to_learn(list(texts)) or "it needs numbers"
+            code = f"it is taken for a code; if it is a number, write {as_number(text)}" if is_code(text) else ""
+            how = how_to_learn(list(texts)) or code or "it needs numbers"
             raise checks.Error(f"{where}: regression cannot learn {shown(text)}; {how}")
         option = f" ({as_option('missing', f'{table.target}={text}')})" if is_missing_word(text) else ""
         numbers = sum(number for text, number in texts.items() if reads(text) is not None)
@@ -247,7 +254,8 @@ def _can_be_classes(different: int, rows: int) -> bool:
     return different <= max(FEW, rows // 2)
 
 
-def _check_classes(classes: list[str], table: Table) -> None:
+def _check_classes(classes: list[str], table: Table, codes: str | None) -> None:
+    """codes: the sentence about codes among numbers, if there are some"""
     target = shown(table.target)
     if not classes:
         raise checks.Error(f"the target {target} is missing in all rows")
@@ -256,7 +264,11 @@ def _check_classes(classes: list[str], table: Table) -> None:
     if not _can_be_classes(len(classes), len(table)):
         words = [name for name in classes if is_code(name) or not is_number(name)]
         if words:
-            how = how_to_learn(classes) or "if they should be numbers, fix those that are not, or name another target"
+            how = (
+                how_to_learn(classes)
+                or codes
+                or "if they should be numbers, fix those that are not, or name another target"
+            )
         else:
             how = "learn them as quantities with --task regression"
         example = shown((words or classes)[0])
