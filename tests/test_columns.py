@@ -154,31 +154,6 @@ def test_word_among_numbers_is_an_error(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("form", "cells", "numbers"),
-    [("1,234.5", [0, 10, 20, "1,234", 40, 50], [0, 10, 20, 1234, 40, 50]),
-        ("1,234.5", [0, 10, "$20", 30, 40, 50], [0, 10, 20, 30, 40, 50]),
-        ("1 234,5", [0, 10, "2 000", "3,5", 40, 50], [0, 10, 2000, 3.5, 40, 50]),
-        ("yes/no", [*"010", "no", "1", "yes"], [0, 1, 0, 0, 1, 1])],
-)  # fmt: skip
-def test_the_notation_of_a_column_follows_from_all_rows_and_its_numbers_from_the_training_rows(
-    tmp_path, form, cells, numbers
-):
-    """So whether a file is refused does not depend on the split."""
-    for rows in ([0, 1, 2, 4], [0, 1, 3, 5], [2, 3, 4, 5], [0, 1, 4]):
-        recipe, X, _ = learned(tmp_path, "a", cells, rows)
-        (column,) = recipe.columns
-        values = np.array(numbers, float)
-        assert (column.form, column.mean) == (form, [values[rows].mean()])
-        np.testing.assert_allclose(X[:, 0], (values - values[rows].mean()) / values[rows].std())
-
-
-def test_the_order_of_day_and_month_follows_from_all_rows(tmp_path):
-    cells = [f"{1 + i % 12:02}/{1 + i % 11:02}/2024" for i in range(24)] + ["31/01/2024"]
-    recipe, _, _ = learned(tmp_path, "d", cells, range(24))
-    assert "d holds dates, day/month/year: days, month, weekday (--categorical d)" in recipe.decisions
-
-
-@pytest.mark.parametrize(
     ("cells", "said"),
     [(["FALSE", "TRUE", "True", "TRUE"], "FALSE; TRUE, True"), (["Yes", "no", "YES", "yes"], "no; Yes, YES, yes"),
         (["yes", "0", "1", "no", ""], "0, no; 1, yes; 1 of 5 cells missing, filled with the median 0.5 and marked")],

@@ -1,4 +1,4 @@
-"""Warnings about text columns: numbers in unknown notations, numbers among words, nearly equal names."""
+"""Notations of text columns; warnings: numbers in unknown notations, numbers among words, nearly equal names."""
 
 import re
 
@@ -116,6 +116,30 @@ def test_warning_suggests_the_numeric_option():
     assert said.endswith("because of 'no idea' in row 4 and 1 other; --numeric k takes them as missing")
     assert warned("k", ["1", "2", "A", "B", "C"]) == []
     assert warned("k", ["007", "1", "2", "no idea"]) == []
+
+
+@pytest.mark.parametrize(
+    ("form", "cells", "numbers"),
+    [("1,234.5", [0, 10, 20, "1,234", 40, 50], [0, 10, 20, 1234, 40, 50]),
+        ("1,234.5", [0, 10, "$20", 30, 40, 50], [0, 10, 20, 30, 40, 50]),
+        ("1 234,5", [0, 10, "2 000", "3,5", 40, 50], [0, 10, 2000, 3.5, 40, 50]),
+        ("yes/no", [*"010", "no", "1", "yes"], [0, 1, 0, 0, 1, 1])],
+)  # fmt: skip
+@pytest.mark.parametrize("rows", [[0, 1, 2, 4], [0, 1, 3, 5], [2, 3, 4, 5], [0, 1, 4]])
+def test_the_notation_follows_from_all_rows_and_the_numbers_from_the_training_rows(form, cells, numbers, rows):
+    """So whether a file is refused does not depend on the split."""
+    table = from_frame({"a": cells}, list("uvuvuv"))
+    recipe = Recipe.learn(table, rows)
+    (column,) = recipe.columns
+    values = np.array(numbers, float)
+    assert (column.form, column.mean) == (form, [values[rows].mean()])
+    np.testing.assert_allclose(recipe.X(table, "float64")[:, 0], (values - values[rows].mean()) / values[rows].std())
+
+
+def test_the_order_of_day_and_month_follows_from_all_rows():
+    cells = [f"{1 + i % 12:02}/{1 + i % 11:02}/2024" for i in range(24)] + ["31/01/2024"]
+    recipe = Recipe.learn(from_frame({"d": cells}, [*"uv" * 12, "u"]), range(24))
+    assert "d holds dates, day/month/year: days, month, weekday (--categorical d)" in recipe.decisions
 
 
 NUMBERS = [str(100 + i) for i in range(60)]
