@@ -12,6 +12,7 @@ from files import csv, idx_bytes
 import jitnet
 from jitnet import checks
 from jitnet.cli import scores, train
+from jitnet.data.files import csv_file
 
 QUICK = ("--backend", "numpy", "--hidden", "8", "--epochs", "3")
 
@@ -139,6 +140,23 @@ def test_rows_without_a_target_are_left_out(run, tmp_path):
     assert "(36 with a target)" in run("predict", "m.npz", some, "--backend", "numpy").err
     half = csv(tmp_path, "x,y\n" + "".join(f"{i * i},{'' if i % 2 else 'a'}\n" for i in range(40)))
     assert "20 of 40 rows have no y" in run("train", half, "--target", "y", status=2).err
+
+
+@pytest.mark.parametrize("engine", ["python", "pyarrow"])
+def test_a_class_that_is_spelled_like_a_missing_cell_is_named(run, tmp_path, monkeypatch, engine):
+    monkeypatch.setattr(csv_file, "WORTH", 0 if engine == "pyarrow" else 1 << 20)
+    said = "; 'NA' counts as missing: if it is a class, write another name\n"
+    for classes, status, expected in (
+        (("EU", "NA", "AS"), 0, f"13 of 40 rows have no y and are left out (first: regions.csv, line 3){said}"),
+        (("EU", "NA", "EU"), 2, f"the target 'y' has only one class, 'EU'; at least two are needed{said}"),
+        (("EU", "NA"), 2, f"name another target, or leave these rows out of the file{said}"),
+        (("EU", "", "AS"), 0, "left out (first: regions.csv, line 3)\n"),
+        (("1", "NA", "2"), 0, "line 3)\n"),
+    ):
+        rows = "".join(f'{i % 7},"{classes[i % len(classes)]}"\n' for i in range(40))
+        path = csv(tmp_path, f"x,y\n{rows}", "regions.csv")
+        printed = run("train", path, "--target", " y", *QUICK, status=status)
+        assert expected in (printed.out + printed.err).replace(f"{tmp_path}/", "")
 
 
 def test_new_targets_that_are_not_numbers_are_reported(run, tmp_path):

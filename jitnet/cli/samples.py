@@ -133,8 +133,10 @@ def _rows_with_target(table: Table, warned: list[str]) -> NDArray[np.int64]:
         first = table.where(int(missing.argmax()))
         text = f"{gaps} of {checks.count(len(table), 'row')} {'has' if gaps == 1 else 'have'} no {called(table.target)}"
         if 2 * gaps >= len(table):
-            raise checks.Error(f"{text} (first: {first}); name another target, or leave these rows out of the file")
-        warned.append(f"{text} and {'is' if gaps == 1 else 'are'} left out (first: {first})")
+            raise checks.Error(
+                f"{text} (first: {first}); name another target, or leave these rows out of the file{table.said_of_gap}"
+            )
+        warned.append(f"{text} and {'is' if gaps == 1 else 'are'} left out (first: {first}){table.said_of_gap}")
     return rows
 
 

@@ -67,6 +67,8 @@ class Table:
     """Those of the notes that may well be wrong."""
     target: str = ""
     """The name of the target column; "" if there is none."""
+    gap: str = ""
+    """The text of the first target of a CSV that is missing."""
     matrix: NDArray[Any] | None = None
     """(n, k) finite float32 or float64: the columns 1, 2, ..., k of an NPZ file or of images."""
     chosen: list[str] | None = None
@@ -118,6 +120,13 @@ class Table:
     def where(self, row: int, name: str | None = None) -> str:
         """The place of a row, or of one of its cells: houses.csv, line 7, column 'price'."""
         return f"{self.source}, {self.place(row)}" + ("" if name is None else f", column {shown(name)}")
+
+    @property
+    def said_of_gap(self) -> str:
+        """What a sentence about missing targets of words adds, if they have a text: NA can be a class."""
+        if not self.gap or not self[self.target].is_text:
+            return ""
+        return f"; {shown(self.gap)} counts as missing: if it is a class, write another name"
 
     @property
     def features(self) -> list[str]:

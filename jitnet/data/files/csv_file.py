@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ... import checks
 from ...checks import count
+from ...spelling import column_name
 from ..table import Column, Table
 from ..text_column import Words
 from .content import Content, text_of
@@ -27,13 +28,14 @@ WORTH = 1 << 20
 def read_csv(
     content: Content, *, header: bool | None = None, separator: str | None = None, decimal: str | None = None,
     encoding: str | None = None, expected: Collection[str] = (), usual: Mapping[str, str] | None = None,
-    engine: str | None = None,
+    engine: str | None = None, target: str | None = None,
 ) -> Table:  # fmt: skip
     """All columns of a CSV.
 
     expected  names of columns; a first row that has most of them is the header
     usual     how the file was read that a model learned from, see `Table.reading`; this file is read in the same way,
               unless it plainly has another separator
+    target    the column to learn: of its cells that are missing, the table keeps the first text
     engine    "python" or "pyarrow", which give the same table; None uses pyarrow for large files if it is installed
     Errors    ValueError with the file and line of the error
     """
@@ -50,7 +52,12 @@ def read_csv(
     if dialect.has_header:  # spreadsheets write rows that end with commas
         columns = [column for column in columns if column.name or not column.missing.all()]
     guesses = [dialect.guess] if dialect.guess else []
-    return Table(columns, content.source, "csv", dialect.has_header, lines, notes, guesses, reading=reading)
+    table = Table(columns, content.source, "csv", dialect.has_header, lines, notes, guesses, reading=reading)
+    if target is not None and target in table and (missing := table[target].missing).any():
+        j = [column_name(name) for name in dialect.names].index(column_name(target))
+        line = int(lines[int(missing.argmax())])
+        table.gap = Reader(data, content.source, dialect, notes).cell(line, j)
+    return table
 
 
 class Reader:
@@ -76,6 +83,11 @@ class Reader:
                 builders[j].add(list(map(str.strip, columns[j])))
         return [builder.cells() for builder in builders], np.array(lines)
 
+    def cell(self, line: int, j: int) -> str:
+        """The cell of column j in the row that begins in this line."""
+        reader, _ = self._reader(line - 1)
+        return str(next(reader)[j].strip())
+
     def _blocks(self) -> Iterator[tuple[list[int], list[tuple[str, ...]]]]:
         """Lines and columns of up to BLOCK rows."""
         lines, rows = list[int](), list[list[str]]()
@@ -96,7 +108,7 @@ class Reader:
         """
         waits_for_header, has_comments = self._dialect.has_header, b"\n#" in self._data
         empty: list[int] = []  # lines of empty rows that no other row has followed yet
-        reader, above = self._reader()
+        reader, above = self._reader(self._dialect.skipped)
         end = above
         try:
             for row in reader:
@@ -122,13 +134,13 @@ class Reader:
         if empty:
             self._say_once(f"the empty rows at the end, from line {empty[0]} on, are skipped")
 
-    def _reader(self) -> tuple[Any, int]:
-        """A reader of the rows, and the number of lines before them."""
+    def _reader(self, above: int) -> tuple[Any, int]:
+        """A reader of the rows below so many lines, and that number."""
         text = io.TextIOWrapper(io.BytesIO(self._data), "utf-8", newline="")
-        for _ in range(self._dialect.skipped):
+        for _ in range(above):
             text.readline()
         reader = csv.reader(text, delimiter=self._dialect.separator, skipinitialspace=True, strict=True)
-        return reader, self._dialect.skipped
+        return reader, above
 
     def _say_once(self, note: str) -> None:
         if note not in self._notes:

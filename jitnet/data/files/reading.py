@@ -68,7 +68,7 @@ def read_table(
         if labels is not None and content.kind != "idx":
             raise checks.Error(f"a separate file of labels belongs to IDX images, not to {content.source}")
         if content.kind == "text":
-            table = _read_text(content, names, had_header, features, {"usual": usual, **given})
+            table = _read_text(content, names, had_header, features, {"usual": usual, "target": target, **given})
             return _chosen(table, target, features)
         if given:
             raise checks.Error(f"{next(iter(given))} belongs to a CSV, not to {content.source}")

@@ -260,7 +260,8 @@ def _check_classes(classes: list[str], table: Table, codes: str | None) -> None:
     if not classes:
         raise checks.Error(f"the target {target} is missing in all rows")
     if len(classes) < 2:
-        raise checks.Error(f"the target {target} has only one class, {shown(classes[0])}; at least two are needed")
+        one = f"the target {target} has only one class, {shown(classes[0])}; at least two are needed"
+        raise checks.Error(f"{one}{table.said_of_gap}")
     if not _can_be_classes(len(classes), len(table)):
         words = [name for name in classes if is_code(name) or not is_number(name)]
         if words:
