@@ -2,7 +2,10 @@
 
 import numpy as np
 import pytest
+from files import csv
 
+import jitnet
+from jitnet.data import Recipe, read_table
 from jitnet.data.cells import has_code
 from jitnet.data.dates import DATES
 from jitnet.data.values import NUMBERS, PLAIN, distinct, form_of, labels_of, numbers_in, twins
@@ -18,6 +21,14 @@ def test_column_with_a_tenth_of_words_is_text():
     numbers, words = [str(k) for k in range(90)], list("abcdefghij")
     assert form_of(numbers + words[:3], np.ones(93)) == (PLAIN, words[:3])
     assert form_of(numbers + words, np.ones(100)) == (None, numbers + words)
+
+
+@pytest.mark.parametrize("name", ["a", "y"])
+def test_a_number_that_is_infinite_as_a_float64_is_named(tmp_path, name):
+    rows = "".join(f"{i},{i * 1.5}\n" for i in range(40))
+    table = read_table(csv(tmp_path, f"x,{name}\n{rows}7,1e999\n"), "x" if name == "a" else "y")
+    with pytest.raises(jitnet.Error, match=f"line 42, column '{name}': '1e999' is too large; replace it"):
+        Recipe.learn(table, range(40))
 
 
 def test_names_of_one_number_are_twins():

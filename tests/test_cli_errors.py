@@ -85,6 +85,9 @@ BAD = [
     (["train", "labels-idx1-ubyte"], "these seem to be labels"),
     (["train", "cut-idx3-ubyte"], "truncated"),
     (["train", "digits", "--plot", "loss.txt"], "no plot can be written to loss.txt; its name must end in .png"),
+    (["train", "good.csv", "--target", "y", "--numeric", ""], "unknown column in --numeric ''; known: a, b"),
+    (["train", "good.csv", "--target", "y", "--missing", "NA"], "--missing NA: 'NA' is missing already; omit it"),
+    (["train", "good.csv", "--target", "y", "--missing", "a="], "--missing a=: '' is missing already; omit it"),
     (["train", "digits", "--threads", "2", "--backend", "njit"],
      "'njit' runs on one thread" if numba.config.NUMBA_NUM_THREADS > 1 else "threads is 2"),
 ]  # fmt: skip

@@ -12,6 +12,7 @@ from files import csv, idx_bytes
 import jitnet
 from jitnet import checks
 from jitnet.cli import scores, train
+from jitnet.data import Recipe
 from jitnet.data.files import csv_file
 
 QUICK = ("--backend", "numpy", "--hidden", "8", "--epochs", "3")
@@ -140,6 +141,13 @@ def test_rows_without_a_target_are_left_out(run, tmp_path):
     assert "(36 with a target)" in run("predict", "m.npz", some, "--backend", "numpy").err
     half = csv(tmp_path, "x,y\n" + "".join(f"{i * i},{'' if i % 2 else 'a'}\n" for i in range(40)))
     assert "20 of 40 rows have no y" in run("train", half, "--target", "y", status=2).err
+
+
+def test_an_empty_name_in_an_option_is_that_of_the_unnamed_column(run, tmp_path):
+    path = csv(tmp_path, ",x,y\n" + "".join(f"{i},{i * i},{'uv'[i % 2]}\n" for i in range(40)))
+    for option, features in (([], ["x"]), (["--numeric", ""], ["", "x"]), (["--numeric", '""'], ["", "x"])):
+        run("train", path, "--target", "y", *option, "--save", "m.npz", *QUICK)
+        assert Recipe.from_plain(jitnet.load("m.npz").recipe).features == features
 
 
 @pytest.mark.parametrize("engine", ["python", "pyarrow"])

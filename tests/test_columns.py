@@ -186,6 +186,9 @@ def test_each_class_has_a_training_row():
         (list("abcdefghijklmnopqrstuvwxyz") * 4, "classification", 26),
         (["0", "1", "other", "0", "1", "other", "1", "0"], "classification", ["0", "1", "other"]),
         (["$5,000", "$6,100", "$7,200", "$8,300"], "regression", None),
+        (["$1000", "$2000", "$3500", "$4200"] * 3, "regression", None),
+        (["5%", "10 %", "20%"] * 3, "regression", None),
+        (["1,000", "2,000", "3"] * 3, "classification", ["1,000", "2,000", "3"]),
         (["yes", "no"] * 4, "classification", ["no", "yes"]),
     ],
 )

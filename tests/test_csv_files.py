@@ -341,6 +341,15 @@ def test_each_guess_is_reported(tmp_path):
                 assert part in one
 
 
+def test_a_header_with_the_target_as_a_number_may_be_data(tmp_path):
+    """3 is the name above the second column, and the position of the third."""
+    path = csv(tmp_path, "n.k.,3,no\n" + "0,0,yes\n1,2,no\n" * 20)
+    said = "the first row, n.k., 3, no, is taken for the header (--no-header)"
+    assert read_table(path, "3").guesses == [said]
+    assert read_table(path, "no").guesses == []
+    assert read_table(path, "3", header=False).guesses == read_table(path, "3", header=True).guesses == []
+
+
 def test_standard_input_is_read(monkeypatch):
     for content in (b"a,b\n1,x\n2.5,y\n3,x\n", gzip.compress(b"a,b\n1,x\n2.5,y\n3,x\n", mtime=0)):
         stream = SimpleNamespace(buffer=io.BytesIO(content), isatty=lambda: False)

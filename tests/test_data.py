@@ -190,8 +190,8 @@ def test_thirty_whole_numbers_beside_images_are_classes(tmp_path):
         (np.ones((3, 1)), ["a", "b", "a"], "regression", "column 'y': regression cannot learn 'a'"),
         (np.ones((3, 1)), [1, 2, 1], "classificaton", "unknown task .*did you mean 'classification'"),
         (np.full((3, 1), np.nan), [1, 2, 1], None, "no column left to learn from: 0: no value"),
-        (np.ones((3, 1)), [1, 2, np.inf], None, "row 3, column .y.: the target is infinite"),
-        (np.ones((3, 1)), [1, 2, np.inf], "classification", "row 3, column .y.: the target is infinite"),
+        (np.ones((3, 1)), [1, 2, np.inf], None, "row 3, column .y.: infinity is not a finite number"),
+        (np.ones((3, 1)), [1, 2, np.inf], "classification", "row 3, column .y.: infinity is not a finite number"),
     ],
 )
 def test_bad_target_is_a_clear_error(X, y, task, message):

@@ -170,8 +170,9 @@ def test_an_order_of_day_and_month_that_fits_too_is_named(tmp_path, sign):
         rows = "\n".join(["d y", *(f"{d} {'uv'[i % 2]}" for i, d in enumerate(cells))])
         path = csv(tmp_path, rows.replace(" ", separator))
         recipe = Recipe.learn(read_table(path, "y"), range(40))
-        how = f"read as {form}, and {other} fits too (if that is meant, write year-month-day)" if other else form
-        assert f"d holds dates, {how}: days, month, weekday (--categorical d)" in recipe.decisions
+        assert f"d holds dates, {form}: days, month, weekday (--categorical d)" in recipe.decisions
+        said = f"d is read as {form}, and {other} fits too; if that is meant, write year-month-day"
+        assert recipe.warnings == [said] * bool(other)
     commas = csv(tmp_path, "\n".join(["d\tn\ty", *(f"{d}\t{i},5\t{'uv'[i % 2]}" for i, d in enumerate(both))]))
     assert Recipe.learn(read_table(commas, "y"), range(40)).columns[0].form == day_first
 

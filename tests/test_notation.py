@@ -11,6 +11,7 @@ from jitnet.data import Choices, Recipe, from_frame
 UNIT = "has numbers with a unit, such as "
 NOTATION = "has numbers in a notation that is not read, such as "
 DATES = "has dates"
+DURATIONS = "has durations, such as "
 
 
 def warned(name, cells):
@@ -33,7 +34,8 @@ def warned(name, cells):
         (["$10k-$20k", "$20k-$30k", "<$10k"], NOTATION), (["~5", "~70", "~1,000"], NOTATION),
         (["3h 5m", "1h", "2h"], NOTATION), (["'1'", "'2'", "'5'"], NOTATION), (['="1"', '="2"', '="7"'], NOTATION),
         (["5±1", "7±2", "9±1"], NOTATION), (["2x10^5", "3x10^6", "4x10^5"], NOTATION),
-        (["31:10", "40:59", "50:01"], NOTATION),
+        (["31:10", "40:59", "50:01"], DURATIONS), (["30:00:00", "0:12:15", "1:00:30"], DURATIONS),
+        (["16:9", "4:3", "21:9"], NOTATION),
         (["[1, 2]", "[3, 4]", "[5, 6]"], NOTATION), (["2024-01-05", "2024/01/05", "05.02.2024"], DATES),
         (["a1", "b2", "c3"], ""), (["1.0.1", "1.0.2", "1.1.0"], ""), (["0x1f", "0xa0", "0x33"], ""),
     ],
@@ -84,7 +86,7 @@ def test_two_decimal_signs_are_a_warning(name, cells, is_mixed):
         ("2024-{month:02}-{day:02}", "dates; to learn them as numbers, write the days since a fixed date"),
         ("{day} {name} 2024", "dates; to learn them as numbers, write the days since a fixed date"),
         ("{day}/{month}/2024 14:30", "dates; "), ("{day}.{month} kg", "numbers with a unit; "),
-        ("{day}:{month:02}", "numbers in a notation that is not read; "),
+        ("{day}:{month:02}", "durations; to learn them as numbers, write them in minutes or seconds"),
     ],
 )  # fmt: skip
 def test_a_target_that_is_not_read_as_numbers_is_an_error_that_says_what_to_write(written, said):

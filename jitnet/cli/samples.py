@@ -119,7 +119,7 @@ def _tables(options: argparse.Namespace) -> tuple[Table, Table | None]:
 
 def _names(options: argparse.Namespace, option: str) -> list[str]:
     """The names or values in an option, which can be given several times."""
-    return [entry for text in getattr(options, option) for entry in listed_in(text)]
+    return [entry for text in getattr(options, option) for entry in listed_in(text) or [""]]
 
 
 def _rows_with_target(table: Table, warned: list[str]) -> NDArray[np.int64]:

@@ -13,6 +13,8 @@ from .values import form_at_all, reader_of, twins, units_in
 _NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
 _ONE_SIGN = re.compile(r"[0-9]+(?:[.,][0-9]+)?")
 _WITH_UNIT = re.compile(r"[+-]?0(?: ?([^\W\d_]{2,12}|[kKMmgshl]|°[CF]?|km/h|m[²³0])| ([^\W\d_]))")
+_DURATION = re.compile("[0-9]+(?::[0-5][0-9]){1,2}")
+"""Not 16:9, which is a ratio."""
 _ORDINALS = ("st", "nd", "rd", "th")
 _WITHOUT_WORDS = re.compile(r"[^\w]*0(?:[^\w]|0|[_kKMx]|to|bis|h|m|min|s|sec)*")
 """Numbers with signs between and around them, and the few letters of 5k, 2x3, 1 to 5, 3h 20min."""
@@ -73,6 +75,8 @@ def _unread(texts: list[str], option: str) -> tuple[str, str, str] | None:
         return None
     if not is_plain and all(map(_has_unit, forms)):
         return "numbers with a unit", example, "numbers, remove the unit from the cells"
+    if all(map(_DURATION.fullmatch, words)):
+        return "durations", example, "numbers, write them in minutes or seconds"
     if all(map(_WITHOUT_WORDS.fullmatch, forms)):
         how = f", or take these as missing with {option}" if is_plain and option else ""
         return "numbers in a notation that is not read", example, f"numbers, write one plain number in each cell{how}"

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from .. import checks
 from ..checks import shown, some
 from ..spelling import column_name, is_number, spelled
+from .missing import is_missing
 from .table import Column, Table, as_list, as_option, called
 from .text_column import Words
 
@@ -106,6 +107,8 @@ def emptied(table: Table, entries: list[str], learns: bool = False, names: Colle
         if learns and all(_without(before[j], spelled(value)) is before[j] for j in chosen):
             if name is None and "=" in entry:
                 checks.one_of("column in --missing", column_name(entry.rpartition("=")[0]), table.names)
+            if is_missing(value):
+                raise checks.Error(f"{as_option('missing', entry)}: {shown(value)} is missing already; omit it")
             raise checks.Error(f"{as_option('missing', entry)}: no cell of {table.source} is {shown(value)}")
         for j in chosen:
             columns[j] = _without(columns[j], spelled(value))

@@ -154,6 +154,8 @@ def _chosen(table: Table, target: str | None, features: list[str] | None) -> Tab
             raise checks.Error(f"{path} has no column {shown(target)}; its columns: {checks.some(table.names)}{hint}")
         if len(table.names) == 1:
             raise checks.Error(f"{path} has no column besides the target {shown(target)} to learn from")
+        if target.isdigit():  # without the header, it would be a position
+            table.guesses += [note for note in table.notes if note.endswith("(--no-header)")]
         return table
     if not table.has_header and len(table.names) == len(features):  # no target column, so numbers shift
         table = _renamed(table, features)

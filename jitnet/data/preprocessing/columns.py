@@ -303,8 +303,15 @@ def _numbers(
         raise checks.Error(f"{table.where(odd, name)}: {shown(text)} is not {what}{hint}")
     infinite = np.isinf(numbers[:, 0])
     if infinite.any():
-        raise checks.Error(f"{table.where(int(infinite.argmax()), name)}: infinity is not a finite number; replace it")
+        raise too_large(table, int(infinite.argmax()), name)
     return numbers
+
+
+def too_large(table: Table, row: int, name: str) -> checks.Error:
+    """The error about a cell that is infinite, or is as a float64."""
+    cell = table[name].cells[row]
+    what = f"{shown(cell)} is too large" if isinstance(cell, str) else "infinity is not a finite number"
+    return checks.Error(f"{table.where(row, name)}: {what}; replace it, or leave the row out")
 
 
 def _with_other_sign(table: Table, form: str, text: str) -> str:

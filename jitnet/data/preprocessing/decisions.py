@@ -21,7 +21,7 @@ from ..sentinels import said_of_sentinels, sentinels
 from ..table import Table, as_option, called
 from ..text_column import Words
 from ..values import FORMS, NUMBERS, PLAIN, distinct, form_at_all, form_of, reader_of
-from .columns import Category, Number, Standard
+from .columns import Category, Number, Standard, too_large
 
 Rows = NDArray[np.int64]
 
@@ -156,8 +156,7 @@ class Planner:
         """A column of plain numbers."""
         learned = values[self.train]
         if np.isinf(learned).any():
-            row = int(self.train[int(np.isinf(learned).argmax())])
-            raise checks.Error(f"{self.table.where(row, name)}: infinity is not a finite number; replace it")
+            raise too_large(self.table, int(self.train[int(np.isinf(learned).argmax())]), name)
         has_gaps = bool(np.isnan(learned).any())
         if name not in self.choices.numeric:
             if not has_gaps and len(learned) > 1 and learned.min() == learned.max():
@@ -260,9 +259,10 @@ class Planner:
             sides = ([word for word in words if FORMS[form](word) == side] for side in ((0.0,), (1.0,)))
             text = f"is yes or no: {'; '.join(some(side, 4) for side in sides if side)}"
         elif form in DATES:
-            other = other_order(form, read)
-            how = f"read as {form}, and {other} fits too (if that is meant, write year-month-day)" if other else form
-            text = f"holds dates, {how}: {', '.join(parts_of(form)[: len(column.mean)])}"
+            text = f"holds dates, {form}: {', '.join(parts_of(form)[: len(column.mean)])}"
+            if other := other_order(form, read):
+                fits = f"is read as {form}, and {other} fits too; if that is meant, write year-month-day"
+                self.warned.append(f"{called(name)} {fits}")
         elif form in TIMES:
             text = f"holds times of day, {form}: hours"
         elif form == PLAIN:

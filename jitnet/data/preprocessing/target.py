@@ -18,8 +18,8 @@ from ..notation import as_number, codes_among_numbers, different_units, how_to_l
 from ..sentinels import said_of_sentinels, sentinels
 from ..table import Table, as_option, called
 from ..text_column import Words
-from ..values import NUMBERS, PLAIN, distinct, form_at_all, form_of, in_order, numbers_in
-from .columns import check_extent, form_in, mean_and_scale, names_in
+from ..values import NUMBERS, PLAIN, distinct, form_at_all, form_of, in_order, numbers_in, units_in
+from .columns import check_extent, form_in, mean_and_scale, names_in, too_large
 
 TASKS = ("classification", "regression")
 
@@ -204,18 +204,20 @@ def _likely(table: Table, numbers: NDArray[np.float64], form: str, said: list[st
     target = called(table.target)
     different = np.unique(numbers[~np.isnan(numbers)])
     is_whole, rows = bool((different % 1 == 0).all()), len(numbers)
-    if form != PLAIN:
-        cells = table[table.target].cells
-        example = max(cells.counted() if isinstance(cells, Words) else [], key=len)
-        said.append(f"{target} is a number in text: {shown(example)} is {NUMBERS[form](example)[0]:.15g}")  # type: ignore[index]
-        if sentence := different_units(target, list(cells.counted()) if isinstance(cells, Words) else []):
+    cells, has_unit = table[table.target].cells, False
+    if form != PLAIN and isinstance(cells, Words):
+        texts = list(cells.counted())
+        example = max(texts, key=len)
+        said.append(f"{target} is a number in text: {shown(example)} is {(NUMBERS[form](example) or [0])[0]:.15g}")
+        has_unit = any(units_in(texts))
+        if sentence := different_units(target, texts):
             warned.append(sentence)
     # whole numbers beside images are nearly always labels
     most = rows // 2 if table.are_images else min(FEW, rows // 2)
-    if is_whole and len(different) <= most:
+    if is_whole and len(different) <= most and not has_unit:
         said.append(f"{target} has {len(different)} different whole numbers: classes (--task regression)")
         return "classification"
-    if not is_whole or 2 * len(different) > rows:
+    if not is_whole or 2 * len(different) > rows or has_unit:  # $1000 is a quantity
         kind = "whole numbers" if is_whole else "numbers"
         option = f" ({AS_CLASSES})" if _can_be_classes(len(different), rows) else ""
         said.append(f"{target} has {len(different)} different {kind}: a regression{option}")
@@ -238,8 +240,7 @@ def _numbers(table: Table, form: str) -> NDArray[np.float64]:
         raise checks.Error(f"{where}: the target {shown(text)} is not a number, but the model learned numbers")
     infinite = np.isinf(numbers[:, 0])
     if infinite.any():
-        where = table.where(int(infinite.argmax()), table.target)
-        raise checks.Error(f"{where}: the target is infinite; replace it, or leave the row out")
+        raise too_large(table, int(infinite.argmax()), table.target)
     return numbers[:, 0]
 
 
