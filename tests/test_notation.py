@@ -179,6 +179,9 @@ def test_a_code_in_a_target_of_numbers_is_named():
         how = "it is taken for a code; if it is a number, write 150"
         with pytest.raises(jitnet.Error, match=f"row 2, column 'y': regression cannot learn '0150'; {how}$"):
             Recipe.learn(table, range(60), "regression")
+    for text in ("0\N{SUPERSCRIPT TWO}", "1" * 400):
+        with pytest.raises(jitnet.Error, match=r"row 2, column 'y': regression cannot learn .*; it needs numbers$"):
+            Recipe.learn(from_frame(x, with_code(text, with_code("0150", NUMBERS))), range(60), "regression")
 
 
 @pytest.mark.parametrize(

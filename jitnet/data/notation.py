@@ -159,9 +159,11 @@ def taken_for_words(name: str, times: dict[str, int], place: Place, option: str)
 
 def _few_among(name: str, times: dict[str, int], place: Place, option: str, what: str, read: set[str]) -> str | None:
     """The sentence about words among others, which are `read`, if these are in more than half of the cells."""
-    words = [text for text in times if text not in read and not is_missing_word(text)]
     among = sum(times[text] for text in read)
-    if len(read) < 3 or not words or 2 * among <= sum(times.values()):
+    if len(read) < 3 or 2 * among <= sum(times.values()):
+        return None
+    words = [text for text in times if text not in read and not is_missing_word(text)]
+    if not words:
         return None
     because = f"is taken for words because of {_named(words, place)}"
     return f"{name} has {among} {what}, but {because}; {option} takes {'it' if len(words) == 1 else 'them'} as missing"

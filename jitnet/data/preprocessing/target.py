@@ -179,8 +179,9 @@ def _form(table: Table, cells: NDArray[np.float64] | Words, anyhow: bool) -> str
         text = text or next(filter(is_code, texts), next(iter(texts)))
         where = table.where(cells.row_of(text), table.target)
         if form is None:
-            code = f"it is taken for a code; if it is a number, write {as_number(text)}" if is_code(text) else ""
-            how = how_to_learn(list(texts)) or code or "it needs numbers"
+            how = how_to_learn(list(texts)) or "it needs numbers"
+            if reads(text) is not None and is_code(text):
+                how = f"it is taken for a code; if it is a number, write {as_number(text)}"
             raise checks.Error(f"{where}: regression cannot learn {shown(text)}; {how}")
         option = f" ({as_option('missing', f'{table.target}={text}')})" if is_missing_word(text) else ""
         numbers = sum(number for text, number in texts.items() if reads(text) is not None)
