@@ -5,6 +5,7 @@ import difflib
 import inspect
 import math
 import os
+import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -29,6 +30,10 @@ class NotFiniteError(Error):
     """A result is NaN or infinite."""
 
 
+UNNAMED = "(unnamed)"
+"""What lists of names show for an empty one."""
+LATIN = str.maketrans("АВЕКМНОРСТУХІЈЅаеорсухіјѕΑΒΕΖΗΙΚΜΝΟΡΤΥΧο", "ABEKMHOPCTYXIJSaeopcyxijsABEZHIKMNOPTYXo")
+"""Cyrillic and Greek letters that look like Latin ones, which keyboards with two alphabets mix up."""
 LONGEST = 300
 """The maximum number of characters that are quoted from a value or from another message."""
 
@@ -72,7 +77,7 @@ def count(number: int, what: str, several: str = "") -> str:
 
 def some(names: Sequence[str], most: int = 40, longest: int = 40) -> str:
     """A list of names, shortened."""
-    first = [printable(name if len(name) <= longest else f"{name[:longest]}...") for name in names[:most]]
+    first = [printable(name if len(name) <= longest else f"{name[:longest]}...") or UNNAMED for name in names[:most]]
     return ", ".join(first) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
@@ -118,7 +123,13 @@ def one_of(what: str, name: object, known: Iterable[str], can_define: bool = Fal
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:
     """` (did you mean 'name'?)` with the known name that is nearest to a misspelled one; or an empty string."""
-    folded = {one.lower(): one for one in known}
+    names = list(known)
+    for place, one in enumerate(names, 1):
+        if isinstance(name, str) and name != one and name.translate(LATIN) == one.translate(LATIN):
+            other = next(c for c, d in zip(one, name, strict=True) if c != d)
+            letter = f"U+{ord(other):04X}, {unicodedata.name(other)}"
+            return f" (number {place}, {shown(one)}, looks the same, but has the letter {letter}; copy that name)"
+    folded = {one.lower(): one for one in names}
     near = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.5) if isinstance(name, str) else []
     return f" (did you mean {shown(folded[near[0]])}?)" if near else ""
 

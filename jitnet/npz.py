@@ -11,7 +11,7 @@ import io
 import math
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -44,6 +44,13 @@ def opened(path: str | Path, what: str) -> Iterator["Archive"]:
         raise checks.Error(f"{path} is not a readable {what}: {reason}") from None
 
 
+def office_document(members: Collection[str]) -> str:
+    """What a zip archive with these members is, if an office program wrote it; otherwise an empty string."""
+    if "[Content_Types].xml" not in members:
+        return ""
+    return "an Excel workbook" if any(name.startswith("xl/") for name in members) else "an Office document"
+
+
 class Archive:
     """The members of an archive. A damaged file can raise any exception, which `opened` turns into one sentence."""
 
@@ -56,6 +63,10 @@ class Archive:
 
     def __contains__(self, member: str) -> bool:
         return member in self._members
+
+    @property
+    def members(self) -> list[str]:
+        return list(self._members)
 
     @property
     def names(self) -> list[str]:

@@ -148,6 +148,8 @@ def reading(path: str | Path, kind: str) -> Iterator[tuple[dict[str, Any], npz.A
     """
     with npz.opened(path, f"jitnet {kind}") as archive:
         content = archive.content("about.json", ABOUT_LIMIT)
+        if content is None and (what := npz.office_document(archive.members)):
+            raise checks.Error(f"{path} is {what}, not a jitnet {kind}; name the file that jitnet saved")
         if content is None:
             raise checks.Error(f"{path} is not a jitnet {kind}: it has no about.json")
         about = json.loads(content)

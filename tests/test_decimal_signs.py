@@ -1,10 +1,14 @@
 """Whether a point or a comma is decimal, or separates thousands, follows from the cells of a file."""
 
+import re
+
 import numpy as np
 import pytest
 from files import csv
 
 from jitnet.data import Recipe, read_table
+from jitnet.data.files.content import content_of
+from jitnet.data.files.csv_file import read_csv
 from jitnet.data.text_column import Words
 from jitnet.data.values import form_of, numbers_in
 
@@ -28,6 +32,9 @@ from jitnet.data.values import form_of, numbers_in
         (["1.234;p", "1500;q", "991;p"], [1.234, 1500, 991], "'1.234' is read with a decimal point; if"),
         (["1.234;p", "-999;q", "12.345;p"], [1.234, -999, 12.345], "'1.234' is read with a decimal point; if"),
         (["151.333;p", "150;q", "150.667;p"], [151.333, 150, 150.667], "'151.333' is read with a decimal point; if"),
+        (["5.505;1.234.567", "4.103;1"], [5505, 4103], ""),  # no more doubt
+        (["5.505;1.234,8", "4.103;1"], [5505, 4103], ""),
+        (["5.505;1,234,567", "991;1", "1.742;2"], [5.505, 991, 1.742], ""),
         (["5.505;0.5", "4.103;1,3"], [5.505, 4.103], "'5.505' is read with a decimal point, although '1,3' has"),
     ],
 )  # fmt: skip
@@ -59,9 +66,57 @@ def numbers_of_column(table):
     return numbers[:, 0].tolist() if odd is None else None
 
 
-def test_points_in_a_file_separated_by_commas_are_decimal(tmp_path):
-    table = read_table(csv(tmp_path, "n,y\n5.505,u\n991,v\n1.742,u\n"), "y")
-    assert (table["n"].values.tolist(), table.guesses) == ([5.505, 991, 1.742], [])
+@pytest.mark.parametrize(
+    ("rows", "values", "said"),
+    [
+        (["5.505,p", "991,q", "1.742,p"], [5505, 991, 1742], "! '5.505' is read as 5505, because '991' in its column"),
+        (["€950,p", "€1.200,q"], [950, 1200], "! '1.200' is read as 1200, because '950' in its column has no point"),
+        (["5.505,p", "1.742,q"], [5.505, 1.742], ""),
+        (["5.505,0.5", "991,1", "1.742,2"], [5.505, 991, 1.742], ""),
+        (['"1,000","0,00"', '"2,137","0,11"'], [1, 2.137], "'1,000' and others are read as numbers with a decimal"),
+        (['5.505,"0,11"', "1.742,1"], [5505, 1742], "! '5.505' is read as 5505, because '0,11' has a decimal comma"),
+        (['"1,000",p', '"2,137",q'], [1000, 2137], "! '1,000' is read as 1000; if its comma is decimal, add"),
+        (['"1,000",p', "950,q"], [1000, 950], "'1,000' is read as 1000, because '950' in its column has no comma; if"),
+        (['"1,000",p', '"1,000,137",q'], [1000, 1000137], ""),
+        (['"1,000",p', '"2,137.5",q'], [1000, 2137.5], ""),
+        (['"1,000",0.5', '"2,137",1'], [1000, 2137], ""),
+    ],
+)  # fmt: skip
+def test_evidence_decides_on_quoted_commas_in_a_file_separated_by_commas(tmp_path, rows, values, said):
+    """Without evidence, points are decimal. The sentences that begin with ! are warnings."""
+    path = csv(tmp_path, "\n".join(["n,b,y", *(f"{row},u" for row in rows), ""]))
+    table = read_table(path, "y", header=True)
+    assert numbers_of_column(table) == values
+    notes = [f"{'! ' * (note in table.guesses)}{note}" for note in table.notes]
+    assert len(notes) == bool(said)
+    assert all(note.startswith(said) for note in notes)
+    for note in table.notes:
+        other = read_table(path, "y", header=True, decimal=re.search(r"--decimal ([.,])", note)[1])
+        assert not other.notes
+        assert numbers_of_column(other) != values
+
+
+@pytest.mark.parametrize("separator", [";", ","])
+@pytest.mark.parametrize("engine", ["python", "pyarrow"])
+@pytest.mark.parametrize(
+    ("late", "other", "is_said"),
+    [
+        (["2.135", "3.240", "1.001"], "7", True), (["2.135", "3.24", "1.5"], "7", False), (["2.135"], "0.5", False),
+        (["0.135"], "7", False), (["151.333"], "7", False), (["2.135", "1001"], "7", False),
+    ],
+)  # fmt: skip
+def test_thousands_in_late_rows_are_pointed_out(tmp_path, separator, engine, late, other, is_said):
+    """The first rows decide on the decimal sign."""
+    cells = [*(str(i % 977) for i in range(1500)), *late]
+    rows = [separator.join([cell, other if i == 1400 else "7", "ab"[i % 2]]) for i, cell in enumerate(cells)]
+    path = csv(tmp_path, "\n".join([separator.join("nby"), *rows, ""]))
+    table = read_csv(content_of(path), engine=engine)
+    said = "2.135 in n is read with a decimal point, but other cells are up to 976; if it separates thousands, add"
+    assert table.guesses == ([f"{said} --decimal ,"] if is_said else [])
+    assert set(table.guesses) <= set(table.notes)
+    assert not read_csv(content_of(path), engine=engine, decimal=".").guesses
+    if is_said:
+        assert numbers_of_column(read_csv(content_of(path), engine=engine, decimal=","))[-3:] == [2135, 3240, 1001]
 
 
 def test_points_separate_thousands_with_decimal_commas(tmp_path):
@@ -71,3 +126,11 @@ def test_points_separate_thousands_with_decimal_commas(tmp_path):
         means = dict(zip(recipe.standard.names, recipe.standard.mean, strict=True))
         means |= {column.name: column.mean[0] for column in recipe.columns}
         np.testing.assert_allclose([means["a"], means["b"]], [mean, 4.0])
+
+
+def test_example_of_a_number_in_text_is_a_cell_that_the_decimal_sign_decides(tmp_path):
+    """1,234,567.10 is longer, but has only one reading."""
+    cells = [*(f"{i + 1},{100 + i}" for i in range(8)), "1,234,567.10"]
+    path = csv(tmp_path, "a;y\n" + "".join(f"{cell};{'uv'[i % 2]}\n" for i, cell in enumerate(cells)))
+    recipe = Recipe.learn(read_table(path, "y"), np.arange(9))
+    assert recipe.decisions[-1].startswith("a is a number in text: '1,100' is 1100 (")

@@ -36,6 +36,7 @@ def tar():
         (b"MATLAB 5.0 MAT-file, Platform: PCWIN64\0\1IM", "is a MATLAB file, not a table; save it as CSV"),
         (b"$FL2@(#) SPSS DATA FILE\0\0", "is an SPSS file"), (b"<stata_dta><header>\0", "is a Stata file"),
         (b"ORC\n\3\0", "is an ORC file"), (b"Obj\1\4\0", "is an Avro file"), (b"FEA1\0\0", "is a Feather file"),
+        (rb"{\rtf1\ansi}", "f is an RTF document, not a table; save it as CSV"),
         (b"RIFF\x24\0\0\0WEBP", "is a WebP picture, not a table; save the pictures as PNG"),
         (gzip.compress(b"RDX3\nX\n\0\0\0\3" + bytes(9), mtime=0), "is an R workspace"),
         (gzip.compress(b"X\n\0\0\0\3" + bytes(9), mtime=0), "is an R object"),
@@ -127,6 +128,8 @@ def test_an_encoding_that_was_guessed_is_named_beside_a_target_that_is_not_found
     ):
         read_table(tmp_path / "f.csv", "結果")
     assert read_table(tmp_path / "f.csv", "結果", encoding="cp932").names == ["価格", "結果"]
+    (tmp_path / "f.csv").write_bytes(("цена,y\n" + "1,yes\n2,no\n" * 9).encode("cp1251"))  # in the header only
+    assert "which does not seem right" in read_table(tmp_path / "f.csv", "y").notes[0]
     for text in ("größe,y\n1,ä\n2,b\n", "£,y\n" + "£1,2\n£3,4\n" * 9):
         (tmp_path / "f.csv").write_bytes(text.encode("cp1252"))
         assert read_table(tmp_path / "f.csv", "y").notes[0] == "read as cp1252, since line 1 is not UTF-8 (--encoding)"
@@ -141,3 +144,34 @@ def test_a_row_of_units_is_named_as_a_part_of_the_header(tmp_path):
 def test_target_in_another_case_is_suggested(tmp_path):
     with pytest.raises(jitnet.Error, match=r"has no column 'target'; .* \(did you mean 'TARGET'\?\)"):
         read_table(csv(tmp_path, "x,TARGET\n1,u\n3,v\n"), "target")
+
+
+@pytest.mark.parametrize(
+    ("target", "name", "letter"),
+    [("y", "\u0443", "U+0443, CYRILLIC SMALL LETTER U"), ("\u0443", "y", "U+0079, LATIN SMALL LETTER Y")],
+)
+def test_a_letter_of_another_alphabet_in_the_target_is_pointed_out(tmp_path, target, name, letter):
+    with pytest.raises(jitnet.Error) as error:
+        read_table(csv(tmp_path, f"a,b,{name}\n1,2,u\n3,4,v\n"), target)
+    assert f" (number 3, {name!r}, looks the same, but has the letter {letter}; copy that name)" in str(error.value)
+
+
+def test_a_column_without_a_name_is_not_an_empty_entry_of_the_list(tmp_path):
+    with pytest.raises(jitnet.Error, match=r"its columns: a, \(unnamed\), y$"):
+        read_table(csv(tmp_path, "a,,y\n1,2,u\n3,4,v\n"), "price")
+
+
+def test_a_word_in_the_last_row_is_named_as_a_total(tmp_path):
+    table = read_table(csv(tmp_path, "x,y\n" + "1,u\n3,v\n" * 9 + "Total,\n"), "y")
+    with pytest.raises(
+        jitnet.Error, match=r"line 20, .*'Total' .*; if the last row is a total or a note, remove it; oth"
+    ):
+        jitnet.data.Recipe.learn(table, range(19))
+
+
+def test_an_office_document_in_place_of_a_model_is_named(tmp_path):
+    (tmp_path / "f").write_bytes(packed(**{"xl/workbook_xml": "", "[Content_Types]_xml": ""}))
+    with pytest.raises(
+        jitnet.Error, match="f is an Excel workbook, not a jitnet model; name the file that jitnet saved"
+    ):
+        jitnet.load(tmp_path / "f")

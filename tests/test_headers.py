@@ -105,7 +105,7 @@ def test_header_of_new_files_has_the_names_of_the_features(tmp_path):
     ("text", "columns"),
     [
         ('"a" "b"\n"Mazda" 1 3\n"Fiat" 2 4\n', {"": ["Mazda", "Fiat"], "a": [1, 2], "b": [3, 4]}),
-        ("a,b\n7,1,x\n9,2,x\n", {"": [7, 9], "a": [1, 2], "b": ["x", "x"]}),
+        ("a,b\n1,7,x\n2,9,x\n", {"": [1, 2], "a": [7, 9], "b": ["x", "x"]}),
         ("a,b\n1,x,\n1,y,\n", {"a": [1, 1], "b": ["x", "y"]}),
     ],
 )
@@ -120,6 +120,67 @@ def test_header_with_one_name_too_few_is_read(tmp_path, text, columns):
         assert any("one name less than the rows have cells" in note for note in table.notes) == ("" in columns)
     with pytest.raises(jitnet.Error, match="line 1 has 2 cells"):
         read_csv(content_of(path), header=False)
+
+
+NUMBERS = "if commas separate thousands or decimals, quote these numbers or use another separator"
+CELLS = r'if the comma belongs to a cell, put the cell in double quotes \("\)'
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "said"),
+    [
+        ("price,rooms,y", "{i}20,237,0,{w}", f"'420', '237' may be one cell: {NUMBERS}"),
+        ("price,size,when,w", "{i},585,6,2024-01-01,{w}", f"'4', '585' may be one cell: {NUMBERS}"),
+        ("price,rooms,y", "${i},050,0,{w}", rf"'\$4', '050' may be one cell: {NUMBERS}"),
+        ("price,rooms,y", "{i},50,0,{w}", f"'4', '50' may be one cell: {NUMBERS}"),
+        ("name,x,y", "Smith{i}, John,0,{w}", f"'Smith4', 'John' may be one cell: {CELLS}"),
+        ("x,n,y", "'{i},5',3,{w}", f'"\'4", "5\'" may be one cell: {CELLS}'),
+    ],
+)
+def test_cells_that_commas_split_are_refused_instead_of_shifted(tmp_path, header, row, said):
+    """The header has one name less than the rows have cells, as with row names."""
+    rows = [row.format(i=i, w="ab"[i % 2]) for i in (4, 6, 7, 9)]
+    path = csv(tmp_path, "\n".join([header, *rows, ""]))
+    names = header.count(",") + 1
+    message = f"data.csv, line 2 has {names + 1} cells, but the header, .*, has {names} names, and {said}; if the first"
+    with pytest.raises(jitnet.Error, match=message):
+        read_table(path, header[-1])
+    path.write_text(f"row names,{path.read_text()}")  # as the error says
+    assert len(read_table(path, header[-1])) == len(rows)
+
+
+def test_first_column_without_a_name_is_a_warning_where_commas_may_have_split_cells(tmp_path):
+    for text, said in (
+        ("a,b\n1,7,x\n2,9,x\n", None), ("a,b\n0,7,x\n1,9,y\n", None), ("a\tb\n7\t1\tx\n9\t2\tx\n", None),
+        ('a,b\n"7",100,x\n"9",120,y\n', None), ('a,b\n"p",1,x\n"q",2,y\n', None),
+        ('a,b,c\n"p",7,010,5\n"q",2,300,6\n', "if commas split cells, such as '7', '010', quote these cells"),
+        ("a, b\np, 1, x\nq, 2, y\n", "if commas split cells, quote these cells; otherwise name the first column"),
+        ("a,b\n1,120,100\n2,123,237\n", "if commas split cells, such as '1', '120', quote these cells"),
+        ("a,b,c\np,7,010,5\nq,2,300,6\n", "if commas split cells, such as '7', '010', quote these cells"),
+    ):  # fmt: skip
+        table = read_table(csv(tmp_path, text), "a")
+        assert table.names[0] == ""
+        (guess,) = table.guesses or [None]
+        assert said == guess if guess is None else f"the first has no name; {said}" in guess
+        assert set(table.guesses) <= set(table.notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a,b,y\n" + "1,000,3,no\n" * 3, f"line 1 has 3 cells, .* have 4 .*; line 2 has '1', '000': {NUMBERS}$"),
+        ("a,b,y\n\n3,no,2\n1,500,3,no\n", f"line 4 has 4 cells, .* with '1', and has '1', '500': {NUMBERS}$"),
+        ("a,b,y,\n" + "1,3,no\n" * 3, "line 1 has 4 cells, .*; it ends with a separator, which the other rows lack:"),
+        ("a,y\n" + "u,no,\n" * 3, "line 1 has 2 cells, .*; the other rows end with a separator, which it lacks: add"),
+        ("a,y\n1,no\n1,no,\n", "line 3 has 3 cells, .*; it ends with a separator, which the header lacks: remove it$"),
+        ("a,y\n1,no\n\nSource: me\n2024\n", "line 4 has 1 cell, .*'Source: me'; if it is a note below the table"),
+        ("a,b,y\n1,2,no\nSource: me,\n", "line 3 has 2 cells, .*; if it is a note below the table, remove it$"),
+        ("a,y\n1,no\nSource: me\n1,no\n", "line 3 has 1 cell, .*; it begins with 'Source: me'$"),
+    ],
+)  # fmt: skip
+def test_rows_with_too_few_or_too_many_cells_say_how_to_fix_them(tmp_path, text, said):
+    with pytest.raises(jitnet.Error, match=said):
+        read_table(csv(tmp_path, text), "y")
 
 
 def test_columns_of_the_model_decide_on_the_separator():

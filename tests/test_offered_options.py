@@ -108,17 +108,23 @@ def test_numbers_with_another_decimal_sign_than_the_given_one_are_an_error_that_
         decided(path, "x;y", "--decimal", ",")
 
 
-def test_a_decimal_sign_is_not_offered_if_it_is_the_separator(tmp_path):
-    """--decimal , is an error for a file that is separated by commas."""
+@pytest.mark.parametrize("separator", [",", ";"])
+@pytest.mark.parametrize(
+    ("cell", "said", "number"),
+    [
+        ("1,5", " (--decimal ,)", 1.5),
+        ("1,137", "; write 1137 or, if its comma is decimal, add --decimal ,", 1.137),
+    ],
+)
+def test_the_other_decimal_sign_is_offered_with_any_separator(tmp_path, separator, cell, said, number):
     path, new = tmp_path / "data.csv", tmp_path / "new.csv"
-    path.write_text(rows("x;y", lambda i: f"{i}.25", AB).replace(";", ","))
+    path.write_text(rows("x;z;y", lambda i: f"{i}.25", DIGITS, AB).replace(";", separator))
     recipe = Recipe.learn(read_table(path, "y"), range(60))
-    why = "'1,5' is not a number with the decimal sign .; no number of this column had a comma in training"
-    message = f"{why}, so write 15 or 1.5"
-    for text, expected in (('x\n"1,5"\n', message), ("x;z\n1,5;p.q\n1.5;p\n", "decimal sign . (--decimal ,)")):
-        new.write_text(text)
-        with pytest.raises(jitnet.Error, match=re.escape(expected)):
-            recipe.X(recipe.read(new))
+    new.write_text(f'x{separator}z\n"{cell}"{separator}2\n')
+    with pytest.raises(jitnet.Error, match=re.escape(f"'{cell}' is not a number with the decimal sign .{said}"[:-1])):
+        recipe.X(recipe.read(new))
+    X = recipe.X(recipe.read(new, decimal=","))
+    np.testing.assert_array_equal(X, recipe.X(from_frame({"x": [number], "z": [2]})))
 
 
 GERMAN, ENGLISH = "1.234,5", "1,234.5"

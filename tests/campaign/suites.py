@@ -191,6 +191,8 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/data/files/csv_dialect.py": [
         ["tests/test_csv_files.py", "tests/test_headers.py", "tests/test_foreign_files.py"]
     ],
+    "jitnet/data/files/csv_decimal.py": [["tests/test_decimal_signs.py", "tests/test_offered_options.py"]],
+    "jitnet/data/files/csv_split.py": [["tests/test_headers.py"]],
     "jitnet/data/files/csv_header.py": [["tests/test_headers.py"], ["tests/test_csv_files.py"]],
     "jitnet/data/files/npz.py": [["tests/test_limits.py", "tests/test_tables.py", "tests/test_columns.py"]],
     "jitnet/data/files/parquet.py": [["tests/test_frames.py"]],

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ... import checks
-from ...npz import DENSEST, PORTION
+from ...npz import DENSEST, PORTION, office_document
 from .idx import GZIP, TYPES, is_idx
 
 STANDARD_INPUT = "-"
@@ -30,6 +30,7 @@ UNREADABLE = (
     (b"ARROW1", "a Feather file", "save it as Parquet or CSV"),
     (b"SQLite format 3", "an SQLite database", "export the table as CSV"),
     (b"%PDF", "a PDF document", SAVE_AS_CSV),
+    (b"{\\rtf", "an RTF document", SAVE_AS_CSV),
     (b"BZh", "compressed with bzip2", "decompress it first: bunzip2"),
     (b"\xfd7zXZ\0", "compressed with xz", "decompress it first: unxz"),
     (b"\x28\xb5\x2f\xfd", "compressed with zstd", "decompress it first: unzstd"),
@@ -200,8 +201,7 @@ def _unzipped(data: bytes, source: str, notes: list[str]) -> bytes:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             names = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX")]
-            if "[Content_Types].xml" in names:
-                what = "an Excel workbook" if any(name.startswith("xl/") for name in names) else "an Office document"
+            if what := office_document(names):
                 raise checks.Error(f"{source} is {what}, not a table; {SAVE_AS_CSV}")
             if "mimetype" in names and b"opendocument" in archive.read("mimetype"):
                 raise checks.Error(f"{source} is an OpenDocument file, not a table; {SAVE_AS_CSV}")
@@ -254,7 +254,8 @@ def text_of(content: Content, encoding: str | None = None, usual: str = "utf-8")
             )
         if usual == "utf-8":
             usual = "latin-1" if any(byte in data for byte in NOT_CP1252) else "cp1252"
-            start = data[:PORTION]  # Western text has few letters in a row that are not ASCII; £ and ° are alone
+            # Western text has few letters in a row that are not ASCII; £ and ° are alone. Other lines tell nothing
+            start = b"".join(line for line in data[:PORTION].splitlines() if not line.isascii())
             foreign = sum(map(len, re.findall(rb"[\x80-\x9f\xa1-\xff]{2,}", start)))
             is_western = foreign <= len(re.findall(rb"[A-Za-z]", start))
             guess = "" if is_western else f", which does not seem right; {ENCODINGS}"

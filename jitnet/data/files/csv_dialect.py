@@ -6,13 +6,12 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from statistics import median
 
 from ... import checks
 from ...spelling import composed, is_number
-from ..sentinels import CODE
-from ..values import without_unit
-from .csv_header import has_columns, has_header, with_nameless_column
+from .csv_decimal import Sign, decimal_sign
+from .csv_header import counts_rows, has_columns, has_header, with_nameless_column
+from .csv_split import Split, split_of
 
 SAMPLE = 1000
 """Rows that decide on the header and the decimal sign."""
@@ -25,25 +24,22 @@ NAMES = {"tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "semicolon": ";",
 DECIMAL_COMMA = re.compile(r"[+-]?([0-9]+,[0-9]*|,[0-9]+)([eE][+-]?[0-9]+)?")
 
 COMMA_IN_NUMBER = re.compile("(?<=[0-9]),(?=[0-9])|^[+-]?,(?=[0-9]+$)|(?<=[0-9]),$")
-FRACTION = re.compile(r"[+-]?((?:[0-9]+|[1-9][0-9]{0,2}(?:,[0-9]{3})+)\.[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2}\.[0-9]{3}")
-"""A number with a decimal point, and one whose point may separate thousands."""
-UP_TO_999, WHOLE = re.compile("0|[1-9][0-9]{0,2}"), re.compile("[0-9]+")
-FAR = 10
-"""Numbers up to 999 are mostly this many times as large as those like 5.505, if its point separates thousands."""
-SWAPPED = str.maketrans(".,", ",.")
 
 
 @dataclass(frozen=True)
 class Dialect:
     separator: str
-    decimal: str
+    sign: Sign
     skipped: int
     """Lines before the table: comments, and the line sep= that spreadsheets write."""
     has_header: bool
     names: list[str]
-    guess: str = ""
-    """The sentence about the decimal sign, if it may well be the other one."""
+    guesses: list[str]
+    """Those of the notes that may well be wrong."""
+
+    @property
+    def decimal(self) -> str:
+        return self.sign.sign
 
 
 def dialect_of(
@@ -63,7 +59,8 @@ def dialect_of(
     skipped, has_comments = _after_comments(lines, skipped, separator, notes)
     lines = [*map(_without_hash, lines[skipped : skipped + 1]), *lines[skipped + 1 :]]
     if not any(line.strip() for line in lines):
-        raise checks.Error(f"{source} is empty" + (": it has only comments" if has_comments else ""))
+        why = ": it has only comments, which begin with #; if they are rows, remove each #" if has_comments else ""
+        raise checks.Error(f"{source} is empty{why}")
     usual = usual or {}
     learned = usual.get("separator")
     learned = NAMES.get(learned or "", learned)
@@ -75,22 +72,23 @@ def dialect_of(
         raise checks.Error(f"{source}, line {skipped + 1}: a quote is never closed; close it, or write it twice")
     if not rows:
         raise checks.Error(f"{source} is empty")
+    _expect_no_quoted_lines(rows, source)
     rows[0] = list(map(composed, rows[0]))  # the names of the columns, if it is a header
     if decimal is None and separator == (learned or separator):
         decimal = usual.get("decimal")
-    decimal, guess = _decimal_sign(rows, separator, decimal, notes)
-    if decimal == ",":
+    sign = decimal_sign(rows, separator, decimal, notes)
+    if sign.sign == ",":
         rows = [[cell.replace(",", ".") if DECIMAL_COMMA.fullmatch(cell) else cell for cell in row] for row in rows]
+    guesses = [sign.guess] if sign.guess else []
     if header is not False and (names := with_nameless_column(rows)):
         if not names[0]:
-            shown = checks.some(rows[0], 5)
-            notes.append(f"the header, {shown}, has one name less than the rows have cells: the first has no name")
-        return Dialect(separator, decimal, skipped, True, names, guess)
-    _expect_no_title(rows, lines, skipped, f"(separator {separator!r}; --separator)", source)
+            guesses += _said_of_nameless_column(rows, lines, separator, skipped, source, notes)
+        return Dialect(separator, sign, skipped, True, names, guesses)
+    _expect_no_title(rows, lines, skipped, separator, source)
     if header is None:
         header = has_header(rows, expected, notes)
     names = rows[0] if header else [str(j + 1) for j in range(len(rows[0]))]
-    return Dialect(separator, decimal, skipped, header, names, guess)
+    return Dialect(separator, sign, skipped, header, names, guesses)
 
 
 def _separator_line(lines: list[str], separator: str | None) -> tuple[int, str | None]:
@@ -136,59 +134,72 @@ def _said_of_separator(separator: str, usual: str | None) -> list[str]:
     return [f"read as separated by {name(separator)}{learned} (--separator)"]
 
 
-def _decimal_sign(rows: list[list[str]], separator: str, decimal: str | None, notes: list[str]) -> tuple[str, str]:
-    """The decimal sign, and the sentence about it if it may well be the other one.
+def _expect_no_quoted_lines(rows: list[list[str]], source: str) -> None:
+    """An error if quotes enclose whole rows, which leaves one column."""
+    cells = [cell for row in rows for cell in row]
+    if len(cells) == len(rows) > 1 and _is_header_line(cells[0], cells[1:], None):
+        raise checks.Error(f"{source}: each line is one quoted cell, {checks.shown(cells[0])}; remove the outer quotes")
 
-    `1.5`, `0.567` and `1,234.50` prove a decimal point, but `5.505` does not. It is 5505 if there are decimal commas,
-    or if its column also has `991`, but neither `1500` nor `5.5`.
+
+def _said_of_nameless_column(
+    rows: list[list[str]], lines: list[str], separator: str, skipped: int, source: str, notes: list[str]
+) -> list[str]:
+    """Note that the header lacks the name of the first column; the same sentence, if commas may have split cells.
+
+    Errors    ValueError if the cells look like it, since all columns would have the name of their neighbor
     """
-    if decimal is not None:
-        if decimal not in (".", ",") or decimal == separator:
-            raise checks.Error(f"the decimal sign is {checks.shown(decimal)}, but must be . or , and not the separator")
-        return decimal, ""
-    if separator == ",":
-        return ".", ""
-    rows = [[cell if cell[-1:].isdigit() and cell[0].isdigit() else without_unit(cell) for cell in row] for row in rows]
-    point, comma = _certain(rows, "."), _certain(rows, ",")
-    pointed, below_point = _perhaps_thousands(rows, ".")
-    with_comma, below_comma = _perhaps_thousands(rows, ",")
-    sentence, is_sure = "", False
-    if not point and (comma or (not below_comma and (below_point or (with_comma and not pointed)))):
-        decimal = ","
-        if pointed:
-            why = f"{comma!r} has a decimal comma" if comma else f"{below_point!r} in its column has no point"
-            sentence, is_sure = _said_of_thousands(pointed, ".", why), bool(comma and below_point)
-        elif with_comma and not comma:
-            sentence = f"{with_comma!r} is read with a decimal comma; if it separates thousands, add --decimal ."
-        else:
-            option, is_sure = " (--decimal .)" if with_comma else "", True  # with it, 0,13 is the same number
-            sentence = f"{with_comma or comma!r} and others are read as numbers with a decimal comma{option}"
-    else:
-        decimal = "."
-        if pointed and (comma or not point):
-            also = f", although {comma!r} has a comma" if comma else ""
-            sentence = f"{pointed!r} is read with a decimal point{also}; if it separates thousands, add --decimal ,"
-        elif with_comma and not point:
-            sentence = _said_of_thousands(with_comma, ",", f"{below_comma!r} in its column has no comma")
-    notes += [sentence] if sentence else []
-    return decimal, "" if is_sure else sentence
-
-
-def _said_of_thousands(cell: str, sign: str, why: str) -> str:
-    name = "point" if sign == "." else "comma"
-    number = cell.replace(sign, "")
-    return f"{cell!r} is read as {number}, because {why}; if its {name} is decimal, add --decimal {sign}"
-
-
-def _expect_no_title(rows: list[list[str]], lines: list[str], skipped: int, how: str, source: str) -> None:
-    width, times = Counter(map(len, rows)).most_common(1)[0]
-    if len(rows[0]) != width > 1 and 2 * times > len(rows):
-        line = skipped + next(i for i, text in enumerate(lines, 1) if text.strip())
-        shown = checks.some(list(map(checks.shown, rows[0])), 3)
+    below, shown = rows[1:], checks.some(rows[0], 5)
+    split = _split(below, lines, separator)
+    texts = [line for line in lines if line.strip()]
+    are_quoted = all(line.startswith('"') for line in texts[1 : len(rows)])  # so no part of a cell, and R does it
+    are_row_names = are_quoted or counts_rows([row[0] for row in below])
+    if split and not (split.is_number and (split.place or are_row_names)):
         raise checks.Error(
-            f"{source}, line {line} has {checks.count(len(rows[0]), 'cell')}, {shown}, but most rows "
-            f"have {width} {how}; if it is a title, remove it, or let it begin with #"
+            f"{source}, line {_line(lines, skipped, 1)} has {len(below[0])} cells, but the header, {shown}, has "
+            f"{checks.count(len(rows[0]), 'name')}, and {split.cells} may be one cell: {split.fix}; "
+            "if the first column has row names, name it"
         )
+    note = f"the header, {shown}, has one name less than the rows have cells: the first has no name"
+    is_sure = are_row_names and (split is None or (are_quoted and split.place == 0))
+    is_doubtful = separator == "," and not is_sure
+    if is_doubtful:
+        cells = f", such as {split.cells}" if split else ""
+        note += f"; if commas split cells{cells}, quote these cells; otherwise name the first column"
+    notes.append(note)
+    return [note] if is_doubtful else []
+
+
+def _expect_no_title(rows: list[list[str]], lines: list[str], skipped: int, separator: str, source: str) -> None:
+    width, times = Counter(map(len, rows)).most_common(1)[0]
+    if len(rows[0]) == width or width == 1 or 2 * times <= len(rows):
+        return
+    below = [row for row in rows[1:] if len(row) == width]
+    split = _split(below, lines, separator) if len(rows[0]) < width else None
+    fix = "if it is a title, remove it, or let it begin with #"
+    if split:
+        fix = f"line {_line(lines, skipped, rows.index(below[0]))} has {split.cells}: {split.fix}"
+    elif len(rows[0]) == width + 1 and not rows[0][-1]:
+        fix = "it ends with a separator, which the other rows lack: remove it"
+    elif len(rows[0]) == width - 1 and not any(row[-1] for row in below):
+        fix = "the other rows end with a separator, which it lacks: add one"
+    shown = checks.some(list(map(checks.shown, rows[0])), 3)
+    raise checks.Error(
+        f"{source}, line {_line(lines, skipped, 0)} has {checks.count(len(rows[0]), 'cell')}, {shown}, but most rows "
+        f"have {width} (separator {separator!r}; --separator); {fix}"
+    )
+
+
+def _split(below: list[list[str]], lines: list[str], separator: str) -> Split | None:
+    """The first two columns that a comma made of one."""
+    if separator != ",":
+        return None
+    raw = list(islice(_rows(lines, separator, as_written=True), SAMPLE))[1:]
+    return split_of(below, [row for row in raw if len(row) == len(below[0])])
+
+
+def _line(lines: list[str], skipped: int, row: int) -> int:
+    """The number of the line of a row, counted without blank lines."""
+    return skipped + [i for i, text in enumerate(lines, 1) if text.strip()][row]
 
 
 def _first_lines(data: bytes) -> list[str]:
@@ -200,14 +211,17 @@ def _first_lines(data: bytes) -> list[str]:
     return text.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n").splitlines(keepends=True)
 
 
-def _rows(lines: Iterable[str], separator: str) -> Iterator[list[str]]:
-    """The rows of the first lines; what follows an unclosed quote is left to the reader."""
-    reader = csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=True)
+def _rows(lines: Iterable[str], separator: str, as_written: bool = False) -> Iterator[list[str]]:
+    """The rows of the first lines; what follows an unclosed quote is left to the reader.
+
+    as_written    with the spaces around cells
+    """
+    reader = csv.reader(lines, delimiter=separator, skipinitialspace=not as_written, strict=not as_written)
     try:
         for row in reader:
             cells = [cell.strip() for cell in row]
             if any(cells):
-                yield cells
+                yield row if as_written else cells
     except csv.Error:
         return
 
@@ -258,29 +272,3 @@ def _likely_separator(lines: list[str], expected: Collection[str] = (), usual: s
         if sum(map(is_number, cells)) > len(cells) / 2:
             return " "
     return ","
-
-
-def _certain(rows: list[list[str]], sign: str) -> str:
-    """The first number in which this sign is decimal, whatever the others are; "" if there is none."""
-    for cell in (cell for row in rows for cell in row if sign in cell):
-        number = cell if sign == "." else cell.translate(SWAPPED)
-        if FRACTION.fullmatch(number) and not THOUSANDS.fullmatch(number):
-            return cell
-    return ""
-
-
-def _perhaps_thousands(rows: list[list[str]], sign: str) -> tuple[str, str]:
-    """A cell such as 5.505 of a column in which this sign may separate thousands; and a cell such as 991 beside it.
-
-    The latter is evidence if no cell without the sign has more digits, and if these cells are `FAR` from the decimals,
-    unlike 150 among 151.333 and 150.667. Codes for missing cells, such as -999, do not count. "" without such cells.
-    """
-    found = [("", "")]
-    for cells in zip(*(row for row in rows if len(row) == len(rows[0])), strict=True):
-        numbers = [number for cell in cells if sign in cell and FRACTION.fullmatch(number := cell.replace(sign, "."))]
-        if numbers and all(map(THOUSANDS.fullmatch, numbers)):
-            whole = [cell for cell in cells[1:] if WHOLE.fullmatch(cell) and not CODE.fullmatch(cell)]  # no name: 2024
-            is_far = whole and median(map(int, whole)) > FAR * median(abs(float(number)) for number in numbers)
-            suggests = is_far and all(map(UP_TO_999.fullmatch, whole))
-            found.append((numbers[0].replace(".", sign), max(whole, key=len) if suggests else ""))
-    return max(found, key=lambda pair: (bool(pair[1]), bool(pair[0])))

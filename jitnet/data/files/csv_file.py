@@ -1,5 +1,6 @@
 """CSV files: from text to columns of numbers and text."""
 
+import contextlib
 import csv
 import io
 import re
@@ -16,11 +17,15 @@ from ..table import Column, Table
 from ..text_column import Words
 from .content import Content, text_of
 from .csv_builder import Builder
+from .csv_decimal import said_of_late_thousands
 from .csv_dialect import Dialect, dialect_of
 from .csv_fast import read_by_pyarrow
+from .csv_split import split_of
 
 BLOCK = 512
 """Rows that are converted at a time; few, because the garbage collector scans rows that live long."""
+LONGEST = 2**31 - 1
+"""Characters of a cell; Python takes no larger limit on Windows."""
 WORTH = 1 << 20
 """The file size from which pyarrow is faster, including its import."""
 
@@ -39,7 +44,24 @@ def read_csv(
     engine    "python" or "pyarrow", which give the same table; None uses pyarrow for large files if it is installed
     Errors    ValueError with the file and line of the error
     """
-    usual = usual or {}
+    with _cells_of_any_length():
+        return _read(content, header, separator, decimal, encoding, expected, usual or {}, engine, target)
+
+
+@contextlib.contextmanager
+def _cells_of_any_length() -> Iterator[None]:
+    """Python's reader accepts cells of more than 131072 characters, as pyarrow's does."""
+    before = csv.field_size_limit(LONGEST)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
+def _read(
+    content: Content, header: bool | None, separator: str | None, decimal: str | None, encoding: str | None,
+    expected: Collection[str], usual: Mapping[str, str], engine: str | None, target: str | None,
+) -> Table:  # fmt: skip
     data, found_encoding = text_of(content, encoding, usual.get("encoding", "utf-8"))
     notes = content.notes
     dialect = dialect_of(data, content.source, notes, header, separator, decimal, expected, usual)
@@ -51,7 +73,10 @@ def read_csv(
     columns = [Column(name, one) for name, one in zip(dialect.names, cells, strict=True)]
     if dialect.has_header:  # spreadsheets write rows that end with commas
         columns = [column for column in columns if column.name or not column.missing.all()]
-    guesses = [dialect.guess] if dialect.guess else []
+    guesses = dialect.guesses
+    if dialect.sign.is_open:
+        late = said_of_late_thousands((one.name, one.cells) for one in columns if not isinstance(one.cells, Words))
+        notes, guesses = [*notes, *filter(None, [late])], [*guesses, *filter(None, [late])]
     table = Table(columns, content.source, "csv", dialect.has_header, lines, notes, guesses, reading=reading)
     if target is not None and target in table and (missing := table[target].missing).any():
         j = [column_name(name) for name in dialect.names].index(column_name(target))
@@ -123,7 +148,7 @@ class Reader:
                 elif is_ragged and has_comments and row[0].startswith("#"):
                     self._say_once("lines that begin with # are skipped")
                 elif is_ragged:
-                    self._refuse(row, line)
+                    self._refuse(row, line, self._is_below_table(reader))
                 else:
                     for before in empty:
                         yield before, [""] * self._width
@@ -146,11 +171,24 @@ class Reader:
         if note not in self._notes:
             self._notes.append(note)
 
-    def _refuse(self, row: list[str], line: int) -> None:
+    def _is_below_table(self, reader: Iterator[list[str]]) -> bool:
+        """True if no row of the table follows."""
+        with contextlib.suppress(csv.Error):
+            return all(len(row) != self._width for row in reader)
+        return False
+
+    def _refuse(self, row: list[str], line: int, is_below_table: bool) -> None:
         cells, columns = count(len(row), "cell"), count(self._width, "column")
+        stripped, hint = list(map(str.strip, row)), ""
+        if len(row) == self._width + 1 and not stripped[-1]:
+            hint = "; it ends with a separator, which the header lacks: remove it"
+        elif len(row) > self._width and self._dialect.separator == "," and (split := split_of([stripped], [row])):
+            hint = f", and has {split.cells}: {split.fix}"
+        elif len(list(filter(None, stripped))) == 1 and is_below_table:
+            hint = "; if it is a note below the table, remove it"
         raise checks.Error(
             f"{self._source}, line {line} has {cells}, but the table has {columns} (separator "
-            f"{self._dialect.separator!r}; --separator); it begins with {checks.shown(row[0].strip())}"
+            f"{self._dialect.separator!r}; --separator); it begins with {checks.shown(stripped[0])}{hint}"
         )
 
     def _unreadable(self, error: csv.Error, start: int, end: int) -> checks.Error:

@@ -128,6 +128,11 @@ def _are_row_numbers(column: list[str], in_order: bool) -> bool:
     return len(column) > 1 and all(cell.isdigit() for cell in column) and len(set(column)) == len(column)
 
 
+def counts_rows(column: list[str]) -> bool:
+    """True for 0, 1, 2, ... and 1, 2, 3, ..."""
+    return column[0] in ("0", "1") and _follow(column)
+
+
 def with_nameless_column(rows: list[list[str]]) -> list[str] | None:
     """The names of all columns, if the header lacks one; otherwise None.
 

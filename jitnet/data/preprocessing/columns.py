@@ -20,7 +20,7 @@ from ...spelling import column_name, spelled
 from ..dates import DATES, FIRST_YEAR, parts_of
 from ..table import Table, as_option, called
 from ..text_column import Words
-from ..values import FORMS, NUMBERS, PLAIN, distinct, in_order, numbers_in, units_in, with_decimal
+from ..values import FORMS, NUMBERS, PLAIN, POINTS, distinct, in_order, numbers_in, units_in, with_decimal
 
 
 @dataclass(frozen=True)
@@ -284,10 +284,9 @@ def _numbers(
     row = _first_fraction(values) if table.kind == "csv" and form[1] == table.decimal else None
     if row is not None:  # the sign of the file separates thousands in the form, as in 1.234,5
         sign, other = ("point", ",") if table.decimal == "." else ("comma", ".")
-        instead = f"remove the {sign}s" if other == table.reading.get("separator") else f"add --decimal {other}"
         raise checks.Error(
             f"{table.where(row, name)}: {values[row]} is read with a decimal {sign}, but in training {sign}s separated "
-            f"thousands; if they are decimal here, add --decimal {table.decimal}; otherwise {instead}"
+            f"thousands; if they are decimal here, add --decimal {table.decimal}; otherwise add --decimal {other}"
         )
     numbers, odd, text = numbers_in(values, form, table.decimal, first_year)
     if odd is not None and not lenient:
@@ -296,8 +295,12 @@ def _numbers(
         if text == name:
             hint = ", but the name of the column: if the line repeats the header, remove it"
         elif hint:
-            units = "if the line belongs to the header, as a row of units does, remove it; otherwise "
-            hint = f", unlike most cells of the column; {units if odd == 0 and table.has_header else ''}{hint}"
+            no_row = "if the line belongs to the header, as a row of units does, remove it; otherwise "
+            if odd == len(table) - 1:
+                no_row = "if the last row is a total or a note, remove it; otherwise "
+            elif odd != 0 or not table.has_header:
+                no_row = ""
+            hint = f", unlike most cells of the column; {no_row}{hint}"
         if table.kind == "csv" and (not hint or (form == PLAIN and table.decimal == ",")):
             hint = _with_other_sign(table, form, str(text)) or hint
         raise checks.Error(f"{table.where(odd, name)}: {shown(text)} is not {what}{hint}")
@@ -321,9 +324,9 @@ def _with_other_sign(table: Table, form: str, text: str) -> str:
     read = NUMBERS.get(with_decimal(form, other))
     if read is None or other not in text or read(text) is None:
         return ""
-    if other == table.reading.get("separator"):  # for which the option is an error
-        fix = f"write {text.replace(other, '')} or {text.replace(other, used)}"
-        return f" with the decimal sign {used}; no number of this column had a {name} in training, so {fix}"
+    if NUMBERS[with_decimal(POINTS, used)](text) is not None:  # 1,137, which can be 1137
+        instead = text.replace(other, "")
+        return f" with the decimal sign {used}; write {instead} or, if its {name} is decimal, add --decimal {other}"
     return f" with the decimal sign {used} (--decimal {other})"
 
 

@@ -20,7 +20,7 @@ from ..sentinels import FEW as LEAST
 from ..sentinels import said_of_sentinels, sentinels
 from ..table import Table, as_option, called
 from ..text_column import Words
-from ..values import FORMS, NUMBERS, PLAIN, distinct, form_at_all, form_of, reader_of
+from ..values import FORMS, NUMBERS, PLAIN, distinct, form_at_all, form_of, reader_of, with_decimal
 from .columns import Category, Number, Standard, too_large
 
 Rows = NDArray[np.int64]
@@ -268,7 +268,7 @@ class Planner:
         elif form == PLAIN:
             text = "is a number"
         else:
-            example = max(read, key=len)
+            example = max(self._doubtful(form, read) or read, key=len)
             text = f"is a number in text: {shown(example)} is {(FORMS[form](example) or [0])[0]:.15g}"
         if column.marked:
             median = "the median" if len(column.median) > 1 else f"the median {column.median[0]:.6g}"
@@ -280,6 +280,11 @@ class Planner:
             years_of_two_digits(called(name), read, form, first_year),
         ):
             self.warned += [sentence] if sentence else []
+
+    def _doubtful(self, form: str, read: list[str]) -> list[str]:
+        """The texts that are another number with the other decimal sign, such as 1,137."""
+        other = FORMS[with_decimal(form, "." if self.table.decimal == "," else ",")]
+        return [text for text in read if other(text) not in (None, FORMS[form](text))]
 
     def _gaps(self, name: str, read: list[str] | None) -> str:
         """How many cells are missing, and which words count as missing among numbers."""
