@@ -1,6 +1,7 @@
 """The command line, mostly in real processes."""
 
 import json
+import math
 import os
 import re
 import signal
@@ -189,6 +190,7 @@ def test_note_suggests_early_stopping_where_the_test_loss_rose(tmp_path, capsys)
     [
         ([0.5, 0.1, 0.2], {"test_accuracy": 0.9}, True), ([0.5, 0.1, 0.2], {"test_accuracy": 0.9996}, False),
         ([0.5, 0.1, 0.2], {"test_rmse": 1.0, "test_r2": 0.9}, True),
+        ([0.5, 0.1, 0.2], {"test_rmse": 1.0, "test_r2": math.nan}, True),
         ([0.5, 0.1, 0.2], {"test_rmse": 1.0, "test_r2": 0.9999}, False),
         ([0.5, 0.00005, 0.0000624], {"test_accuracy": 0.9}, False), ([0.5, 0.1, 0.11], {"test_accuracy": 0.9}, False),
     ],
@@ -200,6 +202,7 @@ def test_early_stopping_is_suggested_only_where_it_helps(monkeypatch, losses, sc
     text = train._in_words(result, jitnet.History(loss=[1.0] * 3, validation_loss=losses))
     assert ("note: the test loss was lowest after epoch 2, 0.1000, and is 0.2000 at the end" in text) == is_said
     assert ("was lowest" in text) == is_said
+    assert ("R²" in text) == (score.get("test_r2", math.nan) > 0)  # of one test row it is 0/0
 
 
 def test_resume_gives_the_same_model(tmp_path):

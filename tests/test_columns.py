@@ -10,8 +10,9 @@ import jitnet
 from jitnet import storage
 from jitnet.data import Recipe, from_frame, read_table
 from jitnet.data.frames import table_of
-from jitnet.data.preprocessing.decisions import Choices, listed
+from jitnet.data.preprocessing.decisions import Choices
 from jitnet.data.split import split_rows
+from jitnet.data.table import listed
 
 
 def learned(tmp_path, name, cells, rows=None, **choices):
@@ -219,19 +220,18 @@ def test_damaged_columns_of_a_recipe_are_an_error(tmp_path):
         (
             age,
             (
-                {"kind": "x"},
                 {"form": "x"},
-                {"mean": [1, 2]},
                 {"scale": [0.0]},
                 {"median": ["1"]},
                 {"marked": 1},
                 {"a": 1},
-                {"name": 5},
-                {"name": "other"},
                 {"lenient": None},
-                {"kind": []},
-                {"name": "x"},
-                {"mean": [np.nan]},
+                *({"kind": value} for value in ("x", [])),
+                *({"name": value} for value in (5, "other", "x")),
+                *({"mean": value} for value in ([1, 2], [np.nan])),
+                *({"first_year": value} for value in (None, 0, 1950.5, "1950")),
+                *({"extent": value} for value in (None, 5, [1], [2, 1], [1, np.nan], ["a", "b"])),
+                *({"gaps": value} for value in (None, "x", [1], ["x", "x"])),
             ),
         ),
         (
@@ -251,7 +251,8 @@ def test_damaged_columns_of_a_recipe_are_an_error(tmp_path):
                 Recipe.from_plain({**good, "columns": [{**good["columns"][0], **change}]})
         for change in ({"columns": 5}, {"columns": [5]}, {"names": []}, {"names": ["x"]}, {"has_header": 1},
                        {"decisions": "a"}, {"warnings": [1]}, {"target_form": "x"}, {"columns": [{}]}, {"reading": []},
-                       {"reading": {"a": "b"}}, {"reading": {"decimal": 1}}):  # fmt: skip
+                       {"reading": {"a": "b"}}, {"reading": {"decimal": 1}}, {"extents": None}, {"extents": [[1]]},
+                       {"extents": [[1, 2]] * 2}, {"extents": [[2, 1]]}):  # fmt: skip
             with pytest.raises(jitnet.Error, match="recipe is damaged"):
                 Recipe.from_plain({**good, **change})
 

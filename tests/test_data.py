@@ -119,7 +119,10 @@ def test_options_of_reading_are_checked(tmp_path, options, message):
 def test_recipe_is_learned_from_training_rows_only():
     X = np.array([[1.0, 10], [3, 10], [1000, 10]])
     recipe = Recipe.learn(table_of(X, [0.5, 1.5, 1000]), np.array([0, 1]), None)
-    assert (recipe.task, recipe.standard) == ("regression", Standard(["0"], [2], [1]))  # the second is constant
+    assert (recipe.task, recipe.standard) == (
+        "regression",
+        Standard(["0"], [2], [1], [[1, 3]]),
+    )  # the second is constant
     assert (recipe.target.mean, recipe.target.scale) == (1, 0.5)
     np.testing.assert_array_equal(recipe.X(table_of(X, [0] * 3)), [[-1], [1], [998]])
     np.testing.assert_array_equal(recipe.Y(table_of(X, [0.5, 1.5, 2.0])), [[-1], [1], [2]])
@@ -141,7 +144,7 @@ def test_matrix_is_standardized_as_numpy_does(shape):
 
 def test_recipe_divides_by_the_scale():
     recipe = Recipe.learn(table_of(np.array([[10.0], [18]]), [3.0, 4.0]), np.arange(2), "regression")
-    assert recipe.standard == Standard(["0"], [14], [4])
+    assert recipe.standard == Standard(["0"], [14], [4], [[10, 18]])
     assert recipe.target == Target("y", None, 3.5, 0.5, "1234.5")
     recipe = Recipe.from_plain(recipe.plain())
     assert recipe.X(table_of(np.array([[6.0], [14], [16]]), [0] * 3)).tolist() == [[-2], [0], [0.5]]

@@ -154,6 +154,46 @@ def test_numbers_with_thousands_are_read_with_the_given_decimal_sign(tmp_path, l
     np.testing.assert_array_equal(X, recipe.X(from_frame({"a": [learned]})))
 
 
+@pytest.mark.parametrize(
+    ("learned", "new", "said", "number"),
+    [
+        (["400", "737", "1.074"], 'a,b\n"4,585",6.93\n', "'4,585' is 4.585 with the decimal sign , of the training, "
+            "and 4585 with the decimal sign . of this file; if it is 4585, add --decimal .; otherwise write 4.585",
+            4585),
+        (["400", "737", "1,074.5"], "a\tb\n4.585\t6,93\n", "add --decimal ,; otherwise write 4,585", 4585),
+        (["1 100,5", "2 200,5"], 'a,b\n"4,585",6.93\n', "of this file; write 4585 or 4.585", None),
+        (["400", "737", "1.074"], 'a,b\n4585,6.93\n', "", 4585), (["1 100,5"], 'a,b\n"4 585,5",6.93\n', "", 4585.5),
+        (["400", "737", "1.074"], "a;b\n4.585;6,93\n", "", 4585),  # as in training
+    ],
+)  # fmt: skip
+def test_a_cell_that_is_two_numbers_is_an_error_in_a_file_with_another_decimal_sign(
+    tmp_path, learned, new, said, number
+):
+    sign = "." if "1,074.5" in learned else ","
+    path = tmp_path / "data.csv"
+    path.write_text(rows("a;b;y", lambda i: learned[i % len(learned)], lambda i: f"{i % 7}{sign}5", AB))
+    recipe = Recipe.learn(read_table(path, "y"), range(60))
+    (tmp_path / "new.csv").write_text(new)
+    if said:
+        with pytest.raises(jitnet.Error, match=f"line 2, column 'a': .*{re.escape(said)}$"):
+            recipe.X(recipe.read(tmp_path / "new.csv"))
+    if number is not None:
+        given = recipe.read(tmp_path / "new.csv", **({"decimal": "." if sign == "," else ","} if said else {}))
+        np.testing.assert_array_equal(recipe.X(given), recipe.X(from_frame({"a": [number], "b": [6.93]})), strict=True)
+
+
+def test_targets_that_are_two_numbers_are_not_compared(tmp_path):
+    """The error of the answers would be that of other numbers."""
+    path, new = tmp_path / "data.csv", tmp_path / "new.csv"
+    path.write_text(rows("x;y", DIGITS, lambda i: f"{1 + i}.{100 + i},5"))
+    recipe = Recipe.learn(read_table(path, "y"), range(60))
+    new.write_text('x,y\n1,"4,585"\n')
+    assert recipe.score(recipe.read(new), [4585.0]) == {}
+    said = recipe.target.why_not_compared(recipe.read(new))
+    assert said.startswith(f": {new}, line 2: '4,585' is 4.585 with the decimal sign , of the training, and 4585 with")
+    assert recipe.score(recipe.read(new, decimal="."), [4585.0]) == {"rmse": 0}
+
+
 @pytest.mark.parametrize("word", ["unknown", "-", "#DIV/0!"])
 def test_a_word_for_a_missing_target_is_offered_to_missing(tmp_path, word):
     path = tmp_path / "data.csv"

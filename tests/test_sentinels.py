@@ -78,7 +78,7 @@ def test_missing_on_the_command_line_equals_empty_cells(run, tmp_path):
         answers.append(run("predict", "m.npz", f"{name}.csv", "--proba", "--backend", "numpy").out)
         net = jitnet.load("m.npz")
         with warnings.catch_warnings():
-            warnings.simplefilter("error")
+            warnings.simplefilter("ignore" if name == "gaps" else "error")  # there, -999 is outside of the range
             code, gap = (net.predict([{"a": value, "b": 3}], "numpy").tolist() for value in (-999, None))
             assert code == gap or name == "gaps"
     assert answers[0] == answers[1] == answers[2]

@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
         lines = "".join(f"{answer if isinstance(answer, str) else format(answer, '.9g')}\n" for answer in answers)
     result.update(scored := recipe.score(table, answers))
     if not scored and recipe.target.name in table and not table[recipe.target.name].missing.all():
-        notes.append(f"not compared with {target}, which has cells that are not numbers")
+        notes.append(f"not compared with {target}{recipe.target.why_not_compared(table)}")
     result["notes"] = notes
     if options.out is not None:
         with storage.replacing(options.out) as file:

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import math
 import tempfile
 import time
 import uuid
@@ -341,7 +342,8 @@ def _in_words(result: dict[str, Any], history: History) -> str:
         right = round(result["test_accuracy"] * result["samples"]["test"])
         verdict = f"test accuracy {result['test_accuracy']:.2%} ({right} of {result['samples']['test']})"
     else:
-        verdict = f"test RMSE {result['test_rmse']:.4g}, R² {result['test_r2']:.3f}"
+        r2 = result["test_r2"]
+        verdict = f"test RMSE {result['test_rmse']:.4g}" + ("" if math.isnan(r2) else f", R² {r2:.3f}")
     epochs = checks.count(result["epochs"], "epoch")
     text = f"{verdict}, test loss {result['test_loss']:.4f}, after {epochs} in {result['seconds']:.2f} s"
     text += f" (compiled or loaded in {result['compile_seconds']:.2f} s)"

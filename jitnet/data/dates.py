@@ -23,14 +23,19 @@ def _time_of_day(cell: str) -> Parts | None:
 # Dates: days since 1970, month, day of the week from Monday = 0, and hour of the day with its fraction.
 
 DATE_PARTS = ("days", "month", "weekday", "hour")
+EPOCH = datetime(1970, 1, 1)
 
 
 def date_parts(date: datetime) -> Parts:
     """The day in UTC; month, weekday and hour where the date was written."""
     instant = date if date.tzinfo is None else date.astimezone(timezone.utc).replace(tzinfo=None)
-    days, hour = (instant - datetime(1970, 1, 1)) / timedelta(days=1), timedelta(hours=1)
+    days, hour = (instant - EPOCH) / timedelta(days=1), timedelta(hours=1)
     since_midnight = timedelta(hours=date.hour, minutes=date.minute, seconds=date.second, microseconds=date.microsecond)
     return days, float(date.month), float(date.weekday()), since_midnight / hour
+
+
+def iso_date(days: float) -> str:
+    return str(EPOCH + timedelta(days=days)).removesuffix(" 00:00:00")
 
 
 _ISO = re.compile(

@@ -87,6 +87,11 @@ def _is_date(text: str) -> bool:
     return any(read(text) for read in DATES.values())
 
 
+def has_unit(text: str) -> bool:
+    """True for one number with a unit, such as 12 kg."""
+    return _has_unit(_NUMBER.sub("0", text))
+
+
 def _has_unit(form: str) -> bool:
     found = _WITH_UNIT.fullmatch(form)
     unit = found and (found[1] or found[2])

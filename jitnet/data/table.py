@@ -18,7 +18,7 @@ from ..spelling import column_name, composed, is_number
 from .missing import MISSING, is_missing
 from .text_column import Words
 
-__all__ = ["MISSING", "Column", "Kind", "Table", "as_list", "as_option", "is_missing", "listed_in"]
+__all__ = ["MISSING", "Column", "Kind", "Table", "as_list", "as_option", "is_missing", "listed", "listed_in"]
 
 Kind = Literal["csv", "npz", "pictures", "parquet", "frame"]
 
@@ -79,6 +79,8 @@ class Table:
     """True if each row of an array has several dimensions."""
     decimal_is_given: bool = False
     """True if the caller gave the decimal sign of a CSV with rows to predict."""
+    has_other_decimal: bool = False
+    """True if a CSV with rows to predict has another decimal sign than that of the training, and nobody gave it."""
 
     def __post_init__(self) -> None:
         wide = 0 if self.matrix is None else self.matrix.shape[1]
@@ -182,6 +184,11 @@ class Table:
 def called(name: str) -> str:
     """The name of a column in a sentence."""
     return checks.printable(name) or "the unnamed column"
+
+
+def listed(names: list[str], most: int = 12) -> str:
+    """The names of columns in a sentence."""
+    return checks.some(list(map(called, names)), most)
 
 
 def listed_in(text: str) -> list[str]:

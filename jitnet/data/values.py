@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -42,15 +42,20 @@ def in_order(names: list[str]) -> list[str]:
 _DASHES = re.compile("[\N{HYPHEN}-\N{HORIZONTAL BAR}\N{MINUS SIGN}]")
 
 
+def as_people_read(name: str) -> Parts | str:
+    """Equal for names that people would read as one: 'Yes' and 'yes', 'New York' and 'NewYork', '1' and '01'."""
+    text = unicodedata.normalize("NFKC", name).casefold()
+    text = "".join(_DASHES.sub("-", c) for c in text if not c.isspace() and unicodedata.category(c) != "Cf")
+    number = next((parts for read in NUMBERS.values() if (parts := read(text))), None)
+    number = {"true": (1.0,), "yes": (1.0,), "false": (0.0,), "no": (0.0,)}.get(text, number)
+    return text if number is None or len(text) > DIGITS else number
+
+
 def twins(names: list[str]) -> list[str]:
-    """Names that people would read as one, each as a text: 'Yes' and 'yes', 'New York' and 'NewYork', '1' and '01'."""
-    alike: dict[Any, list[str]] = {}
+    """Names that people would read as one, each list of them as a text."""
+    alike: dict[Parts | str, list[str]] = {}
     for name in names:
-        text = unicodedata.normalize("NFKC", name).casefold()
-        text = "".join(_DASHES.sub("-", c) for c in text if not c.isspace() and unicodedata.category(c) != "Cf")
-        number = next((parts for read in NUMBERS.values() if (parts := read(text))), None)
-        number = {"true": (1.0,), "yes": (1.0,), "false": (0.0,), "no": (0.0,)}.get(text, number)
-        alike.setdefault(text if number is None or len(text) > DIGITS else number, []).append(name)
+        alike.setdefault(as_people_read(name), []).append(name)
     return [" and ".join(map(shown, same)) for same in alike.values() if len(same) > 1]
 
 
@@ -132,10 +137,10 @@ def _yes_or_no(cell: str) -> Parts | None:
 
 
 PLAIN = "1234.5"
-POINTS = "1.234,5"
+ENGLISH, POINTS = "1,234.5", "1.234,5"
 NUMBERS: dict[str, Reader] = {
     PLAIN: _plain,
-    "1,234.5": _written(",", "."),
+    ENGLISH: _written(",", "."),
     POINTS: _written(".", ","),
     "1 234,5": _written(" ", ","),
     "1 234.5": _written(" ", "."),
@@ -205,11 +210,16 @@ def with_decimal(form: str, decimal: str) -> str:
 
 
 def numbers_in(
-    values: NDArray[Any] | Words, form: str, decimal: str = ".", first_year: int = FIRST_YEAR
+    values: NDArray[Any] | Words,
+    form: str,
+    decimal: str = ".",
+    gaps: Collection[str] = (),
+    first_year: int = FIRST_YEAR,
 ) -> tuple[NDArray[np.float64], int | None, str | None]:
     """The numbers of a column (n, parts), NaN for missing; and row and text of the first cell that is not a number.
 
     decimal   the decimal sign of the file: 1.100 is 1100 if it is a comma
+    gaps      words that are missing cells
     first_year    the first of the hundred years that years of two digits mean
     """
     width = len(parts_of(form))
@@ -228,7 +238,7 @@ def numbers_in(
         if (parts := read(text) or also(text)) is not None:
             numbers[place] = parts
         else:
-            is_odd[place] = not is_missing_word(text)
+            is_odd[place] = text not in gaps and not is_missing_word(text)
     odd = is_odd[words.codes]
     where = int(odd.argmax()) if odd.any() else None
     return numbers[words.codes], where, None if where is None else str(words[where])

@@ -4,11 +4,11 @@ Standard    plain numbers without a gap, all such columns together: (x − mean)
 Number      numbers with gaps, numbers written like 1,234.5 or 12 %, yes and no, dates: the same, gaps filled
 Category    words: one input per category, 1 or 0
 
-`prepare(table, out)` writes the inputs (n, width) of a table to `out`, and returns sentences about cells that did not
-occur in training.
+`prepare(table, out, outside)` writes the inputs (n, width) of a table to `out`, and returns sentences about cells that
+did not occur in training; `outside` collects those about numbers outside of the range in training.
 """
 
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,7 +20,9 @@ from ...spelling import column_name, spelled
 from ..dates import DATES, FIRST_YEAR, parts_of
 from ..table import Table, as_option, called
 from ..text_column import Words
-from ..values import FORMS, NUMBERS, PLAIN, POINTS, distinct, in_order, numbers_in, units_in, with_decimal
+from ..values import FORMS, NUMBERS, PLAIN, as_people_read, distinct, in_order, numbers_in, units_in
+from .number_cells import lenient_numbers, strict_numbers
+from .ranges import Outside, check_extent, extents_of
 
 
 @dataclass(frozen=True)
@@ -30,35 +32,44 @@ class Standard:
     names: list[str]
     mean: list[float]
     scale: list[float]
+    extents: list[list[float]] = field(default_factory=list)
+    """The least and the greatest number of each column in training; [] for pictures, and in earlier versions."""
 
     @classmethod
     def learn(cls, table: Table, names: list[str], train: NDArray[np.int64]) -> "Standard":
         """Mean and scale of the training rows; one scale for all pixels of images."""
         if table.matrix is not None and names == table.features:
-            mean, scale = mean_and_scale(table.matrix[train])
+            learned = table.matrix[train]
+            mean, scale = mean_and_scale(learned)
+            # a pixel that was always black can be white
+            extents = [] if table.are_images or table.kind == "pictures" else extents_of(learned)
             if table.kind == "pictures":  # or pixels that are nearly always 0 would become very large
-                scale = np.full(len(mean), mean_and_scale(table.matrix[train].ravel())[1])
+                scale = np.full(len(mean), mean_and_scale(learned.ravel())[1])
         else:
-            pairs = [mean_and_scale(table[name].values[train]) for name in names]
+            columns = [table[name].values[train] for name in names]
+            pairs = list(map(mean_and_scale, columns))
             mean, scale = np.array([m for m, _ in pairs]), np.array([s for _, s in pairs])
-        for name, *extent in zip(names, mean, scale, strict=True):
-            check_extent(name, extent)
-        return cls(names, mean.tolist(), scale.tolist())
+            extents = [extents_of(column[:, None])[0] for column in columns]
+        for name, *numbers in zip(names, mean, scale, strict=True):
+            expect_finite(name, numbers)
+        return cls(names, mean.tolist(), scale.tolist(), extents)
 
     @property
     def width(self) -> int:
         return len(self.names)
 
-    def prepare(self, table: Table, out: NDArray[Any]) -> list[str]:
+    def prepare(self, table: Table, out: NDArray[Any], outside: Outside) -> list[str]:
         said = []
         with np.errstate(all="ignore"):
             if table.matrix is not None and self.names == table.features:
                 own = table.matrix.dtype  # float32 for images, which can be many
                 out[...] = (table.matrix - np.array(self.mean, own)) / np.array(self.scale, own)
+                outside.check_all(self.names, table.matrix, self.extents)
                 return []
             for j, name in enumerate(self.names):
-                values = _numbers(table, name, PLAIN)[:, 0]
+                values = strict_numbers(table, name, PLAIN)[:, 0]
                 out[:, j] = (values - self.mean[j]) / self.scale[j]
+                outside.check(name, values, self.extents[j] if self.extents else [])
                 missing = np.isnan(values)
                 if missing.any():
                     out[missing, j] = 0
@@ -71,6 +82,8 @@ class Standard:
             checks.number("a mean", mean)
         for scale in checks.listed("scale", self.scale, columns):
             checks.number("a scale", scale, above=0)
+        for extent in checks.listed("extents", self.extents, columns) if self.extents != [] else ():
+            check_extent("an extent", extent)
 
 
 @dataclass(frozen=True)
@@ -92,6 +105,10 @@ class Number:
     """True if cells that are not numbers count as missing."""
     unit: str = ""
     """The unit of all cells in training, such as % or $; "" if they had none, or several."""
+    gaps: list[str] = field(default_factory=list)
+    """If it is lenient, the words in the file of the training; if there are many, the most frequent ones."""
+    extent: list[float] = field(default_factory=list)
+    """The least and the greatest number in training, for dates in days since 1970; [] in earlier versions."""
     first_year: int = FIRST_YEAR
     """The first of the hundred years that years of two digits mean."""
 
@@ -102,35 +119,50 @@ class Number:
         """Mean, scale and median of the training rows."""
         number, category = as_option("numeric", name), as_option("categorical", name)
         hint = f"fix it, or choose: {number} takes it as missing, {category} as a category"
-        numbers = _numbers(table, name, form, lenient, hint, first_year)[train]
+        gaps: list[str] = []
+        if lenient:
+            gaps = _words(table, name, form, first_year)
+            read, _ = lenient_numbers(table, name, form, gaps, first_year)
+        else:
+            read = strict_numbers(table, name, form, first_year, hint)
+        numbers = read[train]
         missing = np.isnan(numbers[:, 0])
         if form in DATES and np.ptp(numbers[~missing, -1]) == 0:
             numbers = numbers[:, :-1]  # the hour of dates without a time
         mean, scale = mean_and_scale(numbers[~missing])
-        check_extent(name, [*mean, *scale])
+        expect_finite(name, [*mean, *scale])
         median = np.median(numbers[~missing], axis=0)
         cells = table[name].cells[train]
         units = list(units_in(cells.counted() if isinstance(cells, Words) and form in NUMBERS else []))
         unit = units[0] if len(units) == 1 else ""
         numbers_of = (mean.tolist(), scale.tolist(), median.tolist())
-        return cls(name, form, *numbers_of, bool(missing.any()), lenient, unit, first_year)
+        (extent,) = extents_of(numbers[~missing, :1])
+        return cls(name, form, *numbers_of, bool(missing.any()), lenient, unit, gaps, extent, first_year)
 
     @property
     def width(self) -> int:
         return len(self.mean) + self.marked
 
-    def prepare(self, table: Table, out: NDArray[Any]) -> list[str]:
-        numbers = _numbers(table, self.name, self.form, self.lenient, first_year=self.first_year)[:, : len(self.mean)]
+    def prepare(self, table: Table, out: NDArray[Any], outside: Outside) -> list[str]:
+        numbers, said = self._numbers(table)
+        outside.check(self.name, numbers[:, 0], self.extent, self.form)
         missing = np.isnan(numbers[:, 0])
         numbers[missing] = self.median
         with np.errstate(all="ignore"):
             out[:, : len(self.mean)] = (numbers - np.array(self.mean)) / np.array(self.scale)
-        said = self._other_unit(table)
+        said += self._other_unit(table)
         if self.marked:
             out[:, -1] = missing
         elif missing.any():
             said.append(_filled(table, self.name, missing, "the median"))
         return said
+
+    def _numbers(self, table: Table) -> tuple[NDArray[np.float64], list[str]]:
+        if self.lenient:
+            numbers, said = lenient_numbers(table, self.name, self.form, self.gaps, self.first_year)
+        else:
+            numbers, said = strict_numbers(table, self.name, self.form, self.first_year), []
+        return numbers[:, : len(self.mean)], said
 
     def _other_unit(self, table: Table) -> list[str]:
         """A sentence about cells whose unit is not that of training; prices may lack it, but 0.2 is not 20 %."""
@@ -148,6 +180,9 @@ class Number:
     def check(self) -> None:
         checks.one_of("form", self.form, FORMS)
         checks.text("unit", self.unit)
+        names_in("gaps", self.gaps)
+        if self.extent != []:
+            check_extent("extent", self.extent, self.form)
         checks.whole("first_year", self.first_year, least=1)
         parts = len(parts_of(self.form))
         if self.form in DATES and len(checks.listed("mean", self.mean)) == parts - 1:
@@ -196,7 +231,7 @@ class Category:
     def width(self) -> int:
         return len(self.categories) + bool(self.rare) + self.marked
 
-    def prepare(self, table: Table, out: NDArray[Any]) -> list[str]:
+    def prepare(self, table: Table, out: NDArray[Any], _: Outside) -> list[str]:
         names, codes = distinct(table[self.name].cells)
         place = {spelled(name): j for j, name in enumerate(self.categories)}
         other = len(place) if self.rare else -1
@@ -207,11 +242,15 @@ class Category:
         known, said = {*place, *map(spelled, self.rare), spelled(self.most_frequent)}, []
         new = [j for j, name in enumerate(names) if name not in known]
         if new:
+            alike = {as_people_read(name): name for name in sorted(known)}
+            twin = {j: alike[read] for j in new if (read := as_people_read(names[j])) in alike}
+            new.sort(key=lambda j: j not in twin)  # the first has a hint, if any has
             first = table.where(int((codes == new[0]).argmax()))
             more = f" and {count(len(new) - 1, 'other word')}" if len(new) > 1 else ""
             said.append(
                 f"{called(self.name)}: {shown(names[new[0]])} ({first}){more} did not occur in training: "
                 + f"counted {'with the rare ones' if self.rare else 'as none of the categories'}"
+                + (f"; training had {shown(twin[new[0]])}" if new[0] in twin else "")
             )
         missing = codes < 0
         if self.marked:
@@ -228,6 +267,8 @@ class Category:
 
 MOST_CATEGORIES = 100
 """Categories of a column beyond the most frequent ones are rare."""
+MOST_WORDS = 10_000
+"""The maximum number of categories, or of other words of a column, that a model file stores."""
 
 KINDS: dict[str, type[Number] | type[Category]] = {kind.kind: kind for kind in (Number, Category)}
 
@@ -242,8 +283,9 @@ def from_plain(content: Any) -> Number | Category:
     content = dict(checks.fields("a column", content))
     kind = KINDS[checks.one_of("kind of column", content.pop("kind", None), KINDS)]
     if kind is Number:
-        content = {"unit": "", "first_year": FIRST_YEAR, **content}  # earlier versions did not save them
-    column = kind(**checks.fields("a column", content, [field.name for field in fields(kind)]))
+        # earlier versions did not save these
+        content = {"unit": "", "gaps": [], "extent": [], "first_year": FIRST_YEAR, **content}
+    column = kind(**checks.fields("a column", content, [one.name for one in fields(kind)]))
     checks.text("the name of a column", column.name)
     column.check()
     return replace(column, name=column_name(column.name))
@@ -266,77 +308,19 @@ def mean_and_scale(values: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[n
     return mean, np.where(scale <= 1e-12 * np.abs(mean), 1.0, scale)
 
 
-def check_extent(name: str, extent: Any) -> None:
-    if not np.isfinite(extent).all():
+def expect_finite(name: str, numbers: Any) -> None:
+    if not np.isfinite(numbers).all():
         raise checks.Error(f"the numbers of column {shown(name)} are too large to be standardized; divide them first")
 
 
-def form_in(table: Table, learned: str) -> str:
-    """The form of a column that had this form in training; if the caller gave the decimal sign, with this sign."""
-    return with_decimal(learned, table.decimal) if table.decimal_is_given else learned
-
-
-def _numbers(
-    table: Table, name: str, form: str, lenient: bool = False, hint: str = "", first_year: int = FIRST_YEAR
-) -> NDArray[np.float64]:
-    """The numbers of a column (n, parts), NaN where one is missing; any other cell that is not a number is an error."""
-    values, form = table[name].cells, form_in(table, form)
-    row = _first_fraction(values) if table.kind == "csv" and form[1] == table.decimal else None
-    if row is not None:  # the sign of the file separates thousands in the form, as in 1.234,5
-        sign, other = ("point", ",") if table.decimal == "." else ("comma", ".")
-        raise checks.Error(
-            f"{table.where(row, name)}: {values[row]} is read with a decimal {sign}, but in training {sign}s separated "
-            f"thousands; if they are decimal here, add --decimal {table.decimal}; otherwise add --decimal {other}"
-        )
-    numbers, odd, text = numbers_in(values, form, table.decimal, first_year)
-    if odd is not None and not lenient:
-        kind = "a date" if form in DATES else "a time"
-        what = "a number" if form in NUMBERS else "yes or no" if form == "yes/no" else f"{kind} like {form}"
-        if text == name:
-            hint = ", but the name of the column: if the line repeats the header, remove it"
-        elif hint:
-            no_row = "if the line belongs to the header, as a row of units does, remove it; otherwise "
-            if odd == len(table) - 1:
-                no_row = "if the last row is a total or a note, remove it; otherwise "
-            elif odd != 0 or not table.has_header:
-                no_row = ""
-            hint = f", unlike most cells of the column; {no_row}{hint}"
-        if table.kind == "csv" and (not hint or (form == PLAIN and table.decimal == ",")):
-            hint = _with_other_sign(table, form, str(text)) or hint
-        raise checks.Error(f"{table.where(odd, name)}: {shown(text)} is not {what}{hint}")
-    infinite = np.isinf(numbers[:, 0])
-    if infinite.any():
-        raise too_large(table, int(infinite.argmax()), name)
-    return numbers
-
-
-def too_large(table: Table, row: int, name: str) -> checks.Error:
-    """The error about a cell that is infinite, or is as a float64."""
-    cell = table[name].cells[row]
-    what = f"{shown(cell)} is too large" if isinstance(cell, str) else "infinity is not a finite number"
-    return checks.Error(f"{table.where(row, name)}: {what}; replace it, or leave the row out")
-
-
-def _with_other_sign(table: Table, form: str, text: str) -> str:
-    """What an error says about a text that is a number with the other decimal sign; "" for other texts."""
-    used = table.decimal if form == PLAIN else form[-2]
-    other, name = (",", "comma") if used == "." else (".", "point")
-    read = NUMBERS.get(with_decimal(form, other))
-    if read is None or other not in text or read(text) is None:
-        return ""
-    if NUMBERS[with_decimal(POINTS, used)](text) is not None:  # 1,137, which can be 1137
-        instead = text.replace(other, "")
-        return f" with the decimal sign {used}; write {instead} or, if its {name} is decimal, add --decimal {other}"
-    return f" with the decimal sign {used} (--decimal {other})"
-
-
-def _first_fraction(values: NDArray[np.float64] | Words) -> int | None:
-    """The first row with a number that is not whole; None for text, and if there is none."""
-    if isinstance(values, Words):
-        return None
-    with np.errstate(invalid="ignore"):
-        fractions = values % 1 > 0
-    return int(fractions.argmax()) if fractions.any() else None
+def _words(table: Table, name: str, form: str, first_year: int) -> list[str]:
+    """The texts of a column that are not numbers."""
+    cells = table[name].cells
+    if not isinstance(cells, Words):
+        return []
+    numbers, _, _ = numbers_in(cells, form, table.decimal, first_year=first_year)
+    times = cells[np.isnan(numbers[:, 0])].counted()
+    return sorted(times, key=lambda text: -times[text])[:MOST_WORDS]
 
 
 def _filled(table: Table, name: str, missing: NDArray[np.bool_], value: str) -> str:

@@ -18,10 +18,11 @@ from ..missing import is_missing_word
 from ..notation import different_units, instead_of, nearly_equal, taken_for_words, years_of_two_digits
 from ..sentinels import FEW as LEAST
 from ..sentinels import said_of_sentinels, sentinels
-from ..table import Table, as_option, called
+from ..table import Table, as_option, called, listed
 from ..text_column import Words
 from ..values import FORMS, NUMBERS, PLAIN, distinct, form_at_all, form_of, reader_of, with_decimal
-from .columns import Category, Number, Standard, too_large
+from .columns import MOST_WORDS, Category, Number, Standard
+from .number_cells import too_large
 
 Rows = NDArray[np.int64]
 
@@ -79,8 +80,6 @@ MEASURED, YEARS = 20, (1800, 2099)
 """At most this many numbers that follow each other, or any number of years, can be measurements in order."""
 FEW_WORDS = 10
 """This many different words are categories even in a table with few rows."""
-MOST_WORDS = 10_000
-"""The maximum number of categories whose names a model file stores."""
 
 AS_ASKED = "because of --drop"
 EMPTY = "no value in the training rows"
@@ -347,7 +346,3 @@ def said_of_totals(table: Table) -> list[str]:
         return []
     where = table.where(len(table) - 1)
     return [f"{where} has the sums of the rows above it in {listed(sums, 5)}; if it is a total, remove it"]
-
-
-def listed(names: list[str], most: int = 12) -> str:
-    return some(list(map(called, names)), most)

@@ -17,17 +17,18 @@ from ..files.idx import scaled
 from ..files.reading import read_table
 from ..frames import are_counted, one_column, table_of, values_of
 from ..sentinels import emptied
-from ..table import Column, Kind, Table, listed_in
+from ..table import Column, Kind, Table, listed, listed_in
 from ..values import PLAIN, labels_of
 from .columns import Category, Number, Standard, from_plain, names_in, to_plain
-from .decisions import Choices, Planner, listed
+from .decisions import Choices, Planner
+from .ranges import Outside
 from .target import TASKS, Target
 
 KINDS = ("csv", "npz", "pictures", "parquet", "frame")
 """The kinds of files."""
 
 FIRST = ("kind", "task", "features", "target", "mean", "scale", "classes", "target_mean", "target_scale")
-SECOND = ("names", "has_header", "columns", "target_form", "decisions", "warnings", "reading")
+SECOND = ("names", "has_header", "columns", "target_form", "decisions", "warnings", "reading", "extents")
 """The fields in a model file: first those of the first version, which had only plain numbers, then later ones."""
 
 READING = ("separator", "decimal", "encoding", "missing")
@@ -39,7 +40,8 @@ class Recipe:
     """What was learned from the columns of a table: how each becomes inputs of the network, and what the output means.
 
     The inputs are the standardized plain numbers, then those of the other columns, in the order of the table.
-    Everything is learned from the training samples alone, except the names of the classes and how cells are written.
+    Everything is learned from the training samples alone, except the names of the classes, how cells are written, and
+    the words that count as missing because of --numeric.
     """
 
     kind: str
@@ -84,10 +86,12 @@ class Recipe:
         """From the content of a model file, which is validated."""
         try:
             is_new = isinstance(content, dict) and "columns" in content
+            if is_new:
+                content = {"extents": [], **content}  # earlier versions did not save them
             c = checks.fields("it", content, [*FIRST, *SECOND] if is_new else FIRST)
             checks.one_of("kind", c["kind"], KINDS)
             task = checks.one_of("task", c["task"], TASKS)
-            standard = Standard(c["features"], c["mean"], c["scale"])
+            standard = Standard(c["features"], c["mean"], c["scale"], c["extents"] if is_new else [])
             standard.check()  # below, names lose their spaces, which earlier versions saved
             standard = replace(standard, names=[column_name(name) for name in standard.names])
             target = Target(
@@ -124,7 +128,7 @@ class Recipe:
             "target_mean": target.mean, "target_scale": target.scale, "names": self.names,
             "has_header": self.has_header, "columns": [to_plain(column) for column in self.columns],
             "target_form": target.form, "decisions": self.decisions, "warnings": self.warnings,
-            "reading": self.reading,
+            "reading": self.reading, "extents": self.standard.extents,
         }  # fmt: skip
 
     @property
@@ -160,6 +164,8 @@ class Recipe:
         learned = (self.names, self.has_header)
         table = read_table(path, self.target.name, labels=labels, learned=learned, usual=self.reading, **how)
         table.decimal_is_given = how.get("decimal") is not None
+        is_other = table.kind == "csv" and table.decimal != self.reading.get("decimal", table.decimal)
+        table.has_other_decimal = is_other and not table.decimal_is_given
         return self._emptied(table)
 
     def _emptied(self, table: Table) -> Table:
@@ -196,16 +202,21 @@ class Recipe:
         missing = [name for name in self.features if name not in table]
         if missing:
             what, them = ("column", "it") if len(missing) == 1 else ("columns", "them")
+            folded = {name.casefold(): name for name in table.names}
+            alike = [folded[name.casefold()] for name in missing if name.casefold() in folded]
+            fix = f"Add {them}, or train a model without {them} (--drop)"
+            if alike:
+                fix = f"Write {some(alike, 12)} as in training: upper and lower case must match"
             raise checks.Error(
                 f"{table.source} lacks the {what} {some(missing, 12)} that the model learned from; it has "
-                f"{some(table.names, 12)}. Add {them}, or train a model without {them} (--drop)"
+                f"{some(table.names, 12)}. {fix}"
             )
         known = {*self.names, self.target.name}
         new = [name for name in table.names if name not in known] if table.has_header else []
         return table, [f"not used, since training did not have it: {listed(new)}"] if new else []
 
     def prepare(self, table: Table, dtype: str | np.dtype[Any] = "float32") -> tuple[NDArray[Any], list[str]]:
-        """The inputs X (n, inputs), and sentences about gaps and categories that did not occur in training.
+        """The inputs X (n, inputs), and sentences about gaps, categories and numbers unlike those in training.
 
         Errors    ValueError if the table does not match the one that the recipe was learned from
         """
@@ -213,10 +224,11 @@ class Recipe:
         table = self._emptied(table)
         self._check_kind(table)
         out = np.empty((len(table), self.inputs), dtype)
-        said = self.standard.prepare(table, out[:, : self.standard.width])
+        outside = Outside(table)
+        said = self.standard.prepare(table, out[:, : self.standard.width], outside)
         start = self.standard.width
         for column in self.columns:
-            said += column.prepare(table, out[:, start : start + column.width])
+            said += column.prepare(table, out[:, start : start + column.width], outside)
             start += column.width
         if not np.isfinite(out).all():
             i, j = (int(place) for place in np.argwhere(~np.isfinite(out))[0])
@@ -224,7 +236,7 @@ class Recipe:
             cell = table[name].cells[i]
             what = "too far from what was learned" if np.isfinite(cell) else "not a finite number; replace it"
             raise checks.Error(f"{table.where(i, name)}: {cell} is {what}")
-        return out, new + said
+        return out, new + said + outside.sentences()
 
     def X(self, table: Table, dtype: str | np.dtype[Any] = "float32") -> NDArray[Any]:
         """The inputs (n, inputs); see `prepare`."""

@@ -19,7 +19,8 @@ from ..sentinels import said_of_sentinels, sentinels
 from ..table import Table, as_option, called
 from ..text_column import Words
 from ..values import NUMBERS, PLAIN, distinct, form_at_all, form_of, in_order, numbers_in, units_in
-from .columns import check_extent, form_in, mean_and_scale, names_in, too_large
+from .columns import expect_finite, mean_and_scale, names_in
+from .number_cells import can_be_two_numbers, form_in, too_large
 
 TASKS = ("classification", "regression")
 
@@ -84,7 +85,7 @@ class Target:
         warned += said_of_sentinels(found)
         known = numbers[train]
         mean, scale = mean_and_scale(known[~np.isnan(known)])
-        check_extent(table.target, [mean, scale])
+        expect_finite(table.target, [mean, scale])
         return cls(table.target, None, float(mean), float(scale), form), said, warned
 
     def check(self, task: str) -> None:
@@ -148,10 +149,19 @@ class Target:
         else:
             numbers, odd, _ = numbers_in(cells, form_in(table, self.form), table.decimal)
             there = np.flatnonzero(~np.isnan(numbers[:, 0]))
-            if odd is None and len(there):
+            is_clear = odd is None and can_be_two_numbers(table, table.target, self.form) is None
+            if is_clear and len(there):
                 with np.errstate(over="ignore"):  # an error of 1e200 is infinite when it is squared
                     result["rmse"] = math.sqrt(np.mean((numbers[there, 0] - np.array(answers)[there]) ** 2))
         return {**result, "judged": len(there)} if result and len(there) < len(table) else result
+
+    def why_not_compared(self, table: Table) -> str:
+        """The end of the sentence about the targets of a regression for which `score` returns {}."""
+        found = can_be_two_numbers(table, table.target, self.form)
+        if found is None:
+            return ", which has cells that are not numbers"
+        row, why = found
+        return f": {table.where(row)}: {why}"
 
 
 def _form(table: Table, cells: NDArray[np.float64] | Words, anyhow: bool) -> str | None:
