@@ -15,7 +15,7 @@ from command import jitnet_command
 import jitnet
 from jitnet.lab import ladder, problems, worker
 from jitnet.lab.benchmark import candidates, judge
-from jitnet.lab.problems.bounds import bounds
+from jitnet.lab.problems.bounds import ROUNDINGS, bounds
 from jitnet.lab.sanitizer import arguments
 from jitnet.lab.sanitizer.checking import examine
 
@@ -145,6 +145,17 @@ def test_bounds_follow_from_the_reference():
     np.testing.assert_array_less(bound, 1e-5 * np.abs(x) + 1e-30)
     whole = np.arange(3)
     assert not bounds(lambda given: [whole], [x], [whole], F32, 9, rng)[0].any()
+
+
+def test_no_element_has_a_bound_that_is_too_small_by_chance():
+    """The change of Σ x·w has the standard deviation √(2 Σ (x·w)²), and the rows of x have very different scales."""
+    rng = np.random.default_rng(0)
+    x, w = 10.0 ** rng.uniform(-12, 12, (100_000, 1)) * rng.standard_normal((100_000, 4)), rng.standard_normal(4)
+    (bound,) = bounds(lambda given: [given[0] @ given[1]], [x, w], [x @ w], F32, 4, rng)
+    roundings = (4 + ROUNDINGS) * float(np.finfo(F32).eps)
+    ratios = (bound / roundings - abs(x @ w)) / np.sqrt(2 * ((x * w) ** 2).sum(axis=1))
+    assert 0.2 < ratios.min() < ratios.max() < 6
+    assert 1.5 < np.median(ratios) < 2  # the largest of 8 changes; a wrong kernel must not pass
 
 
 MISTAKES = {
