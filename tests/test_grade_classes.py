@@ -6,9 +6,10 @@ import json
 
 import pytest
 from command import jitnet_command
-from small_assignment import HONEST, made
+from small_assignment import ADDITION, HONEST, SPEED, made
 
-from jitnet.lab.grade import grading
+from jitnet import checks
+from jitnet.lab.grade import grading, output, page
 
 
 @pytest.fixture
@@ -33,10 +34,10 @@ def test_whole_class_is_graded(classroom, tmp_path):
         ("=cmd()", 0, 3), ("anna", 3, 3), ("ben", 0, 3), ("empty", 0, 3)
     ]  # fmt: skip
     rows = list(csv.reader(io.StringIO(table.read_text())))
-    assert rows[0] == ["submission", "points", "of", "add: correct", "first lost point", "disturbed by"]
+    assert rows[0] == ["submission", "points", "of", "add: correct", "first lost point", "not judged", "disturbed by"]
     assert rows[1][0] == "'=cmd()"
-    assert rows[2] == ["anna", "3", "3", "3", "", ""]
-    assert "imports os" in rows[3][-2]
+    assert rows[2] == ["anna", "3", "3", "3", "", "", ""]
+    assert "imports os" in rows[3][4]
     assert "<script" not in html.read_text()
     assert "To repeat these tests: --seed 5" in html.read_text()
 
@@ -69,3 +70,56 @@ def test_gradescope_results_are_written(classroom, tmp_path):
     assert "imports os" in content["tests"][0]["output"]
     assert "imports os" in found.stdout
     assert "--csv" in jitnet_command("grade", folder, submissions, "--gradescope", results, status=2).stderr
+
+
+UNJUDGED = "not judged: the rung naive takes more than two minutes to compile"
+
+
+def test_test_that_was_not_judged_does_not_look_like_full_marks():
+    judged = {"kernel": "add", "test": "add: correct", "check": "correct", "points": 3, "of": 3, "passed": True}
+    speed = {"test": "add: fast", "check": "speed", "points": 0.0, "of": 4, "passed": None, "said": UNJUDGED}
+    found = {
+        "assignment": "Addition", "submission": "anna.py", "points": 3, "of": 3, "unfenced": "", "disturbed_by": [],
+        "tests": [judged | {"said": "right", "hint": ""}, judged | speed | {"hint": ""}], "seed": 1,
+    }  # fmt: skip
+    points = "3 of 3 points, 1 test not judged"
+    assert " ".join(output.row_of(found).split()) == f"anna.py: {points}; add: fast: {UNJUDGED}"
+    assert output.as_text(found).splitlines() == [
+        f"anna.py: {points}", "", "✓    3 of 3  add: correct", "–    – of 4  add: fast", f"    {UNJUDGED}"
+    ]  # fmt: skip
+    head, row = csv.reader(io.StringIO(output.as_table([found])))
+    assert dict(zip(head, row, strict=True)) == {
+        "submission": "anna.py", "points": "3", "of": "3", "add: correct": "3", "add: fast": "not judged",
+        "first lost point": "", "not judged": f"add: fast: {UNJUDGED}", "disturbed by": "",
+    }  # fmt: skip
+    html = page.as_html([found, found])
+    assert html.count(f"<td>{points}</td>") == 2
+    assert f"<p>{UNJUDGED}</p></td><td>not judged</td></tr>" in html
+
+
+RUNG = """
+import numba
+def inputs(shape, dtype, rng):
+    return (rng.standard_normal(shape).astype(dtype),)
+def reference(x):
+    return 2 * x
+SHAPES, TIMED = [(3,), (5,)], [(300_000,)]
+def flops(shape):
+    return shape[0]
+def memory(shape, dtype):
+    return 2 * shape[0] * dtype.itemsize
+@numba.njit
+def naive(x, y):
+    for i in range(x.size):
+        y[i] = 3 * x[i]
+RUNGS = (naive,)
+"""
+
+
+def test_wrong_rung_in_the_file_of_a_problem_ends_the_run(tmp_path):
+    (tmp_path / "double.py").write_text(RUNG)
+    text = ADDITION.replace('problem = "vector_add"', 'problem = "double.py"') + SPEED
+    with pytest.raises(checks.Error, match=r"double\.py: the rung naive is wrong: 300000 of 300000 wrong, first at "):
+        grading.prepare(made(tmp_path, text), 1)
+    (tmp_path / "double.py").write_text(RUNG.replace("3 * x[i]", "2 * x[i]"))
+    grading.prepare(made(tmp_path, text), 1)

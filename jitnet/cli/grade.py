@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         with shown(options) as show:
             show.expected = grading.expected(wanted, found)
-            grading.prepare(wanted)
+            grading.prepare(wanted, seed)
             for done, (name, path) in enumerate(found):
                 say = functools.partial(_say, show, done, len(found), name)
                 results.append(grading.grade(wanted, name, path, seed, say))

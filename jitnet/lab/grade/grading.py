@@ -79,10 +79,13 @@ def _needs_peaks(assignment: Assignment) -> bool:
     return any(test.of == PEAK for kernel in assignment.kernels for test in kernel.tests if test.check == "speed")
 
 
-def prepare(assignment: Assignment) -> None:
-    """Measure the machine before the first submission, if it is needed."""
+def prepare(assignment: Assignment, seed: int) -> None:
+    """Before the first submission: try the rungs that speed is compared with, and measure the machine if needed."""
     if os.name != "posix":
         raise checks.Error("jitnet grade stops processes by signals, which Windows has not; use Linux, WSL or macOS")
+    for kernel in assignment.kernels:
+        with Judge(assignment, kernel, "", seed) as judge:
+            judge.check_rungs()
     if _needs_peaks(assignment):
         peaks()
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ... import checks
 from ...process import disturbance
 from .. import explain, machine, roofline
 from ..benchmark.judge import AGAIN, drawn_shapes, growing_shapes
@@ -272,6 +273,22 @@ class Judge:
         return not error, error or "its hottest loop computes with vectors"
 
     # speed
+
+    def check_rungs(self) -> None:
+        """Call each rung of the problem that a test of speed compares with, as that test will; an error if it fails.
+
+        A rung of a teacher's own file may be wrong. No submission could get the points of that test.
+        """
+        for test in self.kernel.tests:
+            if test.check == "speed" and test.of != PEAK and self.problem.is_own:
+                try:
+                    with contextlib.ExitStack() as stack:
+                        self._seconds(self._rival(test.of, stack), self._case(*self._speed_case(test)))
+                except (_RivalError, FailureError) as error:
+                    raise checks.Error(
+                        f"{self.problem.path}: the rung {test.of} {error.__cause__ or error}; correct it, because "
+                        f"{self.kernel.name!r} is compared with its speed"
+                    ) from None
 
     def _speed_case(self, test: Test) -> tuple[Shape, str]:
         """The shape and dtype of a test of speed, or of vectors."""

@@ -10,6 +10,7 @@ from ...process import disturbance
 from ..formatting import WIDTH, wrapped
 
 MARKS = {True: "✓", False: "✗", None: "–"}
+UNJUDGED = "not judged"
 
 
 def number(points: float) -> str:
@@ -26,7 +27,8 @@ def as_text(result: dict[str, Any]) -> str:
     """A submission: its points, then each test; what happened, if points were lost or a time measured; and the hint."""
     lines = [headline(result), ""]
     for test, said in said_once(result["tests"]):
-        lines.append(f"{MARKS[test['passed']]} {number(test['points']):>4} of {number(test['of'])}  {test['test']}")
+        points = MARKS[None] if test["passed"] is None else number(test["points"])
+        lines.append(f"{MARKS[test['passed']]} {points:>4} of {number(test['of'])}  {test['test']}")
         if not test["passed"] or test["check"] == "speed":
             texts = [said, f"Hint: {test['hint']}" if test["hint"] else ""]
             lines += [
@@ -46,12 +48,24 @@ def said_once(tests: list[dict[str, Any]]) -> list[tuple[dict[str, Any], str]]:
 
 
 def headline(result: dict[str, Any]) -> str:
-    return f"{result['submission']}: {number(result['points'])} of {number(result['of'])} points"
+    return f"{result['submission']}: {points_of(result)}"
+
+
+def points_of(result: dict[str, Any]) -> str:
+    """`6 of 8 points`; `6 of 6 points, 1 test not judged`: those points are not in the sum."""
+    points = f"{number(result['points'])} of {number(result['of'])} points"
+    unjudged = sum(test["passed"] is None for test in result["tests"])
+    return points + (f", {checks.count(unjudged, 'test')} not judged" if unjudged else "")
+
+
+def score(test: dict[str, Any]) -> str:
+    """The points of a test; "not judged" is no 0, and no full marks."""
+    return UNJUDGED if test["passed"] is None else number(test["points"])
 
 
 def row_of(result: dict[str, Any]) -> str:
-    """A submission of a class: its points, and the first that it lost, which may take several lines."""
-    text = "; ".join(filter(None, (headline(result), _first_lost(result))))
+    """A submission of a class: its points, the first that it lost, and the first test that could not be judged."""
+    text = "; ".join(filter(None, (headline(result), _first_lost(result), _first_unjudged(result))))
     return textwrap.fill(text, WIDTH, subsequent_indent="    ", break_on_hyphens=False)
 
 
@@ -63,6 +77,12 @@ def _first_lost(result: dict[str, Any]) -> str:
             fails = "" if test["check"] == "correct" else f" fails '{title}':"
             return f"{test['kernel']}{fails} {one_line(test['said'])}"
     return ""
+
+
+def _first_unjudged(result: dict[str, Any]) -> str:
+    """`add: no race: not judged: ...`; "" if all tests were judged."""
+    unjudged = (test for test in result["tests"] if test["passed"] is None)
+    return next((f"{test['test']}: {one_line(test['said'])}" for test in unjudged), "")
 
 
 def notes_of(result: dict[str, Any]) -> list[str]:
@@ -80,11 +100,11 @@ def as_table(results: list[dict[str, Any]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     tests = [test["test"] for test in results[0]["tests"]]
-    writer.writerow(["submission", "points", "of", *tests, "first lost point", "disturbed by"])
+    writer.writerow(["submission", "points", "of", *tests, "first lost point", UNJUDGED, "disturbed by"])
     for result in results:
-        points = [number(test["points"]) for test in result["tests"]]
-        cells = [result["submission"], number(result["points"]), number(result["of"]), *points, _first_lost(result)]
-        cells.append(one_line(", ".join(result["disturbed_by"])))
+        points = map(score, result["tests"])
+        cells = [result["submission"], number(result["points"]), number(result["of"]), *points]
+        cells += [_first_lost(result), _first_unjudged(result), one_line(", ".join(result["disturbed_by"]))]
         writer.writerow([_no_formula(cell) for cell in cells])
     return text.getvalue()
 

@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from .output import MARKS, notes_of, number, one_line, said_once
+from .output import MARKS, notes_of, number, one_line, points_of, said_once, score
 
 CSS = Path(__file__).parents[1] / "templates" / "page.css"
 
@@ -52,7 +52,7 @@ def _class(results: list[dict[str, Any]]) -> list[str]:
         *(
             f'<tr><td><a href="#s{place}">{escape(one_line(result["submission"]))}</a></td>'
             f'<td><progress value="{result["points"]:g}" max="{max(result["of"], 1e-9):g}"></progress></td>'
-            f"<td>{number(result['points'])} of {number(result['of'])}</td></tr>"
+            f"<td>{points_of(result)}</td></tr>"
             for place, result in enumerate(results)
         ),
         "</tbody>\n</table>",
@@ -60,9 +60,8 @@ def _class(results: list[dict[str, Any]]) -> list[str]:
 
 
 def _submission(place: int, result: dict[str, Any]) -> list[str]:
-    points = f"{number(result['points'])} of {number(result['of'])} points"
     return [
-        f'<section id="s{place}">\n<h2>{escape(one_line(result["submission"]))}: {points}</h2>',
+        f'<section id="s{place}">\n<h2>{escape(one_line(result["submission"]))}: {points_of(result)}</h2>',
         *(f"<p><small>{escape(note)}</small></p>" for note in notes_of(result)),
         '<table class="tests">\n<tbody>',
         *(_test(test, said) for test, said in said_once(result["tests"])),
@@ -73,9 +72,10 @@ def _submission(place: int, result: dict[str, Any]) -> list[str]:
 def _test(test: dict[str, Any], said: str) -> str:
     """The row of a test. What happened is shown for passed tests too: it has the times."""
     said = f"<p>{escape(said)}</p>" if said else ""
+    of = "" if test["passed"] is None else f" of {number(test['of'])}"
     hint = f'<p class="hint">Hint: {escape(test["hint"])}</p>' if test["hint"] else ""
     return (
         f'<tr class="{CLASS[test["passed"]]}"><td>{MARKS[test["passed"]]}</td>'
         f"<td>{escape(test['test'])}{said}{hint}</td>"
-        f"<td>{number(test['points'])} of {number(test['of'])}</td></tr>"
+        f"<td>{score(test)}{of}</td></tr>"
     )
