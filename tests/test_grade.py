@@ -47,6 +47,9 @@ def test_language_refuses_submissions_that_could_cheat(path):
     assert (error is None) == (path.stem in IN_THE_LANGUAGE)
 
 
+GUARD = "if __name__ == '__main__':\n    "
+
+
 @pytest.mark.parametrize(
     ("source", "said"),
     [
@@ -55,6 +58,23 @@ def test_language_refuses_submissions_that_could_cheat(path):
         ("def add(x):\n    yield x\n", "language of this assignment (line 2)"),
         ("from numba import njit\nfrom math import exp as njit\n", "imports two things as njit"),
         ("from numba import njit, prange\n@njit(parallel=True, nogil=True)\ndef add(x):\n    pass\n", None),
+        (
+            "def add(x):\n    return x @ x\n",
+            "uses @, which is not allowed in this assignment; write the loops (line 2)",
+        ),
+        ("import numpy as np\ndef add(x: np.ndarray, y: list[str] | None) -> np.array:\n    s: object = x\n", None),
+        ("import numpy as np\ndef add(x: np.ndarray(3)):\n    pass\n", "uses numpy.ndarray, which this assignment"),
+        ("import numpy as np\ndef add(x: np.dot):\n    pass\n", "uses numpy.dot, which this assignment"),
+        ("def add(x: str(3), y: (z := str)):\n    pass\n", "uses str, which this assignment does not allow (line 1)"),
+        ("def add(x: __builtins__):\n    pass\n", "uses the name __builtins__"),
+        (f"{GUARD}import os\n    os.remove('x')\n", None),
+        (f"{GUARD}pass\nelse:\n    x = 3\n", "does something outside of its functions"),
+        (f"def add(x):\n    {GUARD}    x.dot(x)\n", "uses .dot, which this assignment does not allow"),
+        (f"{GUARD}import os as np\nimport numpy as np\ndef add(x):\n    np.dot(x, x)\n", "uses numpy.dot, which"),
+        (f"__name__ = '__main__'\n{GUARD}pass\n", "uses the name __name__; names with two underscores belong to"),
+        ("def add(x):\n    global __name__\n", "uses the name __name__"),
+        ("import numba as __name__\n", "uses the name __name__"),
+        ("def __name__(x):\n    pass\n", "uses the name __name__"),
     ],
 )
 def test_language_errors_say_what_is_wrong(source, said):
@@ -83,7 +103,7 @@ def test_hostile_submissions_get_no_points_without_language_checks(path, tmp_pat
 
 def test_honest_submission_gets_its_points(addition, tmp_path):
     path = tmp_path / "anna.py"
-    path.write_text(HONEST)
+    path.write_text(f"{HONEST}\n{GUARD}add(0, 0, 0)  # it never runs here\n")
     result = graded(addition, path)
     assert (result["points"], result["of"]) == (3, 3), result
     assert not result["unfenced"] or os.name != "posix"
@@ -94,8 +114,8 @@ def test_honest_submission_gets_its_points(addition, tmp_path):
     [
         (HONEST.replace("+ y[i]", "+ y[i] * 1.00001"), "expected"),
         ("def add(x, y, result):\n    raise ValueError('a\x1bb')\n", "ValueError"),
-        ("def add(x, y, result:\n", "not Python"),
-        ("(" * 50_000, "not Python"),
+        ("def add(x, y, result:\n", "has a syntax error in line 1: "),
+        ("(" * 50_000, "has a syntax error in line 1: too many nested parentheses"),
         ("x = " + "-" * 90_000 + "1", "parsed"),
         ("if " + "-" * 300 + "1:\n    pass\n", "outside of its functions"),
         ("\0", "null bytes"),

@@ -26,7 +26,7 @@ NUMPY = (
     "empty", "zeros", "ones", "full", "empty_like", "zeros_like", "ones_like", "float32", "float64", "int8", "int16",
     "int32", "int64", "intp", "uint8", "uint16", "uint32", "uint64", "bool_", "inf", "nan", "pi", "e", "newaxis",
     "sqrt", "exp", "log", "log1p", "expm1", "tanh", "sin", "cos", "abs", "fabs", "maximum", "minimum", "isnan", "isinf",
-    "isfinite", "floor", "ceil", "sign", "finfo",
+    "isfinite", "floor", "ceil", "sign", "finfo", "array", "arange", "linspace",
 )  # fmt: skip
 """Names of NumPy that make arrays, or work on single numbers: none does a sum or a product over an array."""
 
@@ -41,6 +41,15 @@ NUMBA = (
     *TYPES, *COMPILERS, "prange", "types", "get_num_threads", "get_thread_id", "set_num_threads",
     "get_parallel_chunksize", "set_parallel_chunksize",
 )  # fmt: skip
+
+NUMPY_TYPES = ("ndarray", "array", "dtype", "generic", "number", "integer", "floating")
+PYTHON_TYPES = ("str", "bytes", "object")
+"""Names of NumPy and of Python that annotations may use besides the others: nothing can reach their values there."""
+
+ANNOTATION = (
+    ast.Name, ast.Attribute, ast.Subscript, ast.Constant, ast.Tuple, ast.List, ast.BinOp, ast.BitOr, ast.expr_context,
+)  # fmt: skip
+"""The syntax of such an annotation: Python may evaluate it, so it calls nothing."""
 
 ATTRIBUTES = (
     *TYPES, "shape", "size", "ndim", "dtype", "type", "T", "itemsize", "nbytes", "strides", "real", "imag", "copy",
@@ -67,7 +76,7 @@ STATEMENTS = (
 
 
 AT_THE_TOP = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.Assign, ast.AnnAssign)
-"""Allowed statements outside of functions, besides strings and `if __name__ == "__main__":`; they call only Numba."""
+"""Allowed statements outside of functions, besides strings and a main guard; they call only Numba."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +100,7 @@ class Language:
         try:
             return next(_Reader(self, ast.parse(source)).refused(), None)
         except SyntaxError as error:
-            return f"is not Python: {error.msg}" + (f" (line {error.lineno})" if error.lineno else "")
+            return f"has a syntax error{f' in line {error.lineno}' if error.lineno else ''}: {error.msg}"
         except (ValueError, RecursionError, MemoryError):  # a zero byte, or hundreds of nested parentheses
             return "is not Python that can be parsed"
 
@@ -114,6 +123,8 @@ class _Reader:
 
     def __init__(self, language: Language, tree: ast.Module) -> None:
         self.language, self.tree = language, tree
+        # a submission is imported under another name, which it cannot change, so what is below the guard never runs
+        tree.body = [statement for statement in tree.body if not _is_main_guard(statement)]
         self.nodes = sorted(ast.walk(tree), key=lambda node: getattr(node, "lineno", LONGEST))
         imports = [node for node in self.nodes if isinstance(node, ast.Import | ast.ImportFrom)]
         self.modules = {
@@ -128,6 +139,10 @@ class _Reader:
         calls = [node.func for node in self.nodes if isinstance(node, ast.Call)]
         self.placed = {id(part) for part in [*decorators, *calls]}
         """Nodes that are decorators, or are called."""
+        fields = [getattr(node, field, None) for node in self.nodes for field in ("annotation", "returns")]
+        parts = [list(ast.walk(field)) for field in fields if field]
+        self.types = {id(p) for inner in parts if all(isinstance(p, ANNOTATION) for p in inner) for p in inner}
+        """Nodes of annotations that call nothing."""
 
     def refused(self) -> Iterator[str]:
         """What is not allowed, as sentences."""
@@ -150,7 +165,7 @@ class _Reader:
         if isinstance(node, ast.Attribute) and (error := self._error_of_attribute(node)):
             return error
         if isinstance(node, ast.BinOp | ast.AugAssign) and isinstance(node.op, ast.MatMult):
-            return "uses @, a product that others have written; write the loops"
+            return "uses @, which is not allowed in this assignment; write the loops"
         if self._numba(node) in COMPILERS and id(node) not in self.placed:
             return f"gives {self._numba(node)} another name; write it above a function, or call it"
         if isinstance(node, ast.Call) and self._numba(node.func) in COMPILERS:
@@ -159,9 +174,9 @@ class _Reader:
 
     def _error_of_names(self, node: ast.AST) -> str | None:
         for name in _names(node):
-            if name.startswith("__") and name != "__name__":
+            if name.startswith("__") and (name != "__name__" or not _is_read(node)):
                 return f"uses the name {name}; names with two underscores belong to Python"
-            if name in _PYTHON and name not in BUILTINS:
+            if name in _PYTHON and name not in BUILTINS and not (id(node) in self.types and name in PYTHON_TYPES):
                 return f"uses {name}, which this assignment does not allow"
         taken = next((name for name in _given(node) if name in {**self.modules, **self.of_numba}), None)
         return f"gives the name {taken}, which it imports, to something else" if taken else None
@@ -200,7 +215,9 @@ class _Reader:
     def _error_of_attribute(self, node: ast.Attribute) -> str | None:
         base = node.value
         if isinstance(base, ast.Name) and base.id in self.modules:
-            return self._error_of_part(self.modules[base.id], node.attr)
+            module = self.modules[base.id]
+            is_type = id(node) in self.types and module == "numpy" and node.attr in NUMPY_TYPES
+            return None if is_type else self._error_of_part(module, node.attr)
         if node.attr not in ATTRIBUTES:
             return f"uses .{node.attr}, which this assignment does not allow; write the loops"
         return None
@@ -227,8 +244,6 @@ class _Reader:
         return None
 
     def _error_at_the_top(self, statement: ast.stmt) -> str | None:
-        if isinstance(statement, ast.If) and ast.unparse(statement.test) in _MAIN and not statement.orelse:
-            return None
         is_text = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
         if not (is_text or isinstance(statement, AT_THE_TOP)):
             return "does something outside of its functions; write it below if __name__ == '__main__':"
@@ -250,6 +265,11 @@ def _bodies(statement: ast.stmt) -> Iterator[ast.AST]:
     if isinstance(statement, ast.FunctionDef):
         for inner in statement.body:
             yield from ast.walk(inner)
+
+
+def _is_main_guard(statement: ast.stmt) -> bool:
+    """True for `if __name__ == "__main__":` without an `else`."""
+    return isinstance(statement, ast.If) and ast.unparse(statement.test) in _MAIN and not statement.orelse
 
 
 _MAIN = ("__name__ == '__main__'", "'__main__' == __name__")
@@ -282,6 +302,10 @@ def _names(node: ast.AST) -> list[str]:
     if isinstance(node, ast.alias):
         return [node.asname or node.name]
     return []
+
+
+def _is_read(node: ast.AST) -> bool:
+    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
 
 
 def _given(node: ast.AST) -> list[str]:
