@@ -5,10 +5,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from test_grade import made
+from test_grade import graded, made
 
 from jitnet.lab import oracle
 from jitnet.lab.grade import inspection, judging, parent
+from jitnet.lab.grade.language import Language
+from jitnet.lab.grade.parts import parts_of
 from jitnet.lab.sanitizer import reasons
 
 
@@ -108,7 +110,7 @@ def test_wrong_result_of_a_submission_is_explained(addition, monkeypatch):
             raise right
         return 0.0, None if right else "is wrong: ..."
 
-    monkeypatch.setattr(judging, "ask", lambda *arguments, **_: asked.append(arguments[1:-1]) or [line, ""])
+    monkeypatch.setattr(judging, "ask", lambda *arguments, **_: asked.append(arguments[1:-1]) or [line, "", ""])
     judge = judging.Judge(addition, addition.kernels[0], "add.py", 0)
     monkeypatch.setattr(judge, "_call", call)
     case = judge._case((5,), "float32")
@@ -138,3 +140,84 @@ def test_wrong_result_of_a_submission_is_explained(addition, monkeypatch):
     judge.is_free = True  # its source may do anything, so it is not run here
     assert line not in judge._explained(None, case, "is wrong: 1 of 5 wrong")
     assert judge._explained(None, case, "changes its input a") == "changes its input a"
+
+
+FUNCTIONS = b"""import numba
+import numpy as np
+
+def total(x):
+    return np.sum(x)
+
+def mean(x):
+    return total(x) / x.size
+
+@numba.njit(
+    fastmath=True)
+def product(x):
+    return x @ x
+
+def add(x, y, result):
+    for i in range(x.size):
+        result[i] = x[i] + y[i]
+"""
+
+
+def test_function_that_is_not_allowed_costs_only_the_functions_that_call_it(addition, tmp_path):
+    parts = parts_of(FUNCTIONS, Language())
+    sums = "uses numpy.sum, which this assignment does not allow; write the loops (line 5)"
+    assert parts.error_of("total") == sums
+    assert parts.error_of("mean") == f"calls total, which {sums}"
+    assert parts.error_of("product") == "uses @, which is not allowed in this assignment; write the loops (line 13)"
+    assert parts.error_of("add") is None
+    lines, left = FUNCTIONS.splitlines(), parts.source.splitlines()
+    assert [number for number, line in enumerate(left, 1) if line != lines[number - 1]] == [4, 5, 10, 11, 12, 13]
+    assert set(left[3:5] + left[9:13]) == {b""}
+    (tmp_path / "anna.py").write_bytes(FUNCTIONS.replace(b"import numpy as np", b""))
+    result = graded(addition, tmp_path / "anna.py")  # only numba may be imported
+    assert result["points"] == 3, result
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("other = numba.njit(total)", "uses numpy.sum"),  # when it is imported, or by another name
+        ("other = total", "uses numpy.sum"),
+        ("add(0, 0, 0)", "uses numpy.sum"),
+        ("for i in range(3):\n    pass", "uses numpy.sum"),
+        ("def f(:", "has a syntax error in line 18"),
+    ],
+)
+def test_error_outside_of_functions_is_one_of_the_whole_submission(more, said):
+    parts = parts_of(FUNCTIONS + more.encode(), Language())
+    assert parts.error_of("add").startswith(said)
+
+
+def test_functions_that_are_taken_out_one_after_the_other_end():
+    """Each gives the next to Numba, which is a function no more once that was taken out."""
+    chain = "".join(f"def f{i}(x):\n    numba.njit(f{i + 1})\n" for i in range(99))
+    parts = parts_of(f"import numba\n{chain}".encode(), Language())
+    assert parts.error_of("add") == "gives Numba f99; write types and options where Numba is called (line 199)"
+
+
+GIVEN, CALL = ", given a (5,), b (5,), c (5,)", "the call is add(a, b, c)"
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (
+            "(x, y, c):\n    c = x + y\n",
+            f"writes nothing into c; c = ... names another array, c[...] = ... writes{GIVEN}",
+        ),
+        ("(x, y, c):\n    c[9:] = 0\n", f"writes nothing into c{GIVEN}"),
+        ("(x, y, c):\n    c += x * y\n", "is wrong: 5 of 5 wrong"),  # NaN stays NaN, and 0 does not
+        ("(a, c, b):\n    c[:] = a + b\n", f"changes its input b{GIVEN}; its parameters are (a, c, b), but {CALL}"),
+        ("(c, b, a):\n    c[9] = a[0]\n", "raises IndexError: index 9 is out of bounds"),
+        ("(b, a, c):\n    c[:] = a\n", "is wrong: 5 of 5 wrong"),
+    ],
+)
+def test_usual_mistakes_of_students_are_named(body, said, addition, tmp_path):
+    (tmp_path / "anna.py").write_text(f"def add{body}")
+    (found,) = graded(addition, tmp_path / "anna.py")["tests"]
+    assert found["said"].startswith(said), found["said"]
+    assert (CALL in found["said"]) == ("x" not in body)

@@ -30,8 +30,8 @@ from ..sanitizer import arguments
 from ..sanitizer.checking import examine, limited
 from ..sanitizer.findings import returned
 from ..sanitizer.races import TooLongError
-from ..sanitizer.reasons import first_wrong, only_from_zeros, reasons
-from ..sanitizer.syntax import renamed, tree_of
+from ..sanitizer.reasons import WRITES, first_wrong, only_from_zeros, reasons, writes_nothing
+from ..sanitizer.syntax import tree_of
 from ..sanitizer.targets import opened
 
 GUARD = 1 << 16
@@ -63,9 +63,6 @@ CHANGING = "is wrong in some calls"
 
 AGAIN = 4
 """Calls that must agree with the first before its error is explained, because it may be one of a race."""
-
-WRITES = "[...] = ... writes"
-"""The end of an error that gives the cause itself."""
 
 LATE = "still writes {} after it has returned; wait until its threads have ended: thread.join()"
 
@@ -288,12 +285,6 @@ class _Call:
         """True if it wrote nothing at all."""
         return not any(self.changed.values())
 
-    @property
-    def names_another(self) -> bool:
-        """Whether its source gives the name of a parameter to something else, as far as that is known."""
-        found = renamed(self.kernel)
-        return found is None or bool(found)
-
     def beside(self, names: Sequence[str]) -> str | None:
         """The error if it wrote outside of its outputs."""
         for position, memory in self.memories.items():
@@ -308,9 +299,8 @@ class _Call:
 
     def within(self, outputs: Sequence[str], with_zeros: Callable[[int], "_Call"]) -> str:
         """The error of wrong outputs; `with_zeros(guard)` is another call, whose outputs are 0 before."""
-        into, first = " and ".join(outputs), outputs[0]
         if self.late.writes():
-            return LATE.format(into)
+            return LATE.format(" and ".join(outputs))
         if self.idle and self.result is not None:
             return returned(outputs)
         untouched = sum(map(_untouched, self.case.outputs))
@@ -320,9 +310,9 @@ class _Call:
         if second.case.error() is None:
             return only_from_zeros(outputs)
         if self.idle and second.idle:  # zeros that it writes over zeros would not show
-            hint = f"; {first} = ... names another array, {first}{WRITES}" if self.names_another else ""
-            return f"writes nothing into {into}{hint}"
+            return writes_nothing(outputs, self.kernel)
         if untouched and not _has_nan(second.case):
+            into = " and ".join(outputs)
             return f"leaves {count(untouched, 'number')} of {into} unwritten, or adds to it: {self.case.error()}"
         if _has_nan(self.case):
             outside = "" if _has_nan(with_zeros(FINITE).case) else ", as when it reads outside of its inputs"

@@ -18,6 +18,7 @@ from .assignment import CHECKS, PEAK, Assignment
 from .judging import Judge, Verdict, peaks
 from .language import LONGEST
 from .output import one_line
+from .parts import parts_of
 
 CORRECT = 1.0
 """Seconds of the test of correctness on an idle machine, for the estimate; a kernel is first tested for it."""
@@ -64,7 +65,7 @@ def expected_seconds(assignment: Assignment, found: list[tuple[str, Path]]) -> f
     tests = [test for kernel in assignment.kernels for test in kernel.tests]
     of_one = CORRECT * len(assignment.kernels) + sum(CHECKS[test.check] for test in tests)
     contents = [_content(path) for _, path in found]
-    running = sum(not (error or assignment.language.error_of(content)) for content, error in contents)
+    running = sum(not (error or parts_of(content, assignment.language).error) for content, error in contents)
     return running * of_one + (estimate.LIMITS if _needs_peaks(assignment) and not machine.cached() else 0)
 
 
@@ -102,9 +103,11 @@ def grade(
     """
     start = time.monotonic()
     with _copied(path, assignment.file) as (file, error):
-        error = error or assignment.language.error_of(Path(file).read_bytes())
+        parts = parts_of(Path(file).read_bytes(), assignment.language)
+        Path(file).write_bytes(parts.source)
         judges = [Judge(assignment, kernel, file, seed) for kernel in assignment.kernels]
-        verdicts = [verdict for judge in judges for verdict in _verdicts(judge, error, report)]
+        errors = [error or parts.error_of(kernel.name) for kernel in assignment.kernels]
+        verdicts = [v for pair in zip(judges, errors, strict=True) for v in _verdicts(*pair, report)]
     return {
         "assignment": assignment.title, "submission": one_line(name),
         "points": sum(verdict.points for verdict in verdicts), "of": sum(verdict.of for verdict in verdicts),
@@ -116,7 +119,7 @@ def grade(
 
 
 def _verdicts(judge: Judge, error: str | None, report: Callable[[str], object]) -> list[Verdict]:
-    """The verdicts of a kernel's tests; with an error of the whole submission, nothing of it runs."""
+    """The verdicts of a kernel's tests; with an error of its text, it does not run."""
     kernel = judge.kernel
     if not error:
         try:

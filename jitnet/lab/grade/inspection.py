@@ -1,7 +1,7 @@
 """Tests that read the source of a submission, or its machine code, each in its own process.
 
 Here the grader runs in the same process as the submission, so only sources come here that its language allows: they
-cannot reach the grader, and do nothing when they are imported. For `race_in` and `writer_in`, NUMBA_DISABLE_JIT is set:
+cannot reach the grader, and do nothing when they are imported. For `race_in` and `cause_in`, NUMBA_DISABLE_JIT is set:
 nothing of the submission is compiled, and the arrays check each index. `scalar_loop_in` runs one call of the compiled
 code in another process, after the test of correctness.
 """
@@ -75,14 +75,18 @@ def _smaller_cases(problem: problems.Problem, dtype: str) -> Iterator[list[Any]]
         yield problem.case(shape, dtype).arguments
 
 
-def writer_in(
+def cause_in(
     file: str, name: str, spec: str, dtype: str, shape: list[int], seed: int, output: int, index: list[int], memory: int
-) -> tuple[str, str]:
-    """The line that wrote a wrong number, and the end of an input that is never read: see `reasons.source`."""
+) -> tuple[str, str, str]:
+    """The line that wrote a wrong number, and the end of an input that is never read: see `reasons.source`.
+
+    Also the error of the kernel if it writes nothing.
+    """
     confinement.limit(memory, 0)
-    kernel = loading.load(f"{file}:{name}")
+    kernel, problem = loading.load(f"{file}:{name}"), problems.load(spec)
     with contextlib.redirect_stdout(sys.stderr):
-        return reasons.source(kernel, problems.load(spec), tuple(shape), dtype, output, index, seed)
+        line, unread = reasons.source(kernel, problem, tuple(shape), dtype, output, index, seed)
+    return line, unread, reasons.writes_nothing(problem.results, kernel)
 
 
 def scalar_loop_in(file: str, name: str, spec: str, dtype: str, shape: list[int], memory: int) -> str | None:

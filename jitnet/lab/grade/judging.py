@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from . import inspection
 from .assignment import PEAK, Assignment, Kernel, Test
 from .board import Board
 from .parent import FailureError, Process
+from .parts import parameters_of
 
 DRAWN = 60
 """Shapes that are drawn from the seed, besides those of the problem."""
@@ -184,10 +186,15 @@ class Judge:
                 _, error = self._call(process, case)
             except FailureError as failure:
                 self._end_submission()
-                return f"{failure}, {self.problem.given(case)}"
+                return f"{failure}, {self.problem.given(case)}" + reasons.joined(self._order())
             if error:
-                return self._explained(process, case, error)
+                return self._explained(process, case, error) + reasons.joined(self._order())
         return None
+
+    def _order(self) -> str:
+        """Why parameters in another order than those of the problem are wrong; "" for others."""
+        names = parameters_of(Path(self.file).read_bytes(), self.kernel.name)
+        return self.problem.order_of(names, self.kernel.name) or ""
 
     def _explained(self, process: Process, case: Case, error: str) -> str:
         """The error of the last call, with the line that wrote the wrong number and its usual cause, if it is known."""
@@ -195,14 +202,34 @@ class Judge:
             return error
         (shape, dtype, seed), where = self.drawn, reasons.first_wrong(case)
         line = unread = ""
+        idle = reasons.writes_nothing(self.problem.results)
         if where and not self.is_free:
             asked = self.kernel.spec, dtype, shape, seed, *where
             with contextlib.suppress(NoAnswerError):
-                line, unread = self._ask(inspection.writer_in, *asked, NUMBA_DISABLE_JIT="1")
+                line, unread, idle = self._ask(inspection.cause_in, *asked, NUMBA_DISABLE_JIT="1")
         known = reasons.pattern(case, line)
+        untouched = all(map(holds_nothing, case.outputs))  # they are on the board, which the next call changes
         if all(self._needs_zeros(process) for _ in range(AGAIN)):  # a race may be right once
             error = f"{reasons.only_from_zeros(self.problem.results)}, {self.problem.given(case)}"
+        elif untouched and process is self.process and self._is_idle(process):
+            return f"{idle}, {self.problem.given(case)}"
         return error + reasons.joined(line, known or unread)
+
+    def _is_idle(self, process: Process) -> bool:
+        """Whether calls on the numbers drawn last leave the outputs as they were: NaN, or 0."""
+        for clear in (False, True):
+            case = self.problem.case(*self.drawn)
+            for output in case.outputs if clear else ():
+                output.fill(0)
+            before = [output.tobytes() for output in case.outputs]
+            try:
+                self._call(process, case)
+            except FailureError:
+                self._end_submission()
+                return False
+            if before != [view.tobytes() for view in process.board.views[-len(before) :]]:
+                return False
+        return True
 
     def _needs_zeros(self, process: Process) -> bool:
         """Whether a call on the numbers drawn last is right if the outputs are 0 before, and wrong if not."""

@@ -93,16 +93,20 @@ class Language:
 
     def error_of(self, source: bytes) -> str | None:
         """The first thing in a submission that is not allowed, as a sentence, or None."""
+        return next((error for _, error in self.errors(source)), None)
+
+    def errors(self, source: bytes) -> list[tuple[int, str]]:
+        """All that is not allowed in a submission: a line, or 0 for the whole, and a sentence."""
         if len(source) > LONGEST:
-            return f"has {len(source)} bytes; a submission may have {LONGEST}"
+            return [(0, f"has {len(source)} bytes; a submission may have {LONGEST}")]
         if self.is_free:
-            return None
+            return []
         try:
-            return next(_Reader(self, ast.parse(source)).refused(), None)
+            return list(_Reader(self, ast.parse(source)).refused())
         except SyntaxError as error:
-            return f"has a syntax error{f' in line {error.lineno}' if error.lineno else ''}: {error.msg}"
+            return [(0, f"has a syntax error{f' in line {error.lineno}' if error.lineno else ''}: {error.msg}")]
         except (ValueError, RecursionError, MemoryError):  # a zero byte, or hundreds of nested parentheses
-            return "is not Python that can be parsed"
+            return [(0, "is not Python that can be parsed")]
 
 
 _KEYWORDS = {
@@ -144,15 +148,15 @@ class _Reader:
         self.types = {id(p) for inner in parts if all(isinstance(p, ANNOTATION) for p in inner) for p in inner}
         """Nodes of annotations that call nothing."""
 
-    def refused(self) -> Iterator[str]:
-        """What is not allowed, as sentences."""
+    def refused(self) -> Iterator[tuple[int, str]]:
+        """What is not allowed, as lines and sentences."""
         for node in self.nodes:
             if found := self._error_at(node):
                 line = getattr(node, "lineno", 0)
-                yield f"{found} (line {line})" if line else found
+                yield line, f"{found} (line {line})" if line else found
         for statement in self.tree.body:
             if found := self._error_at_the_top(statement):
-                yield f"{found} (line {statement.lineno})"
+                yield statement.lineno, f"{found} (line {statement.lineno})"
 
     def _error_at(self, node: ast.AST) -> str | None:
         if not isinstance(node, STATEMENTS):

@@ -1,7 +1,7 @@
 """The interface of a problem: the inputs of a kernel, its expected results, and the amount of work."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,8 +84,11 @@ class Problem:
     def reordered(self, kernel: Function, name: str) -> str | None:
         """Why a kernel with the parameters of the problem, but in another order, is wrong; None for other kernels."""
         signature = _signature(kernel)
-        theirs = tuple(signature.parameters) if signature else ()
-        if theirs == self.parameters or sorted(theirs) != sorted(self.parameters):
+        return self.order_of(tuple(signature.parameters) if signature else (), name)
+
+    def order_of(self, theirs: Sequence[str], name: str) -> str | None:
+        """The same for the names of a kernel's parameters."""
+        if tuple(theirs) == self.parameters or sorted(theirs) != sorted(self.parameters):
             return None
         return f"its parameters are ({', '.join(theirs)}), but the call is {self._call(name)}"
 

@@ -3,6 +3,7 @@
 The line comes from a run of the kernel's Python source on arrays that record. Without a pattern nothing is guessed.
 """
 
+import ast
 import linecache
 import os
 import textwrap
@@ -20,6 +21,7 @@ from .findings import Report
 from .given import as_python, shadowed
 from .places import here
 from .races import Memory, Run, TooLongError, numbers_of
+from .syntax import renamed, tree_of
 from .targets import name_of, opened
 from .twin import Twins
 
@@ -38,6 +40,9 @@ SHOWN = 60
 """Characters of a line of the source."""
 
 LAST_WRITE = "the last write to"
+
+WRITES = "[...] = ... writes"
+"""The end of an error that gives the cause itself."""
 
 INFINITE = (
     "NaN or infinity follows from its inputs alone, as from x/0 or ∞/∞: e to a large number is infinite; subtract the "
@@ -64,6 +69,13 @@ def joined(*parts: str) -> str:
 def only_from_zeros(results: Sequence[str]) -> str:
     """The error of a kernel whose result is right after its outputs were cleared."""
     return f"is right only if {' and '.join(results)} is 0 before: begin with {results[0]}[...] = 0"
+
+
+def writes_nothing(results: Sequence[str], kernel: Callable[..., Any] | None = None) -> str:
+    """The error of a kernel that leaves its outputs as they were; with the cause, unless its source shows another."""
+    into, first = " and ".join(results), results[0]
+    names_another = kernel is not None and renamed(kernel) != {}
+    return f"writes nothing into {into}" + (f"; {first} = ... names another array, {first}{WRITES}" if names_another else "")
 
 
 def first_wrong(case: Case) -> tuple[int, list[int]] | None:

@@ -1,0 +1,93 @@
+"""The functions of a submission that its language allows: what one may not do costs only those that call it.
+
+A function that is not allowed is taken out of the text, and what is left is read again. So what runs is a text that the
+language allows as a whole.
+"""
+
+import ast
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from .language import Language
+
+MOST = 8
+"""Times that a submission is read: without one function, others may not be allowed either."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A submission without the functions that are not allowed."""
+
+    source: bytes
+    """Its text, in which the lines of these functions are blank."""
+    error: str | None = None
+    """Why nothing of it may run."""
+    refused: dict[str, str] = field(default_factory=dict)
+    """Name of a function that is not allowed -> its error."""
+    names: dict[str, set[str]] = field(default_factory=dict)
+    """Name of another function -> the names that it uses."""
+
+    def error_of(self, function: str) -> str | None:
+        """Why this function may not run: its own error, or that of one that it calls."""
+        if self.error or function in self.refused:
+            return self.error or self.refused[function]
+        reached, new = {function}, {function}
+        while new := {name for caller in new for name in self.names.get(caller, ())} - reached:
+            reached |= new
+        name = min(reached & self.refused.keys(), default=None)
+        return f"calls {name}, which {self.refused[name]}" if name else None
+
+
+def parts_of(source: bytes, language: Language) -> Parts:
+    """The parts of a submission. An error outside of its functions is one of the whole submission."""
+    left, refused = source, dict[str, str]()
+    for _ in range(MOST):
+        errors = language.errors(left)
+        if not errors:
+            return _rest(left, refused) or Parts(source, language.error_of(source))
+        lines, functions = left.splitlines(keepends=True), _functions(left) if errors[0][0] else []
+        for line, error in errors:
+            inside = [node for node in functions if line in _lines(node)]
+            if line and not inside:
+                return Parts(source, language.error_of(source))
+            for node in inside:
+                refused.setdefault(node.name, error)
+                for number in _lines(node):
+                    lines[number - 1 : number] = [b"\n"]
+        left = b"".join(lines)
+    return Parts(source, language.error_of(source))
+
+
+def _rest(source: bytes, refused: dict[str, str]) -> Parts | None:
+    """What is left of a submission; None if it uses what was taken out when it is imported."""
+    functions = _functions(source)
+    others = [node for node in ast.parse(source).body if not isinstance(node, ast.FunctionDef)] if refused else []
+    if _names(others) & refused.keys():
+        return None
+    names: dict[str, set[str]] = {}
+    for node in functions:
+        names.setdefault(node.name, set()).update(_names([node]))
+    return Parts(source, None, refused, names)
+
+
+def _functions(source: bytes) -> list[ast.FunctionDef]:
+    return [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]
+
+
+def _lines(function: ast.FunctionDef) -> range:
+    """The numbers of its lines, with its decorators."""
+    first = min([function.lineno, *(part.lineno for part in function.decorator_list)])
+    return range(first, (function.end_lineno or first) + 1)
+
+
+def _names(nodes: Iterable[ast.AST]) -> set[str]:
+    return {inner.id for node in nodes for inner in ast.walk(node) if isinstance(inner, ast.Name)}
+
+
+def parameters_of(source: bytes, name: str) -> list[str]:
+    """The parameters of a function in this text, which is not executed; none if there is no such function."""
+    try:
+        found = [node for node in _functions(source) if node.name == name]
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
+    return [part.arg for part in found[-1].args.args] if found else []
