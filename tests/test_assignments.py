@@ -1,6 +1,7 @@
 """Assignments: loading, errors in their files, `jitnet assignment new`, and the bundled examples."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from small_assignment import ADDITION, SPEED, graded, made
 from jitnet import checks
 from jitnet.lab import estimate, problems
 from jitnet.lab.grade import assignment, grading, new
+from jitnet.lab.grade.language import NUMPY, Language
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parent / "examples" / "assignments"
@@ -28,12 +30,15 @@ EXAMPLES = HERE.parent / "examples" / "assignments"
         ('problem = "vector_add"', 'problem = "missing.py"', "no file"),
         ('name = "add"', 'name = "a b"', "not a name for a function"),
         ("points = 3", "points = 3\nreach = 1", "belong to"),
-        ('check = "correct"', 'check = "speed"', "reach of a speed test"),
+        ('check = "correct"', 'check = "speed"', "no 'reach'; reach = 0.5 asks"),
+        ('check = "correct"', 'check = "speed"\nof = "naive"\nreach = 50', "speed, is 50, but must be a number"),
+        ('check = "correct"', 'check = "speed"\nreach = 1.2', "at most 1"),
+        ('["numba"]', '["numba"]\nthreads = 9999', "threads is 9999, but this machine has "),
         ('check = "correct"', 'check = "speed"\nreach = 1\nof = "best"', "rung for 'of' 'best'"),
         ("points = 3", "points = 3\nshapes = [[1, 2]]", "lists of 1 whole"),
         ("points = 3", 'points = 3\ndtype = "int8"', "unknown dtype"),
         ("points = 3", "points = 3\nweight = 1", "entry of test 'weight'"),
-        ("[[kernel]]", "[kernel]", "[[kernel"),
+        ("[[kernel.test]]", "[kernel.test]", "[kernel.test] must be written as [[kernel.test]], because"),
         ('["numba"]', '"numba"', "list of texts"),
         ('["numba"]', '["numba"]\nthreads = 0', "threads is 0"),
         ("title =", "title ", "assignment.toml"),
@@ -67,7 +72,7 @@ def test_new_assignment_compares_with_rungs_that_students_can_write(tmp_path):
     points = {test.check: test.points for test in tests}
     assert points["no race"] == points["correct"] == 3  # on one thread, a race gives right results
     text = (tmp_path / "first" / "assignment.toml").read_text()
-    assert "\nthreads = 1  # a prange runs in order, so a race gives right results" in text
+    assert "\nthreads = 1  # a prange runs in order, so a race produces correct results" in text
     assert text.count('check = "no race"  # finds a race with any number of threads') == 3
 
 
@@ -83,17 +88,35 @@ def test_starter_says_what_to_compute(tmp_path):
 def test_new_assignment_loads_and_refuses_to_overwrite(tmp_path):
     folder = tmp_path / "first"
     problem = EXAMPLES / "by_hand" / "student" / "forward.py"
-    jitnet_command("assignment", "new", folder, "--problem", "sum", "--problem", problem, "--title", 'A "b"')
+    found = jitnet_command("assignment", "new", folder, "--problem", "sum", "--problem", problem, "--title", 'A "b"')
     wanted = assignment.load(folder)
     assert [kernel.name for kernel in wanted.kernels] == ["my_sum", "forward"]
     starter, public = folder / "student" / "first.py", folder / "student" / "test_public.py"
     assert (wanted.file, wanted.title) == (starter.name, 'A "b"')
     assert wanted.language.error_of(starter.read_bytes()) is None
     compile(public.read_text(), public, "exec")
+    assert "shows students the rungs" not in found.stderr  # this file has none
+    loops = tmp_path / "loops.py"
+    loops.write_text((problems.FOLDER / "dot.py").read_text())
+    found = jitnet_command("assignment", "new", tmp_path / "third", "--problem", loops)
+    assert f"{tmp_path / 'third' / 'student' / 'loops.py'} shows students the rungs naive, " in found.stderr
     assert (folder / "student" / "forward.py").read_text() == problem.read_text()
     assert "exists already" in jitnet_command("assignment", "new", folder, "--problem", "sum", status=2).stderr
     other = tmp_path / "second-week"
     assert "digits and _" in jitnet_command("assignment", "new", other, "--problem", "sum", status=2).stderr
+
+
+def test_guide_lists_the_names_of_numpy_that_submissions_may_use():
+    guide = (HERE.parent / "docs" / "guide" / "teaching.md").read_text()
+    assert set(NUMPY) <= set(re.findall(r"\w+", guide[guide.index("### What submissions may do") :]))
+
+
+def test_submission_is_a_python_file(tmp_path):
+    (tmp_path / "readme.txt").write_text("print me")
+    with pytest.raises(checks.Error, match=r"readme.txt is not a Python file; the name of a submission ends with .py"):
+        grading.submissions(tmp_path / "readme.txt", "lab1.py")
+    error = Language().error_of(b"import helper\n")
+    assert error.startswith("imports helper; a submission is one file, which may import math, numba, numpy"), error
 
 
 COMPLETE = [("matmul", 17), ("by_hand", 12)]

@@ -213,7 +213,7 @@ def test_error_is_printed_once(folder):
         ("mine.py:", "'mine.py:' names no function"),
         ("mine.py:rihgt", r"mine.py has no function 'rihgt'; known: right, .*did you mean 'right'"),
         slow("mine.py:no_function", r"no_function in mine.py is \[1\], but must be a function"),
-        slow("empty.py:f", "empty.py has no function 'f', nor any other"),
+        slow("empty.py:f", "empty.py defines no functions"),
         slow("syntax.py:f", r"importing syntax.py: .* \(syntax.py, line 2\)"),
         ("stops.py:f", r"importing stops.py raises ZeroDivisionError: division by zero \(stops.py, line 2\)"),
         slow(

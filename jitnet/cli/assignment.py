@@ -2,12 +2,14 @@
 
 The new folder contains assignment.toml (kernels, tests, points, hints), solution.py for your solution, and a folder for
 the students with a starter file and a public test. If the problem is your own, that folder also has a copy of its file;
-delete the rungs in it if you like. Edit all files until `jitnet grade FOLDER FOLDER/solution.py` gives all points to
-the solution and none to the starter file.
+delete the rungs in it if students should find them on their own. Edit all files until `jitnet grade FOLDER
+FOLDER/solution.py` gives all points to the solution and none to the starter file.
 """
 
 import argparse
+from pathlib import Path
 
+from ..lab import problems
 from ..lab.grade import new
 from ..process import progress
 
@@ -25,5 +27,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     for path in new.write(options.folder, options.problem, options.title):
         print(path)
+    for spec in options.problem:
+        rungs = [name for name in problems.load(spec).rungs if name != "numpy"] if spec.endswith(".py") else []
+        if rungs:
+            copy = Path(options.folder, new.STUDENT, Path(spec).name)
+            progress.say(f"{copy} shows students the rungs {', '.join(rungs)}: delete them there, and RUNGS")
     progress.say(f"next: write solution.py, then jitnet grade {options.folder} {options.folder}/solution.py")
     return 0

@@ -47,7 +47,7 @@ def load(custom: Custom) -> Function:
     ]  # fmt: skip
     if not hasattr(module, name):
         if not known:
-            raise checks.Error(f"{place} has no function {name!r}, nor any other")
+            raise checks.Error(f"{place} defines no functions")
         nearest = checks.did_you_mean(name, known)
         raise checks.Error(f"{place} has no function {name!r}; known: {checks.some(known)}{nearest}")
     function: Any = getattr(module, name)

@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from ... import checks
+from ...process import granted
 from .. import problems
 from ..oracle import Shape
 from ..problems import Problem
@@ -42,6 +43,9 @@ CHECKS = {"correct": 0.0, "no race": 1.0, "vectorized": 2.0, "speed": 1.5}
 """The tests -> seconds of each on an idle machine, after the test of correctness that every kernel begins with."""
 
 PEAK = "peak"
+
+MOST = 10
+"""The largest reach, a fraction: no kernel is that much faster than a good rung."""
 
 _KEYS = {
     "assignment": ("title", "threads", "seconds", "memory", "imports", "numpy", "file", "kernel"),
@@ -135,7 +139,9 @@ def _toml() -> Any:
 
 def _assignment(found: dict[str, Any], path: Path) -> Assignment:
     _check_keys("assignment", found, required=("title", "kernel"))
-    threads = checks.whole("threads", found.get("threads", 1), 1)
+    threads, cores = checks.whole("threads", found.get("threads", 1), 1), len(granted.cores())
+    if threads > cores:
+        raise checks.Error(f"threads is {threads}, but this machine has {checks.count(cores, 'core')}")
     seconds = checks.number("seconds", found.get("seconds", Limits.seconds), above=0, most=3600)
     memory = checks.number("memory", found.get("memory", Limits.memory), above=0, below=1e6)
     language = Language(_texts("imports", found.get("imports", MODULES)), _texts("numpy", found.get("numpy", NUMPY)))
@@ -183,8 +189,10 @@ def _test(entry: dict[str, Any], problem: Problem) -> Test:
     check = checks.one_of("check", entry["check"], CHECKS)
     points = checks.number("points", entry["points"], least=0)
     if check == "speed":
-        checks.one_of("rung for 'of'", entry.get("of", PEAK), [PEAK, *problem.rungs])
-        checks.number("reach of a speed test", entry.get("reach"), above=0)
+        of = checks.one_of("rung for 'of'", entry.get("of", PEAK), [PEAK, *problem.rungs])
+        if "reach" not in entry:
+            raise checks.Error("a test of speed has no 'reach'; reach = 0.5 asks for half of the speed")
+        checks.number("reach, a fraction of the speed,", entry["reach"], above=0, most=1 if of == PEAK else MOST)
     elif "of" in entry or "reach" in entry:
         raise checks.Error(f'of and reach belong to check = "speed", not to {check!r}; leave them out')
     if "dtype" in entry:
@@ -212,6 +220,8 @@ def _check_keys(what: str, entry: Any, required: tuple[str, ...]) -> None:
 
 
 def _tables(name: str, found: Any) -> list[dict[str, Any]]:
+    if isinstance(found, dict):
+        raise checks.Error(f"[{name}] must be written as [[{name}]], because there may be several")
     if not isinstance(found, list) or not found or not all(isinstance(entry, dict) for entry in found):
         raise checks.Error(f"{name} is {checks.shown(found)}, but must be written as [[{name}]]")
     return found

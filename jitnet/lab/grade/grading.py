@@ -42,6 +42,8 @@ def submissions(place: str | Path, file: str) -> list[tuple[str, Path]]:
     if not path.is_dir():
         if not path.exists():
             raise checks.Error(f"there is no submission {place}; expected a Python file, or a folder of submissions")
+        if path.suffix != ".py":
+            raise checks.Error(f"{place} is not a Python file; the name of a submission ends with .py")
         return [(path.name, path)]
     if (path / file).is_file():
         return [(path.resolve().name, path / file)]

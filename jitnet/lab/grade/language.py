@@ -187,16 +187,20 @@ class _Reader:
 
     def _error_of_module(self, alias: ast.alias) -> str | None:
         if alias.name not in self.language.modules:
-            return f"imports {alias.name}; it may import {checks.some(self.language.modules) or 'nothing'}"
+            return self._not_importable(alias.name)
         name = alias.asname or alias.name
         if self.modules.get(name, alias.name) != alias.name or name in self.of_numba:
             return f"imports two modules as {name}"
         return None
 
+    def _not_importable(self, module: str) -> str:
+        allowed = checks.some(self.language.modules) or "nothing"
+        return f"imports {module}; a submission is one file, which may import {allowed}"
+
     def _error_of_import(self, node: ast.ImportFrom) -> str | None:
         module = "." * node.level + (node.module or "")
         if module not in self.language.modules:
-            return f"imports {module}; it may import {checks.some(self.language.modules) or 'nothing'}"
+            return self._not_importable(module)
         for alias in node.names:
             name = alias.asname or alias.name
             if error := self._error_of_part(module, alias.name):

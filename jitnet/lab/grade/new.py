@@ -103,7 +103,7 @@ def _assignment(title: str, module: str, found: dict[str, tuple[str, Problem]]) 
     lines = [
         f"title = {json.dumps(title, ensure_ascii=False)}",
         f'file = "{module}.py"',
-        "threads = 1  # a prange runs in order, so a race gives right results; with 2, chance decides",
+        "threads = 1  # a prange runs in order, so a race produces correct results; with 2, chance decides",
         'imports = ["math", "numba", "numpy"]',
     ]
     for name, (spec, problem) in found.items():
