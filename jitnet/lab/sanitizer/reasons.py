@@ -3,7 +3,6 @@
 The line comes from a run of the kernel's Python source on arrays that record. Without a pattern nothing is guessed.
 """
 
-import ast
 import linecache
 import os
 import textwrap
@@ -21,7 +20,7 @@ from .findings import Report
 from .given import as_python, shadowed
 from .places import here
 from .races import Memory, Run, TooLongError, numbers_of
-from .syntax import renamed, tree_of
+from .syntax import renamed
 from .targets import name_of, opened
 from .twin import Twins
 
@@ -75,7 +74,9 @@ def writes_nothing(results: Sequence[str], kernel: Callable[..., Any] | None = N
     """The error of a kernel that leaves its outputs as they were; with the cause, unless its source shows another."""
     into, first = " and ".join(results), results[0]
     names_another = kernel is not None and renamed(kernel) != {}
-    return f"writes nothing into {into}" + (f"; {first} = ... names another array, {first}{WRITES}" if names_another else "")
+    return f"writes nothing into {into}" + (
+        f"; {first} = ... names another array, {first}{WRITES}" if names_another else ""
+    )
 
 
 def first_wrong(case: Case) -> tuple[int, list[int]] | None:
