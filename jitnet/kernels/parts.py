@@ -36,7 +36,7 @@ def shape_of_a_part(C: Matrix, threads: int) -> tuple[int, int]:
     width = VECTORS * lanes(C)
     panels = (n + width - 1) // width
     share, columns = m, n
-    if threads > 1 and panels % threads == 0 and n >= 0.9 * panels * width:
+    if threads > 1 and panels % threads == 0 and 10 * n >= 9 * panels * width:
         columns = panels // threads * width
     elif threads > 1:
         share = (m + threads - 1) // threads
