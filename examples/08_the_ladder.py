@@ -206,7 +206,8 @@ def two_rows(X, W, Z):
 
 if ANSWERS:
     text = inspect.getsource(jitnet.kernels.matmul.four_rows)
-    inner = text[text.index("for j in range(C.shape[1]):  # from the left") : text.index("for k in range(n - n % 4")]
+    start = text.index("for j in range(C.shape[1]):  # evaluated from left to right")
+    inner = text[start : text.index("for k in range(n - n % 4")]
     print(f"answer 1: {inner.count('*')} multiply-adds; 4 numbers of W and 4 of Z are read, 4 of Z are written")
     print(f"answer 2: {SIZE} times; {2 * 4 * SIZE**2 / SIZE**3:.3f} bytes, of X and W together")
     big, one = np.float32(1e8), np.float32(1)

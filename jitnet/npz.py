@@ -61,9 +61,6 @@ class Archive:
         if taken > size:
             raise ValueError(f"its members take {taken} bytes, but the file has {size}")
 
-    def __contains__(self, member: str) -> bool:
-        return member in self._members
-
     @property
     def members(self) -> list[str]:
         return list(self._members)

@@ -41,7 +41,7 @@ def takes_too_long(A):
 
 def test_blocks_longer_than_the_usual_arrays_are_reached():
     report = examine_guessed(reads_the_next_block, "float32", None, "reads_the_next_block")
-    assert "a[32] is outside: its shape is (32,)" in str(report)
+    assert "a[32] is out of bounds for the shape (32,)" in str(report)
     report = examine_guessed(shares_elements_beyond_a_block, "float32", None, "shares_elements_beyond_a_block")
     assert "race: out[0] is written by iteration 0 (line 21) and written by iteration 48" in str(report)
     report = examine_guessed(handles_the_rest, "float32", None, "handles_the_rest")

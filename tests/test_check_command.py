@@ -13,6 +13,7 @@ from jitnet import cli
 from jitnet.lab import worker
 from jitnet.lab.sanitizer import arguments
 from jitnet.lab.sanitizer.checking import examine
+from jitnet.lab.sanitizer.syntax import renamed
 
 
 @pytest.fixture
@@ -159,7 +160,11 @@ def tanh_by_one_exponential(x, y):
         ),
         (["mine.py:passes_on"], 2, r"race: C\[0, 0\]|race: b\[0, 0\]"),
         (["mine.py:gather"], 0, r"^note: it prints 4 lines, .*\nmine.py:gather: nothing unsafe in 2 runs\n$"),
-        (["mine.py:axes_swapped"], 0, r"^warning: is right for square arrays only: A\[7, 0\] is outside: .*A \(7, 8\)"),
+        (
+            ["mine.py:axes_swapped"],
+            0,
+            r"^warning: is right for square arrays only: A\[7, 0\] is out of bounds .*A \(7, 8\)",
+        ),
         (["mine.py:product"], 0, r"^mine.py:product: nothing unsafe in 3 runs\n$"),
         (["mine.py:sums_of_edges"], 0, r"^mine.py:sums_of_edges: nothing unsafe in 3 runs\n$"),
         (["mine.py:rows_apart"], 0, r"^mine.py:rows_apart: nothing unsafe in \d runs\n"),
@@ -168,7 +173,7 @@ def tanh_by_one_exponential(x, y):
         (["mine.py:tanh_by_one_exponential"], 0, r"^mine.py:tanh_by_one_exponential: nothing unsafe in 2 runs\n$"),
         (["mine.py:scatters"], 2, r"race: out(?s:.*)note: the arrays of indices were guessed"),
         (["mine.py:branches"], 0, r"note: no run reached lines 66, 68, so what is there was not checked\n    fix: "),
-        (["mine.py:pads"], 2, r"B\[7\] is outside(?s:.*)note: the arguments were guessed"),
+        (["mine.py:pads"], 2, r"B\[7\] is out of bounds(?s:.*)note: the arguments were guessed"),
         (["matmul.blocked"], 0, r"^matmul.blocked: nothing unsafe in 10 runs\n$"),
         (["sgd.python", "--dtype", "float64"], 0, "nothing unsafe"),
     ],
@@ -330,3 +335,23 @@ def test_what_a_kernel_prints_is_a_note(tmp_path, monkeypatch, capsys):
     said = capsys.readouterr()
     assert said.out.startswith("note: it prints 3 lines, first 'step 0', which are not shown")
     assert "step" not in said.err
+
+
+def test_only_another_array_takes_the_place_of_an_output():
+    def view(out):
+        out = out.ravel()
+        out[0] = 1
+
+    def adds(a, out):
+        out = out + a
+
+    def is_new(a, out):
+        out = np.zeros(3)
+        out[0] = 1
+
+    def two(a, out):
+        a[0], out = 1, 2  # noqa: F841
+
+    first = {function: function.__code__.co_firstlineno for function in (view, adds, is_new, two)}
+    assert renamed(view) == {}
+    assert [renamed(f) for f in (adds, is_new, two)] == [{"out": first[f] + 1} for f in (adds, is_new, two)]

@@ -34,7 +34,7 @@ ERRORS = {
     "into_the_input": rf"changes its input W, {SHAPES}",
     "returns": rf"returns its result, but must write it into Z: Z\[...\] = the result, {SHAPES}",
     "renames": rf"writes nothing into Z; Z = ... names another array, Z\[...\] = ... writes, {SHAPES}",
-    "no_last_row": r"leaves 5 numbers of Z unwritten, or adds to it: "
+    "no_last_row": r"never writes 5 numbers of Z, or adds to what is there: "
     r"5 of 10 wrong, first at \(1, 0\): expected \S+, got nan, "
     rf".*{SHAPES[:-1]}; no line writes Z\[1, 0\]$",
     "adds": rf"is right only if Z is 0 before: begin with Z\[...\] = 0, {SHAPES[:-1]}; "
@@ -52,7 +52,7 @@ ERRORS = {
     "not_a_number": r"gives NaN: 10 of 10 wrong",
     "reads_beyond": rf"gives NaN, as when it reads outside of its inputs: 10 of 10 .*{SHAPES[:-1]}; "
     r"the last write to Z\[0, 0\] is in line \d+ of mine.py: Z\[i, j\] = X\[len\(X\), 0\]; "
-    r"is not safe: X\[2, 0\] is outside: its shape is \(2, 3\) \(mine.py, line \d+\); check the bounds of the loop",
+    r"is not safe: X\[2, 0\] is out of bounds for the shape \(2, 3\) \(mine.py, line \d+\); check the bounds",
     "late_crash": r"crashes the process: SIGSEGV, while it was timed$",
     "greedy": rf"raises MemoryError: .*, {SHAPES[:-1]}; it may use \S+ GiB, 75% of the memory here$",
     "greedy_compiled": rf"raises MemoryError: .*, {SHAPES[:-1]}; it may use \S+ GiB, 75% of the memory here$",

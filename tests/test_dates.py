@@ -213,8 +213,8 @@ def test_years_of_two_digits_in_models_of_earlier_versions_are_those_from_1969_t
 
 @pytest.mark.parametrize(
     ("years", "first"),
-    [([], 1969), (["00"], 1950), (["1999"], 1969), (range(100), 1940), ([*range(50), *range(51, 100)], 1950),
-        ([5, 40], 1901), ([95, 4], 1950)],
+    [([], 1969), (["00"], 1950), (["1999"], 1969), (range(100), 1940), ([*range(50), *range(51, 100)], 1940),
+        ([5, 40], 1901), ([95, 4], 1950), ([85, 99, 10, 15, 41, 45], 1928), ([1, 30, 60, 95], 1945)],
 )  # fmt: skip
 def test_the_hundred_years_of_two_digits(years, first):
     assert first_year_of([f"29.02.{year:0>2}" for year in years]) == first

@@ -134,3 +134,9 @@ def test_example_of_a_number_in_text_is_a_cell_that_the_decimal_sign_decides(tmp
     path = csv(tmp_path, "a;y\n" + "".join(f"{cell};{'uv'[i % 2]}\n" for i, cell in enumerate(cells)))
     recipe = Recipe.learn(read_table(path, "y"), np.arange(9))
     assert recipe.decisions[-1].startswith("a is a number in text: '1,100' is 1100 (")
+
+
+def test_a_comment_at_the_end_changes_no_decimal_sign(tmp_path):
+    rows = "".join(f"2,{400 + i};1,5;10,96\n" for i in range(40))
+    for end in ("", "# exported 2024\n"):
+        assert numbers_of_column(read_table(csv(tmp_path, f"x;y;z\n{rows}{end}"), "z"))[:2] == [2.4, 2.401], end

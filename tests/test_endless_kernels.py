@@ -95,3 +95,13 @@ def test_small_arrays_have_a_lower_limit():
             a[0] += 1
 
     assert f"more than {checking.FEW + 8:,} accesses" in str(examine(endless, [[np.zeros(2)]]))
+
+
+def test_a_number_of_steps_raises_the_limit():
+    def relax(x, steps, out):
+        for _ in range(steps):
+            for i in range(x.size):
+                out[i] = x[i]
+
+    steps = checking.FEW // 2
+    assert not examine(relax, [[np.zeros(3), steps, np.zeros(3)]]).errors

@@ -117,7 +117,7 @@ def test_header_with_one_name_too_few_is_read(tmp_path, text, columns):
         assert {name: table[name].values.tolist() for name in table.names} == columns
         assert table.has_header
         assert table.lines[0] == 2
-        assert any("one name less than the rows have cells" in note for note in table.notes) == ("" in columns)
+        assert any("one name fewer than the rows have cells" in note for note in table.notes) == ("" in columns)
     with pytest.raises(jitnet.Error, match="line 1 has 2 cells"):
         read_csv(content_of(path), header=False)
 
@@ -138,7 +138,7 @@ CELLS = r'if the comma belongs to a cell, put the cell in double quotes \("\)'
     ],
 )
 def test_cells_that_commas_split_are_refused_instead_of_shifted(tmp_path, header, row, said):
-    """The header has one name less than the rows have cells, as with row names."""
+    """The header has one name fewer than the rows have cells, as with row names."""
     rows = [row.format(i=i, w="ab"[i % 2]) for i in (4, 6, 7, 9)]
     path = csv(tmp_path, "\n".join([header, *rows, ""]))
     names = header.count(",") + 1

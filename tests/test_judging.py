@@ -177,6 +177,31 @@ def test_function_that_is_not_allowed_costs_only_the_functions_that_call_it(addi
     assert result["points"] == 3, result
 
 
+def test_functions_whose_header_names_one_that_is_not_allowed_are_left_out():
+    """Decorators, defaults and annotations run with the import, and would be errors of all functions there."""
+    more = b"""
+def other(x, f=total):
+    return f(x)
+
+def typed(x: total) -> total:
+    return x
+
+renamed = numba.njit(mean)
+"""
+    parts = parts_of(FUNCTIONS + more, Language())
+    for name in ("other", "typed"):
+        assert parts.error_of(name) == f"uses total, which {parts.error_of('total')}"
+    assert parts.error_of("renamed") == f"calls total, which {parts.error_of('total')}"
+    assert parts.error_of("add") is None
+    assert b"other" not in parts.source
+
+
+def test_free_submissions_are_not_read(addition, tmp_path):
+    """A syntax error is one of the import then, and no traceback."""
+    for source in (b"def add(:\n", b"\0", b"(" * 5000):
+        assert parts_of(source, Language(("*",))).source == source
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [

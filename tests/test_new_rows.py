@@ -10,6 +10,7 @@ from files import csv
 import jitnet
 from jitnet import Dense, Network
 from jitnet.data import Recipe, from_frame, read_table
+from jitnet.data.dates import iso_date
 from jitnet.data.preprocessing.decisions import Choices
 
 
@@ -202,3 +203,20 @@ def test_unknown_categories_that_people_read_as_known_ones_are_pointed_out(tmp_p
         ("001,q\n", [f"sex: 'q' (new.csv, line 2) {unknown}"]),
     ):  # fmt: skip
         assert notes_on(recipe, tmp_path, f"code,sex\n{rows}")[1] == expected
+
+
+def test_a_code_on_the_last_day_of_the_calendar_can_be_stored(tmp_path):
+    """9999-12-31 23:59:59 is no whole number of days since 1970, and its last moment rounds to the year 10 000."""
+    days = "".join(f"2024-01-{1 + i % 28:02} 10:00:00,{'uv'[i % 2]}\n" for i in range(40))
+    for last in ("9999-12-31 23:59:59", "9999-12-31 23:59:59.999999"):
+        recipe = learned(tmp_path, f"day,y\n{days}{last},u\n")
+        assert Recipe.from_plain(recipe.plain()).columns[0].extent == recipe.columns[0].extent
+        assert iso_date(recipe.columns[0].extent[1]).startswith("9999-12-31 23:59:59")
+
+
+def test_the_range_of_times_is_written_as_times(tmp_path):
+    times = "".join(f"{8 + i % 9:02}:{30 * (i % 2):02},{'uv'[i % 2]}\n" for i in range(40))
+    _, said = notes_on(learned(tmp_path, f"at,y\n{times}"), tmp_path, "at\n23:30\n")
+    assert said == [
+        "at: 1 of 1 cell is outside of the range in training, 08:00 to 16:30, the first 23:30 (new.csv, line 2)"
+    ]

@@ -88,7 +88,7 @@ def test_numbers_of_threads_that_the_machine_never_has_are_warnings(monkeypatch)
         monkeypatch.setattr(numba.config, "NUMBA_NUM_THREADS", most)
         report = examine(two_rows, [(np.ones(6), np.zeros(1))])
         assert {finding.severity for finding in report.findings} == {severity}
-        assert "part[2, 0] is outside" in str(report)
+        assert "part[2, 0] is out of bounds" in str(report)
 
 
 OURS = [(operation, rung) for operation, ladder in LADDERS.items() for rung in ladder if rung.endswith("parallel")]

@@ -31,6 +31,7 @@ def run(options: argparse.Namespace) -> int:
         rungs = [name for name in problems.load(spec).rungs if name != "numpy"] if spec.endswith(".py") else []
         if rungs:
             copy = Path(options.folder, new.STUDENT, Path(spec).name)
-            progress.say(f"{copy} shows students the rungs {', '.join(rungs)}: delete them there, and RUNGS")
+            shown = ", ".join(rungs)
+            progress.say(f"{copy} shows students the rungs {shown}; to hide them, delete them and RUNGS in it")
     progress.say(f"next: write solution.py, then jitnet grade {options.folder} {options.folder}/solution.py")
     return 0

@@ -92,7 +92,7 @@ def _checked(options: argparse.Namespace, kernel: Any, operation: str | None, sa
         if options.operation or options.problem:
             what = f"--problem {options.problem}" if options.problem else operation
             how = f"jitnet ladder {what} --with {options.target}"
-            report.add(Finding("not compared", f"this does not check its results: {how}"))
+            report.add(Finding("not compared", f"results are not checked; for that, run: {how}"))
         return report
     if options.args is not None:
         given = loading.evaluated(options.args, {"empty": _not_initialized})

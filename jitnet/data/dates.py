@@ -20,6 +20,12 @@ def _time_of_day(cell: str) -> Parts | None:
     return (hour + int(found[2]) / 60 + float(found[3] or 0) / 3600,)
 
 
+def time_of_day(hours: float) -> str:
+    """8.5 as 08:30."""
+    minutes = round(60 * hours)
+    return f"{minutes // 60:02}:{minutes % 60:02}"
+
+
 # Dates: days since 1970, month, day of the week from Monday = 0, and hour of the day with its fraction.
 
 DATE_PARTS = ("days", "month", "weekday", "hour")
@@ -35,7 +41,9 @@ def date_parts(date: datetime) -> Parts:
 
 
 def iso_date(days: float) -> str:
-    return str(EPOCH + timedelta(days=days)).removesuffix(" 00:00:00")
+    """The date after this many days since 1970; as a float64, the last moments of the year 9999 are the end of it."""
+    date = EPOCH + min(timedelta(days=days), datetime.max - EPOCH)
+    return str(date).removesuffix(" 00:00:00")
 
 
 _ISO = re.compile(
@@ -109,12 +117,13 @@ def first_year_of(texts: Iterable[str]) -> int:
     years = sorted({int(found[3]) for text in texts if (found := _TWO_DIGITS.match(text))})
     if not years:
         return FIRST_YEAR
-    following = zip(years, [*years[1:], years[0] + 100], strict=True)
-    gap, _, last = max((after - year, (year - _LATEST - 1) % 100, year) for year, after in following)
-    last = _LATEST - (_LATEST - last) % 100
-    first = last + gap - 100
-    if first <= 1900:  # nobody means 1850 to 1949 by 50 to 99 and 00 to 49
-        first += 100
+    choices = []
+    for year, after in zip(years, [*years[1:], years[0] + 100], strict=True):
+        gap, last = after - year, _LATEST - (_LATEST - year) % 100
+        first = last + gap - 100
+        if first > 1900:  # nobody means 1850 to 1949 by 50 to 99 and 00 to 49
+            choices.append((gap, last, first))
+    gap, _, first = max(choices)  # there is one: years from 1940 to 2039 are always possible
     return max(1901, first - gap // 2)  # 1900 was no leap year, and 29.02.00 is a date
 
 

@@ -6,7 +6,7 @@ from numba import prange
 from .pairs import M, N, matrix, pair, twin_of, unset, vector
 
 
-@pair("bounds", lambda: (vector(), unset(N)), "outside", r"a\[7\] is outside: its shape is \(7,\)")
+@pair("bounds", lambda: (vector(), unset(N)), "outside", r"a\[7\] is out of bounds for the shape \(7,\)")
 def one_too_far(a, out):
     for i in prange(a.size):
         out[i] = a[i + 1]
@@ -18,7 +18,7 @@ def _(a, out):
         out[i] = a[min(i + 1, a.size - 1)]
 
 
-@pair("bounds", lambda: (matrix(5, 7), unset(5, 7)), "outside", r"A\[5, 0\] is outside: its shape is \(5, 7\)")
+@pair("bounds", lambda: (matrix(5, 7), unset(5, 7)), "outside", r"A\[5, 0\] is out of bounds for the shape \(5, 7\)")
 def past_the_last_block(A, B):
     for block in prange((A.shape[0] + 3) // 4):
         for i in range(4 * block, 4 * block + 4):
@@ -61,7 +61,7 @@ def _(a, out):
         out[i] = a[i] + a[i - 1]
 
 
-@pair("bounds", lambda: (np.array([0, 3, 1]), vector(3), unset(3)), "outside", r"a\[3\] is outside")
+@pair("bounds", lambda: (np.array([0, 3, 1]), vector(3), unset(3)), "outside", r"a\[3\] is out of bounds")
 def gathered_from_outside(index, a, out):
     for i in prange(index.size):
         out[i] = a[index[i]]
@@ -73,7 +73,7 @@ def _(index, a, out):
         out[i] = a[index[i] % a.size]
 
 
-@pair("bounds", lambda: (vector(), unset(N)), "outside", r"a\[-8\] is outside")
+@pair("bounds", lambda: (vector(), unset(N)), "outside", r"a\[-8\] is out of bounds")
 def far_before_the_first(a, out):
     for i in prange(a.size):
         out[i] = a[i - 8]
@@ -85,7 +85,7 @@ def _(a, out):
         out[i] = a[max(i - 8, 0)]
 
 
-@pair("bounds", lambda: (matrix(), unset(N)), "outside", r"A\[5\] is outside")
+@pair("bounds", lambda: (matrix(), unset(N)), "outside", r"A\[5\] is out of bounds")
 def a_row_outside(A, out):
     out[:] = 0
     for i in range(1, A.shape[0] + 1):

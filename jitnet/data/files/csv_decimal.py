@@ -1,6 +1,7 @@
 """The decimal sign of a CSV: whether the point or the comma is decimal, or separates thousands."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from statistics import median
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ FRACTION = re.compile(r"[+-]?((?:[0-9]+|[1-9][0-9]{0,2}(?:,[0-9]{3})+)\.[0-9]*|\
 THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2}\.[0-9]{3}")
 MILLIONS = re.compile("[+-]?[1-9][0-9]{0,2},[0-9]{3},[0-9]{3}")
 """A number with a decimal point, one whose point may separate thousands, and one whose commas do."""
-UP_TO_999, WHOLE = re.compile("0|[1-9][0-9]{0,2}"), re.compile("[0-9]+")
+UP_TO_THREE, WHOLE = re.compile("0|[1-9][0-9]{0,2}"), re.compile("[0-9]+")
 FAR = 10
 """Numbers up to 999 are mostly this many times as large as those like 5.505, if its point separates thousands."""
 SIGNS = {"point": ".", "comma": ","}
@@ -88,8 +89,9 @@ def _said_of_thousands(cell: str, name: str, why: str) -> str:
 
 
 def _columns_with_signs(rows: list[list[str]]) -> list[list[str]]:
-    """The columns with a point or a comma, and their cells without units."""
-    columns = zip(*(row for row in rows if len(row) == len(rows[-1])), strict=True)
+    """The columns with a point or a comma, and their cells without units; rows of another width are comments."""
+    width, _ = Counter(map(len, rows)).most_common(1)[0]
+    columns = zip(*(row for row in rows if len(row) == width), strict=True)
     return [
         [cell if cell[-1:].isdigit() and cell[0].isdigit() else without_unit(cell) for cell in column]
         for column in columns
@@ -119,7 +121,7 @@ def _perhaps_thousands(columns: list[list[str]], sign: str) -> tuple[str, str]:
         if numbers and all(map(THOUSANDS.fullmatch, numbers)):
             whole = [cell for cell in cells[1:] if WHOLE.fullmatch(cell) and not CODE.fullmatch(cell)]  # no name: 2024
             is_far = whole and median(map(int, whole)) > FAR * median(abs(float(number)) for number in numbers)
-            suggests = is_far and all(map(UP_TO_999.fullmatch, whole))
+            suggests = is_far and all(map(UP_TO_THREE.fullmatch, whole))
             found.append((numbers[0].replace(".", sign), max(whole, key=len) if suggests else ""))
     return max(found, key=lambda pair: (bool(pair[1]), bool(pair[0])))
 

@@ -159,7 +159,7 @@ def _said_of_nameless_column(
             f"{checks.count(len(rows[0]), 'name')}, and {split.cells} may be one cell: {split.fix}; "
             "if the first column has row names, name it"
         )
-    note = f"the header, {shown}, has one name less than the rows have cells: the first has no name"
+    note = f"the header, {shown}, has one name fewer than the rows have cells: the first has no name"
     is_sure = are_row_names and (split is None or (are_quoted and split.place == 0))
     is_doubtful = separator == "," and not is_sure
     if is_doubtful:

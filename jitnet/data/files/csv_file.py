@@ -110,8 +110,7 @@ class Reader:
 
     def cell(self, line: int, j: int) -> str:
         """The cell of column j in the row that begins in this line."""
-        reader, _ = self._reader(line - 1)
-        return str(next(reader)[j].strip())
+        return str(next(self._reader(line - 1))[j].strip())
 
     def _blocks(self) -> Iterator[tuple[list[int], list[tuple[str, ...]]]]:
         """Lines and columns of up to BLOCK rows."""
@@ -133,7 +132,8 @@ class Reader:
         """
         waits_for_header, has_comments = self._dialect.has_header, b"\n#" in self._data
         empty: list[int] = []  # lines of empty rows that no other row has followed yet
-        reader, above = self._reader(self._dialect.skipped)
+        above = self._dialect.skipped
+        reader = self._reader(above)
         end = above
         try:
             for row in reader:
@@ -159,13 +159,12 @@ class Reader:
         if empty:
             self._say_once(f"the empty rows at the end, from line {empty[0]} on, are skipped")
 
-    def _reader(self, above: int) -> tuple[Any, int]:
-        """A reader of the rows below so many lines, and that number."""
+    def _reader(self, above: int) -> Any:
+        """A reader of the rows below so many lines."""
         text = io.TextIOWrapper(io.BytesIO(self._data), "utf-8", newline="")
         for _ in range(above):
             text.readline()
-        reader = csv.reader(text, delimiter=self._dialect.separator, skipinitialspace=True, strict=True)
-        return reader, above
+        return csv.reader(text, delimiter=self._dialect.separator, skipinitialspace=True, strict=True)
 
     def _say_once(self, note: str) -> None:
         if note not in self._notes:

@@ -17,7 +17,7 @@ def read_npz(path: str | Path, needs_target: bool) -> Table:
         names = archive.names
         missing = [name for name in ("X", "y") if name not in names and (name == "X" or needs_target)]
         if missing:
-            hint = "; it is a jitnet model: jitnet predict uses it" if "about.json" in archive else ""
+            hint = "; it is a jitnet model: jitnet predict uses it" if "about.json" in archive.members else ""
             holds = checks.some(names) or "nothing"
             raise checks.Error(f"{path} lacks {' and '.join(missing)}; it holds: {holds}{hint}")
         shape, dtype = archive.form("X")

@@ -243,7 +243,7 @@ class Category:
         new = [j for j, name in enumerate(names) if name not in known]
         if new:
             alike = {as_people_read(name): name for name in sorted(known)}
-            twin = {j: alike[read] for j in new if (read := as_people_read(names[j])) in alike}
+            twin = {j: alike[read] for j in new[:MOST_TWINS] if (read := as_people_read(names[j])) in alike}
             new.sort(key=lambda j: j not in twin)  # the first has a hint, if any has
             first = table.where(int((codes == new[0]).argmax()))
             more = f" and {count(len(new) - 1, 'other word')}" if len(new) > 1 else ""
@@ -267,6 +267,9 @@ class Category:
 
 MOST_CATEGORIES = 100
 """Categories of a column beyond the most frequent ones are rare."""
+MOST_TWINS = 1000
+"""New words that are compared with those of the training, in upper and lower case and as numbers."""
+
 MOST_WORDS = 10_000
 """The maximum number of categories, or of other words of a column, that a model file stores."""
 

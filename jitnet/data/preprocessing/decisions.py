@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ... import checks
 from ...checks import count, shown, some
 from ...spelling import column_name, spelled
-from ..dates import COMPACT, DATES, TIMES, are_dates, first_year_of, other_order, parts_of
+from ..dates import COMPACT, DATES, FIRST_YEAR, TIMES, are_dates, first_year_of, other_order, parts_of
 from ..missing import is_missing_word
 from ..notation import different_units, instead_of, nearly_equal, taken_for_words, years_of_two_digits
 from ..sentinels import FEW as LEAST
@@ -233,24 +233,24 @@ class Planner:
         known = set(read)
         if known.isdisjoint(learned):
             return EMPTY
+        first_year = first_year_of(read if form in DATES else [])
         if name not in self.choices.numeric:
-            self._note_sentinels(name, form, {text: n for text, n in learned.items() if text in known})
-        self._number(name, form, read)
+            self._note_sentinels(name, form, {text: n for text, n in learned.items() if text in known}, first_year)
+        self._number(name, form, read, first_year)
         return None
 
-    def _note_sentinels(self, name: str, form: str, times: Mapping[str, int]) -> None:
+    def _note_sentinels(self, name: str, form: str, times: Mapping[str, int], first_year: int = FIRST_YEAR) -> None:
         """Note texts that seem to stand for a missing cell, such as 9999-12-31; `times` counts all texts."""
         if max(times.values()) < LEAST or not (form in NUMBERS or form in DATES):
             return
-        read = reader_of(form, first_year_of(times))
+        read = reader_of(form, first_year)
         values = {text: (read(text) or (math.nan,))[0] for text in times}
         for value, rows in sentinels(np.repeat(list(values.values()), list(times.values()))).items():
             text = next(text for text in values if values[text] == value)
             self.sentinels.setdefault(spelled(text), {})[name] = rows
 
-    def _number(self, name: str, form: str, read: list[str]) -> None:
+    def _number(self, name: str, form: str, read: list[str], first_year: int = FIRST_YEAR) -> None:
         """Learn a column of numbers with gaps or in a special form; `read` are the texts that are numbers."""
-        first_year = first_year_of(read if form in DATES else [])
         column = Number.learn(self.table, name, form, self.train, name in self.choices.numeric, first_year)
         self.columns.append(column)
         if form == "yes/no":

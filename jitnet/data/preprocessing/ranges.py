@@ -1,7 +1,7 @@
 """The range of each column of numbers in training, and the notes about new numbers far outside of it."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from math import inf
 from typing import Any
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ... import checks
 from ...checks import count
 from ...spelling import spelled
-from ..dates import DATES, EPOCH, iso_date
+from ..dates import DATES, EPOCH, TIMES, iso_date, time_of_day
 from ..table import Table, called, listed
 from ..values import NUMBERS, PLAIN
 
@@ -41,7 +41,8 @@ class Outside:
         row, number = int(outside.argmax()), int(outside.sum())
         # a date as in the file; but 1.100 can be 1100
         first = spelled(str(values[row])) if form in NUMBERS else spelled(self._table[name].cells[row])
-        least, most = (iso_date(value) if form in DATES else f"{value:.6g}" for value in extent)
+        write = iso_date if form in DATES else time_of_day if form in TIMES else "{:.6g}".format
+        least, most = map(write, extent)
         self._notes[name] = (
             f"{called(name)}: {number} of {count(len(values), 'cell')} {'is' if number == 1 else 'are'} outside of the "
             f"range in training, {least} to {most}, the first {first} ({self._table.where(row)})"
@@ -68,11 +69,13 @@ def extents_of(values: NDArray[Any]) -> list[list[float]]:
 
 def check_extent(what: str, extent: Any, form: str = PLAIN) -> None:
     """Two numbers in order, or days that Python can write as dates."""
-    least, most = ((last - EPOCH).days for last in (datetime.min, datetime.max)) if form in DATES else (-inf, inf)
+    least, most = (
+        ((last - EPOCH) / timedelta(days=1) for last in (datetime.min, datetime.max)) if form in DATES else (-inf, inf)
+    )
     what_of_it = f"a number of {what}"
     low, high = (checks.number(what_of_it, number, least=least, most=most) for number in checks.listed(what, extent, 2))
     if low > high:
-        raise checks.Error(f"{what} is {checks.shown(extent)}, but must begin with the lesser number")
+        raise checks.Error(f"{what} is {checks.shown(extent)}, but must begin with the smaller number")
 
 
 def _limits(extent: Sequence[float], form: str) -> tuple[float, float]:

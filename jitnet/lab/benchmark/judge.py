@@ -55,7 +55,7 @@ UNTOUCHED = 0xFF
 HIDDEN = ("race", "shared", "carried", "reduction", "escapes", "overlap", "differs", "outside")
 """Kinds of findings of the sanitizer that are errors even if a result was right."""
 
-MISLEADING = ("is wrong", "gives NaN", "leaves ", "is right only if", "writes nothing")
+MISLEADING = ("is wrong", "gives NaN", "never writes ", "is right only if", "writes nothing")
 """The beginnings of errors whose cause the sanitizer may find."""
 
 CHANGING = "is wrong in some calls"
@@ -313,7 +313,7 @@ class _Call:
             return writes_nothing(outputs, self.kernel)
         if untouched and not _has_nan(second.case):
             into = " and ".join(outputs)
-            return f"leaves {count(untouched, 'number')} of {into} unwritten, or adds to it: {self.case.error()}"
+            return f"never writes {count(untouched, 'number')} of {into}, or adds to what is there: {self.case.error()}"
         if _has_nan(self.case):
             outside = "" if _has_nan(with_zeros(FINITE).case) else ", as when it reads outside of its inputs"
             return f"gives NaN{_where(self.case, outputs)}{outside}: {self.case.error()}"

@@ -59,7 +59,7 @@ def points_of(result: dict[str, Any]) -> str:
 
 
 def score(test: dict[str, Any]) -> str:
-    """The points of a test; "not judged" is no 0, and no full marks."""
+    """The points of a test; one that was not judged counts neither as 0 nor as full marks."""
     return UNJUDGED if test["passed"] is None else number(test["points"])
 
 

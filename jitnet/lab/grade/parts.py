@@ -1,4 +1,4 @@
-"""The functions of a submission that its language allows: what one may not do costs only those that call it.
+"""The functions of a submission that its language allows: one that it does not costs only itself and its callers.
 
 A function that is not allowed is taken out of the text, and what is left is read again. So what runs is a text that the
 language allows as a whole.
@@ -40,9 +40,11 @@ class Parts:
 
 def parts_of(source: bytes, language: Language) -> Parts:
     """The parts of a submission. An error outside of its functions is one of the whole submission."""
+    if language.is_free:
+        return Parts(source)
     left, refused = source, dict[str, str]()
     for _ in range(MOST):
-        errors = language.errors(left)
+        errors = language.errors(left) or _errors_of_headers(left, refused)
         if not errors:
             return _rest(left, refused) or Parts(source, language.error_of(source))
         lines, functions = left.splitlines(keepends=True), _functions(left) if errors[0][0] else []
@@ -58,6 +60,17 @@ def parts_of(source: bytes, language: Language) -> Parts:
     return Parts(source, language.error_of(source))
 
 
+def _errors_of_headers(source: bytes, refused: dict[str, str]) -> list[tuple[int, str]]:
+    """Functions whose decorators, defaults or annotations, which run with the import, name one that is taken out."""
+    found = []
+    for node in _functions(source) if refused else []:
+        returned = [node.returns] if node.returns else []
+        name = min(_names([node.args, *node.decorator_list, *returned]) & refused.keys(), default=None)
+        if name:
+            found.append((node.lineno, f"uses {name}, which {refused[name]}"))
+    return found
+
+
 def _rest(source: bytes, refused: dict[str, str]) -> Parts | None:
     """What is left of a submission; None if it uses what was taken out when it is imported."""
     functions = _functions(source)
@@ -67,6 +80,9 @@ def _rest(source: bytes, refused: dict[str, str]) -> Parts | None:
     names: dict[str, set[str]] = {}
     for node in functions:
         names.setdefault(node.name, set()).update(_names([node]))
+    for other in others:
+        for target in _names([other]) if isinstance(other, ast.Assign) else ():  # matmul = njit(f)
+            names.setdefault(target, set()).update(_names([other]))
     return Parts(source, None, refused, names)
 
 

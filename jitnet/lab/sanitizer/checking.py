@@ -199,8 +199,9 @@ class _Case:
     def once(self, threads: int) -> tuple[Run, list[NDArray[Any]]]:
         """A run with this many threads, and its results."""
         run = Run(self.report, threads)
-        elements = sum(array.size for argument in self.arguments for array in arrays_in(argument))
-        run.most = min(self.most, FEW + elements**3)
+        sizes = [array.size for argument in self.arguments for array in arrays_in(argument)]
+        sizes += [abs(argument) for argument in self.arguments if isinstance(argument, int)]  # such as steps
+        run.most = min(self.most, FEW + sum(sizes) ** 3)
         twins = Twins(run)
         body = twins.of(self.function, self.as_compiled)
         given = shadowed(twins, self.arguments, self.names, self._may_write)

@@ -105,9 +105,9 @@ class Recorded:
     def _is_outside(self, index: Any, axis: int) -> None:
         self.run.count_access()
         name, shape = self.memory.name, self.data.shape
-        view = "" if shape == self.memory.array.shape else f" a part of {name},"
+        view = "" if shape == self.memory.array.shape else f" of a part of {name}"
         self.run.found(
-            "outside", f"{name}[{_shown(index)}] is outside:{view} its shape is {shape}", name, array=name,
+            "outside", f"{name}[{_shown(index)}] is out of bounds for the shape {shape}{view}", name, array=name,
             element=[int(p) for p in (index if type(index) is tuple else (index,)) if isinstance(p, (int, np.integer))],
         )  # fmt: skip
 

@@ -136,8 +136,22 @@ def renamed(function: Callable[..., Any]) -> dict[str, int] | None:
     if tree is None:
         return None
     parameters = {node.arg for node in ast.walk(tree.args) if isinstance(node, ast.arg)}
-    stores = [event for event in events_of_all(tree.body) if event.is_store and event.name in parameters]
-    return {event.name: event.line for event in reversed(stores)}
+    found: dict[str, int] = {}
+    for node in (node for node in ast.walk(tree) if isinstance(node, ast.Assign)):
+        for target in node.targets:
+            names = [part for part in ast.walk(target) if isinstance(part, ast.Name)]
+            stored = {name.id for name in names if isinstance(name.ctx, ast.Store)} & parameters
+            for name in stored - {_root(node.value)}:  # out = out.ravel() is a view
+                found.setdefault(name, node.lineno)
+    return found
+
+
+def _root(node: ast.expr) -> str:
+    """`a` of a[i], a.T and a.reshape(n); "" for other expressions, and for a name."""
+    inner = node
+    while isinstance(inner, (ast.Attribute, ast.Subscript, ast.Call)):
+        inner = inner.func if isinstance(inner, ast.Call) else inner.value
+    return inner.id if isinstance(inner, ast.Name) and inner is not node else ""
 
 
 def names_in(node: ast.AST) -> set[str]:
