@@ -21,7 +21,7 @@ MILLIONS = re.compile("[+-]?[1-9][0-9]{0,2},[0-9]{3},[0-9]{3}")
 UP_TO_THREE, WHOLE = re.compile("0|[1-9][0-9]{0,2}"), re.compile("[0-9]+")
 FAR = 10
 """Numbers up to 999 are mostly this many times as large as those like 5.505, if its point separates thousands."""
-SIGNS = {"point": ".", "comma": ","}
+NAMES = {".": "point", ",": "comma"}
 SWAPPED = str.maketrans(".,", ",.")
 
 
@@ -52,40 +52,48 @@ def decimal_sign(rows: list[list[str]], separator: str, decimal: str | None, not
         return Sign(".")
     pointed, beside_point = _perhaps_thousands(columns, ".")
     with_comma, beside_comma = _perhaps_thousands(columns, ",")
-    prefers_comma = separator != ","
-    sentence, is_sure = "", False
-    if not point and (
-        comma or (not beside_comma and (beside_point or (with_comma and not pointed and prefers_comma)))
-    ):  # fmt: skip
-        decimal = ","
-        if pointed:
-            has = "a decimal comma" if "," in comma else "two points"
-            why = f"{comma!r} has {has}" if comma else f"{beside_point!r} in its column has no point"
-            sentence, is_sure = (
-                _said_of_thousands(pointed, "point", why),
-                bool(comma and (beside_point or "." in comma)),
-            )
-        elif with_comma and not comma:
-            sentence = f"{with_comma!r} is read with a decimal comma; if it separates thousands, add --decimal ."
-        else:
-            option, is_sure = " (--decimal .)" if with_comma else "", True  # with it, 0,13 is the same number
-            sentence = f"{with_comma or comma!r} and others are read as numbers with a decimal comma{option}"
+    is_usual = separator != ","  # a decimal comma, without evidence
+    suggests_comma = not beside_comma and (beside_point or (with_comma and not pointed and is_usual))
+    if not point and (comma or suggests_comma):
+        sign = ","
+        sentence, is_sure = _said_of_comma(comma, pointed, beside_point, with_comma)
     else:
-        decimal = "."
-        if pointed and (comma or (not point and prefers_comma)):
-            also = f", although {comma!r} has {'a comma' if ',' in comma else 'two points'}" if comma else ""
-            sentence = f"{pointed!r} is read with a decimal point{also}; if it separates thousands, add --decimal ,"
-        elif with_comma and not point:
-            why = f"{beside_comma!r} in its column has no comma" if beside_comma else ""
-            sentence, is_sure = _said_of_thousands(with_comma, "comma", why), bool(why and not prefers_comma)
+        sign = "."
+        sentence, is_sure = _said_of_point(point, comma, pointed, with_comma, beside_comma, is_usual)
     notes += [sentence] if sentence else []
-    return Sign(decimal, "" if is_sure else sentence, decimal == "." and not (point or sentence))
+    return Sign(sign, "" if is_sure else sentence, sign == "." and not (point or sentence))
 
 
-def _said_of_thousands(cell: str, name: str, why: str) -> str:
-    sign = SIGNS[name]
+def _said_of_comma(comma: str, pointed: str, beside_point: str, with_comma: str) -> tuple[str, bool]:
+    """The sentence about a decimal comma, and whether it leaves no doubt."""
+    if pointed:
+        has = "a decimal comma" if "," in comma else "two points"
+        why = f"{comma!r} has {has}" if comma else f"{beside_point!r} in its column has no point"
+        return _said_of_thousands(pointed, ".", why), bool(comma and (beside_point or "." in comma))
+    if with_comma and not comma:
+        return f"{with_comma!r} is read with a decimal comma; if it separates thousands, add --decimal .", False
+    option = " (--decimal .)" if with_comma else ""  # with it, 0,13 is the same number
+    return f"{with_comma or comma!r} and others are read as numbers with a decimal comma{option}", True
+
+
+def _said_of_point(
+    point: str, comma: str, pointed: str, with_comma: str, beside_comma: str, is_usual: bool
+) -> tuple[str, bool]:
+    """The same about a decimal point; "" if no cell raises a doubt."""
+    if pointed and (comma or (not point and is_usual)):
+        also = f", although {comma!r} has {'a comma' if ',' in comma else 'two points'}" if comma else ""
+        return f"{pointed!r} is read with a decimal point{also}; if it separates thousands, add --decimal ,", False
+    if with_comma and not point:
+        why = f"{beside_comma!r} in its column has no comma" if beside_comma else ""
+        return _said_of_thousands(with_comma, ",", why), bool(why and not is_usual)
+    return "", False
+
+
+def _said_of_thousands(cell: str, sign: str, why: str) -> str:
     because = f", because {why}" if why else ""
-    return f"{cell!r} is read as {cell.replace(sign, '')}{because}; if its {name} is decimal, add --decimal {sign}"
+    return (
+        f"{cell!r} is read as {cell.replace(sign, '')}{because}; if its {NAMES[sign]} is decimal, add --decimal {sign}"
+    )
 
 
 def _columns_with_signs(rows: list[list[str]]) -> list[list[str]]:
