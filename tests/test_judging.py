@@ -187,6 +187,7 @@ def typed(x: total) -> total:
     return x
 
 renamed = numba.njit(mean)
+both = add, mean
 """
     parts = parts_of(FUNCTIONS + more, Language())
     for name in ("other", "typed"):

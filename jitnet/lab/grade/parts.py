@@ -81,8 +81,9 @@ def _rest(source: bytes, refused: dict[str, str]) -> Parts | None:
     for node in functions:
         names.setdefault(node.name, set()).update(_names([node]))
     for other in others:
-        for target in _names([other]) if isinstance(other, ast.Assign) else ():  # matmul = njit(f)
-            names.setdefault(target, set()).update(_names([other]))
+        if isinstance(other, ast.Assign):  # matmul = njit(f)
+            for target in _names(other.targets):
+                names.setdefault(target, set()).update(_names([other.value]))
     return Parts(source, None, refused, names)
 
 
