@@ -28,10 +28,11 @@ explain compiled loops.
 """
 
 import importlib
+from typing import TYPE_CHECKING
 
 from .process import interruption  # noqa: F401  # isort: skip (first, so that ^C ends the command during the imports)
 from .compiler import environment  # noqa: F401  # isort: skip (before Numba is imported)
-from . import calculus, data, interop, kernels, layers, optimizers
+from . import calculus, kernels, layers, optimizers
 from .backend import backends
 from .checks import Error
 from .custom import activation, loss
@@ -45,6 +46,9 @@ from .training.history import History
 from .training.loop import Diverged
 from .training.schedules import *  # noqa: F403
 from .training.stopping import *  # noqa: F403
+
+if TYPE_CHECKING:
+    from . import data, interop
 
 __version__ = "0.1.0"
 
@@ -78,7 +82,7 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> object:
-    """`jitnet.sklearn`, imported on first use because it needs scikit-learn."""
-    if name == "sklearn":
-        return importlib.import_module("jitnet.sklearn")
+    """The modules that many programs do not use, imported on first use. `sklearn` also needs scikit-learn."""
+    if name in ("data", "interop", "sklearn"):
+        return importlib.import_module(f"jitnet.{name}")
     raise AttributeError(f"module 'jitnet' has no attribute {name!r}")

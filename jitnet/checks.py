@@ -1,7 +1,6 @@
 """Errors that a user can fix, and the checks of options: what was wrong, what was expected, how to fix it."""
 
 import contextlib
-import difflib
 import inspect
 import math
 import os
@@ -114,6 +113,7 @@ def dense(what: str, shape: tuple[int, ...]) -> None:
 
 def one_of(what: str, name: object, known: Iterable[str], can_define: bool = False) -> str:
     """`name`, if it is one of the known names; `can_define` if users can define others, which a function hints at."""
+
     names = list(known)
     if isinstance(name, str) and name in names:
         return name
@@ -123,6 +123,8 @@ def one_of(what: str, name: object, known: Iterable[str], can_define: bool = Fal
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:
     """` (did you mean 'name'?)` with the known name that is nearest to a misspelled one; or an empty string."""
+    import difflib  # here: only messages need it
+
     names = list(known)
     for place, one in enumerate(names, 1):
         if isinstance(name, str) and name != one and name.translate(LATIN) == one.translate(LATIN):

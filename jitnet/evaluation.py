@@ -75,7 +75,9 @@ def predict(net: Any, X: ArrayLike, backend: BackendName = "fast") -> NDArray[An
     if task == "numbers":
         return A
     chosen: NDArray[Any] = decided(A, task)
-    return chosen if net._classes is None or task == "multilabel" else np.asarray(net._classes[chosen])
+    if net._classes is not None and task != "multilabel":
+        chosen = net._classes[chosen]
+    return chosen
 
 
 def task_of(net: Any) -> Task:
@@ -93,7 +95,7 @@ def decided(A: Matrix, task: Task) -> NDArray[np.int64]:
         return (A > 0.5).astype(np.int64)
     if A.shape[1] == 1:
         return (A[:, 0] > 0.5).astype(np.int64)
-    chosen: NDArray[np.int64] = A.argmax(axis=1).astype(np.int64, copy=False)
+    chosen: NDArray[np.int64] = A.argmax(axis=1)  # int64, since Numba runs on 64 bits only
     return chosen
 
 

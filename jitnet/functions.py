@@ -49,8 +49,7 @@ def _kernel_of(operation: str) -> _MachineCode:
     return _MachineCode(SIGNATURES[operation], lambda fast: fast.kernels[operation])
 
 
-_small_product = compiled(matmul_if_contiguous)
-_product = _MachineCode(IF_CONTIGUOUS, lambda fast: _small_product)
+_product = _MachineCode(IF_CONTIGUOUS, lambda fast: compiled(matmul_if_contiguous))
 _functions = {operation: _kernel_of(operation) for operation in ("sigmoid", "tanh", "relu", "softmax")}
 
 

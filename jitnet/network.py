@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,8 +22,6 @@ from .backend import Backend
 from .compiler.memory import aligned
 from .compiler.registry import Call
 from .compiler.types import BackendName, DtypeName, Matrix
-from .data.preprocessing.recipe import Recipe
-from .data.values import labels_of
 from .display import graph as graphs
 from .display import summary as summaries
 from .kernels.activations import ACTIVATIONS
@@ -35,6 +33,9 @@ from .step import ROWS_AT_ONCE, Memory, Workspace
 from .training import fitting, single_step
 from .training import state as states
 from .training.state import State
+
+if TYPE_CHECKING:
+    from .data.preprocessing.recipe import Recipe
 
 IDLE = 2
 """The number of idle twins (copies for other threads, with their own gradients and work space) that a network keeps."""
@@ -187,8 +188,7 @@ class Network:
         """
         if self.recipe is None:
             return self._classes
-        names = Recipe.from_plain(self.recipe).classes
-        return None if names is None else labels_of(names)
+        return self._recipe().labels
 
     @classes.setter
     def classes(self, labels: ArrayLike | None) -> None:
@@ -284,12 +284,17 @@ class Network:
         Errors    ValueError as for `forward`, and if an output is not finite
         """
         if self.recipe is not None:
-            return Recipe.from_plain(self.recipe).predicted(self, X, backend)
+            return self._recipe().predicted(self, X, backend)
         return evaluation.predict(self, X, backend)
 
     def prepared(self, X: ArrayLike, Y: ArrayLike) -> tuple[Matrix, NDArray[Any]]:
         """Rows and targets in the form of the training file -> inputs and targets for `fit` and `forward`."""
-        return Recipe.from_plain(self.recipe).samples(X, Y, self.dtype)
+        return self._recipe().samples(X, Y, self.dtype)
+
+    def _recipe(self) -> Recipe:
+        from .data.preprocessing.recipe import Recipe  # here: only models of tables need it
+
+        return Recipe.from_plain(self.recipe)
 
     evaluate = evaluation.evaluate
     measure = evaluation.measure

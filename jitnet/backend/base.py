@@ -1,7 +1,7 @@
 """The interface of a backend, one kernel per operation and its properties, and the registry of all backends."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -62,7 +62,7 @@ class Backend(ABC):
         return self.kernels[call.operation]
 
     @abstractmethod
-    def ladder(self, operation: str) -> dict[str, Kernel]:
+    def ladder(self, operation: str) -> Mapping[str, Kernel]:
         """The rungs that this backend chooses from."""
 
     def run(self, calls: list[Call], *kind: Hashable) -> None:

@@ -1,7 +1,7 @@
 """The CPU backends: the rung that each uses per operation, and the choice between serial and threaded kernels."""
 
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar, NamedTuple
 
@@ -50,7 +50,7 @@ class CpuBackend(Backend):
     def cores(self, threads: int | None = None) -> int | None:
         return (threads or thread_count()) if self.uses_threads else 1
 
-    def ladder(self, operation: str) -> dict[str, Kernel]:
+    def ladder(self, operation: str) -> Mapping[str, Kernel]:
         return LADDERS[operation]
 
     def kernel(self, call: Call, threads: int) -> Kernel:

@@ -38,11 +38,23 @@ def compiled(body: Callable[..., Any], parallel: bool = False, allocates: bool =
     The first call, or `compile_for`, starts the compiler. With NUMBA_DISABLE_JIT=1 the result is the body itself, which
     is then interpreted.
     """
+    return compiled_later(body, parallel, allocates)()
+
+
+def compiled_later(
+    body: Callable[..., Any], parallel: bool = False, allocates: bool = False
+) -> Callable[[], Callable[..., Any]]:
+    """A function that returns `compiled(...)`: the file of the body is read now, and Numba's part comes later."""
     options = {**OPTIONS, "parallel": parallel, "_nrt": allocates}
-    kernel = numba.njit(**options)(body)
-    if kernel is not body:
-        kernel._cache = KernelCache(body, options)
-    return kernel  # type: ignore[no-any-return]
+    cache = KernelCache(body, options)
+
+    def make() -> Callable[..., Any]:
+        kernel: Any = numba.njit(**options)(body)
+        if kernel is not body:
+            kernel._cache = cache
+        return kernel  # type: ignore[no-any-return]
+
+    return make
 
 
 def part_of_kernels(helper: Callable[..., Any]) -> Callable[..., Any]:
@@ -57,7 +69,7 @@ def inlined(helper: Callable[..., Any]) -> Callable[..., Any]:
 
 def linked(helper: Callable[..., None]) -> Callable[..., None]:
     """Make a function that returns nothing callable from kernels by address; interpreted, it is unchanged."""
-    linking.call_by_address(helper, compiled(helper))
+    linking.call_by_address(helper, compiled_later(helper))
     return helper
 
 

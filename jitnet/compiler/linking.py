@@ -18,19 +18,21 @@ from numba.core.typing.templates import AbstractTemplate, infer_global, signatur
 from numba.extending import lower_builtin
 from numba.np.numpy_support import as_dtype, from_dtype
 
+from .lazy import LazyFunctions
+
 PREFIX = "jitnet_linked_"
 
-HELPERS: dict[str, Any] = {}
+HELPERS = LazyFunctions()
 """Name -> the compiled helper."""
 
 _LINKED: dict[str, tuple[str, tuple[Any, ...]]] = {}
 """Symbol -> helper and types of its arguments."""
 
 
-def call_by_address(helper: Callable[..., None], compiled: Any) -> None:
-    """Let kernels call this helper, which returns nothing, at the address of its compiled version."""
+def call_by_address(helper: Callable[..., None], compiled: Callable[[], Any]) -> None:
+    """Let kernels call this helper, which returns nothing, at the address of what `compiled()` returns."""
     name = helper.__name__
-    HELPERS[name] = compiled
+    HELPERS.add(name, compiled)
 
     class Type(AbstractTemplate):
         key = helper

@@ -14,6 +14,7 @@ from typing import Any
 import llvmlite.binding as llvm
 from llvmlite import ir
 from numba.core import cgutils, config
+from numba.core.codegen import initialize_llvm
 from numba.core.compiler_lock import global_compiler_lock
 from numba.np.ufunc import parallel
 
@@ -98,6 +99,7 @@ def _function_before(layer: int) -> tuple[Any, int]:
             builder.call(builder.bitcast(loop, of_loop.as_pointer()), parts)
     builder.atomic_rmw("add", room, count(1), "release")
     builder.ret_void()
+    initialize_llvm()  # if nothing has been compiled yet
     machine = llvm.Target.from_default_triple().create_target_machine(jit=True)
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(str(module)), machine)
     engine.finalize_object()

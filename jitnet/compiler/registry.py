@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .jit import Kernel, compiled
+from .jit import Kernel, compiled_later
+from .lazy import LazyFunctions
 
-LADDERS: dict[str, dict[str, Kernel]] = {}
+LADDERS: dict[str, LazyFunctions] = {}
 
 SIGNATURES: dict[str, str] = {}
 """Operation -> types of its arguments, in Numba's notation, with T for the dtype."""
@@ -59,11 +60,10 @@ def operation(signature: str, flop: Callable[..., int] = one_for_each_number) ->
     def register(body: Kernel) -> Kernel:
         SIGNATURES[body.__name__] = signature
         FLOP[body.__name__] = flop
-        LADDERS[body.__name__] = {
-            "python": body,
-            "njit": compiled(body),
-            "parallel": compiled(body, parallel=True),
-        }
+        LADDERS[body.__name__] = ladder = LazyFunctions()
+        ladder["python"] = body
+        ladder.add("njit", compiled_later(body))
+        ladder.add("parallel", compiled_later(body, parallel=True))
         _changed()
         return body
 
@@ -74,8 +74,8 @@ def rung(ladder: str, name: str, allocates: bool = False) -> Callable[[Kernel], 
     """Register a body with a new idea as the next rung of a ladder, and its threaded version above it."""
 
     def register(body: Kernel) -> Kernel:
-        LADDERS[ladder][name] = compiled(body, allocates=allocates)
-        LADDERS[ladder][f"{name}_parallel"] = compiled(body, parallel=True, allocates=allocates)
+        LADDERS[ladder].add(name, compiled_later(body, allocates=allocates))
+        LADDERS[ladder].add(f"{name}_parallel", compiled_later(body, parallel=True, allocates=allocates))
         _changed()
         return body
 

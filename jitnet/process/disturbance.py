@@ -12,12 +12,13 @@ Other systems have the load average and the context switches. A counter that the
 import contextlib
 import os
 import re
-import statistics
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from . import granted
 
@@ -57,7 +58,7 @@ def sentence(reasons: Iterable[str]) -> str:
 def of_timings(timings: Iterable[Any]) -> list[str]:
     """Why these timings (`seconds`, `low`, `high`) are uncertain by themselves, or []."""
     spreads = [(timing.high - timing.low) / timing.seconds / 2 for timing in timings if timing.seconds > 0]
-    typical = statistics.median(spreads) if spreads else 0
+    typical = float(np.median(spreads)) if spreads else 0
     return [f"the times of the same call differ by ±{typical:.0%}"] if typical > SPREAD else []
 
 

@@ -142,6 +142,11 @@ class Recipe:
         return self.target.classes
 
     @property
+    def labels(self) -> NDArray[Any] | None:
+        """The classes as `predict` returns them: text or whole numbers; None for a regression."""
+        return None if self.classes is None else labels_of(self.classes)
+
+    @property
     def features(self) -> list[str]:
         """The columns that the network reads."""
         return [*self.standard.names, *(column.name for column in self.columns)]
@@ -265,8 +270,8 @@ class Recipe:
         for note in [*table.notes, *notes]:
             warnings.warn(note, stacklevel=3)
         A = net.forward(inputs, backend)
-        answers = self.answers(A)
-        return np.array(answers) if self.classes is None else labels_of(self.classes)[A.argmax(axis=1)]
+        answers, labels = self.answers(A), self.labels
+        return np.array(answers) if labels is None else labels[A.argmax(axis=1)]
 
     def samples(self, X: Any, Y: Any, dtype: str | np.dtype[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
         """Rows and targets as they are -> the inputs and targets of the network."""
