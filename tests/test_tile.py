@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 
+from jitnet.compiler import simd
 from jitnet.compiler.cpu_caches import PAGE
 from jitnet.compiler.intrinsics import VECTOR_BYTES
 from jitnet.compiler.jit import OPTIONS, signature_for
@@ -98,6 +99,30 @@ def test_first_tile_of_a_whole_panel_copies_it():
                 np.testing.assert_array_equal(copy[:, :n], B)
             else:
                 assert np.isnan(copy).all()
+
+
+@pytest.mark.skipif(not MASKS, reason="no masks, so panels are padded")
+@pytest.mark.parametrize(("columns", "masked"), [(-3, 1), (0, 0)])
+def test_only_the_last_row_of_a_panel_is_loaded_with_a_mask(monkeypatch, columns, masked):
+    loads = []
+
+    def counted(kind):
+        def load(array, *others):
+            loads.append(kind)
+            return getattr(simd, kind)(array, *others)
+
+        return load
+
+    for kind in ("masked_load", "load_past_end"):
+        monkeypatch.setattr(register_tile, kind, counted(kind))
+    n = register_tile.HALF * VECTOR_BYTES // 4 + columns
+    A, B, C = np.ones((NARROW_ROWS, 7), "f4"), np.ones((7, n), "f4"), np.empty((NARROW_ROWS, n), "f4")
+    register_tile.tiles_of_half(A, B, B[:0], np.zeros(n, "f4"), False, False, 0, C)
+    np.testing.assert_array_equal(C, 7)
+    if register_tile.HALF > 1:
+        assert loads == ["masked_load", *(7 - masked) * ["load_past_end"], *masked * ["masked_load"]]  # a bias; B
+    else:
+        assert loads == 8 * ["masked_load"]
 
 
 @pytest.mark.skipif(VECTOR_BYTES == 16, reason="no fused multiply-adds, or other names of instructions")

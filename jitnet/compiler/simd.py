@@ -2,6 +2,7 @@
 
     load(array, start, vectors)                  the numbers from element start on that fill `vectors` registers
     masked_load(array, start, vectors, count)    the first `count` of them, and zeros; nothing after them is read
+    load_past_end(array, start, vectors)         if they go past the end of the array, any numbers come after it
     store(simd, array, start)                    back to memory
     masked_store(simd, array, start, count)      only the first `count`; nothing after them is written
     broadcast(x, array, vectors)                 x in every lane
@@ -47,6 +48,11 @@ def masked_load(array: Any, start: int, vectors: int, count: int) -> Vector:
     count = max(0, min(count, simd.size))
     simd[:count] = window(array, start, count) if count else 0
     return simd
+
+
+def load_past_end(array: Any, start: int, vectors: int) -> Vector:
+    """Like `load`; the caller knows that there is memory to read after the array, and does not use what is there."""
+    return masked_load(array, start, vectors, array.size - start)
 
 
 def store(simd: Vector, array: Any, start: int) -> None:
@@ -129,6 +135,7 @@ def typed(function, result):
 
 
 typed(load, lambda array, start, vectors: _simd_of(array, vectors))
+typed(load_past_end, lambda array, start, vectors: _simd_of(array, vectors))
 typed(masked_load, lambda array, start, vectors, count: _simd_of(array, vectors))
 typed(store, lambda simd, array, start: types.none if _is_row(simd) else None)
 typed(masked_store, lambda simd, array, start, count: types.none if _is_row(simd) else None)
@@ -190,6 +197,7 @@ def masked_call(builder, name, register, result, arguments):
 
 
 @lower_builtin(load, types.Array, types.Integer, types.Integer)
+@lower_builtin(load_past_end, types.Array, types.Integer, types.Integer)
 def _load(context, builder, signature, arguments):
     simd = context.get_value_type(signature.return_type)
     array, start, _ = arguments
