@@ -342,7 +342,7 @@ def as_text(found: dict[str, Any]) -> str:
     if found["clock"]:
         lines.append(
             f"clock {found['clock'] / 1e9:.2f} GHz, "
-            f"{found['multiply_adds_per_cycle']:.2f} vector multiply-adds per cycle"
+            f"about {found['multiply_adds_per_cycle']:.1f} vector multiply-adds per cycle"
         )
     lines.append("")
     for first in range(0, len(counts), COLUMNS):  # several tables on a machine with many cores
