@@ -1,7 +1,8 @@
 """Run a kernel's source, each prange iteration as a thread, and find races, bad indices and uninitialized memory.
 
 The source is interpreted on arrays that record each access, so a race is found on one thread and on small arrays, even
-if it would not happen in a run. The check follows Numba's rules: reductions, private variables, inner prange loops.
+if it would not happen in a run. The check follows Numba's rules: reductions, private variables, inner prange loops. A
+Numba function in which it finds no error is then compiled, because code that Python runs need not compile.
 
 It cannot check: other arguments than those of its runs, and branches that they do not take, which a note names;
 differences between compiled code and Python (fastmath, integers that overflow inside an expression, float64 from uint64
@@ -23,6 +24,7 @@ import numpy as np
 from .. import checks
 from ..kernels import LADDERS
 from ..lab import loading, problems
+from ..lab.benchmark.custom import obstacle_to_compiling
 from ..lab.problems import Problem, of_operation, operation_called
 from ..lab.sanitizer import arguments, checking
 from ..lab.sanitizer.findings import Finding, Report
@@ -31,6 +33,11 @@ from ..lab.sanitizer.reached import Reached
 from ..lab.sanitizer.targets import name_of
 from ..process import progress
 from .shared import dtype_option, output_options, shown
+
+GUESSED_TYPES = (
+    "the arguments were guessed; if yours have other types, with which it may compile: give them by --args, --as or "
+    "--problem"
+)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -71,6 +78,10 @@ def _report(options: argparse.Namespace, say: progress.Report) -> Report:
     with Reached(kernel) as reached:
         report = _checked(options, kernel, operation, say)
     reached.note(report)
+    if not report and (obstacle := obstacle_to_compiling(kernel, report.given)):
+        report.add(Finding("not compiled", obstacle))
+        if options.operation is options.problem is options.args is None:
+            report.add(Finding("guessed", GUESSED_TYPES))
     return report
 
 

@@ -8,6 +8,7 @@ import importlib
 import importlib.util
 import inspect
 import os
+import re
 import sys
 import traceback
 import types
@@ -151,4 +152,8 @@ def not_compiled(error: BaseException) -> str:
     """Why Numba did not compile a function, if the exception is not one of Numba's."""
     if isinstance(error, ImportError) and "scipy" in str(error):
         return "Numba needs SciPy for @, np.dot and numpy.linalg; write the loops, or: pip install scipy"
+    if found := re.fullmatch(r"Use of unsupported opcode \((\w+)\) found\. Raised from (.+) \((\d+)\)", str(error)):
+        what, file, line = found.groups()
+        reason = "assigns to a global variable" if what == "STORE_GLOBAL" else f"needs the unsupported opcode {what}"
+        return f"it {reason} ({os.path.basename(file)}, line {line})"
     return checks.described(error)

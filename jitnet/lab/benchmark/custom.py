@@ -7,11 +7,14 @@ Numba in any way.
 import os
 import re
 import traceback
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numba
+import numpy as np
 from numba.core import errors
+from numba.core.dispatcher import Dispatcher
 
 from ..loading import Function, not_compiled, raised
 
@@ -36,11 +39,31 @@ def in_words(error: BaseException, function: Function, arguments: list[Any], whe
         takes = " or ".join(map(_types, getattr(function, "signatures", ())))
         given = _types(numba.typeof(argument) for argument in arguments)
         return f"is compiled for other types: it is given {given}" + (f", but takes {takes}" if takes else "")
-    if isinstance(error, errors.NumbaError):
-        return f"does not compile: {_essence(text)}{_line_in(text, _file_of(function))}"
-    if any(frame.name == "_compile_for_args" for frame in traceback.extract_tb(error.__traceback__)):
-        return f"does not compile: {not_compiled(error)}"
+    names = {frame.name for frame in traceback.extract_tb(error.__traceback__)}
+    if isinstance(error, errors.NumbaError) or "_compile_for_args" in names:
+        return _does_not_compile(error, function)
     return f"{raised(error, _file_of(function))}, {when}"
+
+
+def obstacle_to_compiling(function: Function, arguments: Sequence[Any]) -> str:
+    """Why Numba does not compile it for these arguments; an empty string if it does, or is not asked to."""
+    if not isinstance(function, Dispatcher) or function.signatures:
+        return ""
+    plain = [np.asarray(argument) if isinstance(argument, np.ndarray) else argument for argument in arguments]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            function.compile(tuple(map(numba.typeof, plain)))
+    except Exception as error:  # Numba's own errors are not the only ones
+        return _does_not_compile(error, function)
+    return ""
+
+
+def _does_not_compile(error: BaseException, function: Function) -> str:
+    if not isinstance(error, errors.NumbaError):
+        return f"does not compile: {not_compiled(error)}"
+    text = str(error)
+    return f"does not compile: {_essence(text)}{_line_in(text, _file_of(function))}"
 
 
 def _types(types: Iterable[Any]) -> str:

@@ -95,6 +95,7 @@ def examine(
     kernel = load(kernel)
     function, bound = opened(kernel)
     report, cases = Report(name or name_of(kernel)), list(cases)
+    report.given = cases[0] if cases else ()
     for done, given in enumerate(cases):
         arguments = [as_python(argument) for argument in (*bound, *given)]
         case = _Case(report, function, arguments, names_of(function, arguments), writes, as_compiled, most)

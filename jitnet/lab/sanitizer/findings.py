@@ -35,6 +35,7 @@ FIXES = {
     "machine": "this machine has fewer threads; for others take numba.get_num_threads() in the kernel",
     "large": "e to a large number is infinite, and ∞/∞ is NaN: subtract the largest number first, or write e^{-|x|}",
     "square": "check which dimension each loop runs over, and each index goes along",
+    "not compiled": "write it with what Numba compiles: loops over indices, arithmetic, functions of math",
     "not reached": "give arguments that reach it: --args",
     "stopped": "check a part of it, in a separate function",
     "too long": "use smaller arrays, or find the infinite loop",
@@ -95,6 +96,8 @@ class Report:
         self.name = name
         self.runs: list[str] = []
         """What it was given in each run."""
+        self.given: Sequence[Any] = ()
+        """The arguments of the first run."""
         self.findings: list[Finding] = []
         self._known: dict[Any, Finding] = {}
 
