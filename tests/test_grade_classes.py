@@ -39,6 +39,10 @@ def test_whole_class_is_graded(classroom, tmp_path):
     assert rows[2] == ["anna", "3", "3", "3", "", "", ""]
     assert "imports os" in rows[3][4]
     assert "<script" not in html.read_text()
+    assert "<p>4 submissions, median 0 of 3 points</p>" in html.read_text()
+    assert re.search(
+        r"add: correct</td><td><progress value=\"1\" max=\"4\"></progress></td><td>1 of 4", html.read_text()
+    )
     assert "To repeat these tests: --seed 5" in html.read_text()
 
 
@@ -70,6 +74,21 @@ def test_gradescope_results_are_written(classroom, tmp_path):
     assert "imports os" in content["tests"][0]["output"]
     assert "imports os" in found.stdout
     assert "--csv" in jitnet_command("grade", folder, submissions, "--gradescope", results, status=2).stderr
+
+
+def test_how_many_passed_each_test_is_shown_for_a_class(classroom):
+    found = jitnet_command("grade", *classroom, "--quiet").stdout
+    assert found.endswith("\n\n4 submissions, median 0 of 3 points; passed by:\n   1 of 4    add: correct\n")
+
+
+def test_tests_that_were_not_judged_are_not_counted_as_failed():
+    def result(points, *passed):
+        tests = [{"test": name, "passed": is_passed} for name, is_passed in zip("ab", passed, strict=True)]
+        return {"points": points, "of": 4, "tests": tests}
+
+    results = [result(4, True, True), result(1.5, True, None), result(0, False, False), result(3, True, None)]
+    assert output.passed_by(results) == [("a", 3, 4), ("b", 1, 2)]
+    assert output.median_of(results) == "median 2.25 of 4 points"
 
 
 UNJUDGED = "not judged: the rung naive takes more than two minutes to compile"

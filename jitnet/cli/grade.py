@@ -84,13 +84,13 @@ def _as_json(options: argparse.Namespace, results: list[dict[str, Any]]) -> str:
 
 
 def _print(options: argparse.Namespace, results: list[dict[str, Any]], count: int) -> None:
-    """The results: as JSON, in full if there is one submission, else a line for each."""
+    """The results: as JSON, in full if there is one submission, else a line for each, and the tests of the class."""
     if options.json == "-":
         print(_as_json(options, results))
     elif options.one:
         print("\n".join(map(output.as_text, results)))
-    else:
-        print("\n".join(map(output.row_of, results)))
+    elif results:
+        print(output.class_as_text(results))
     if results and len(results) < count:
         progress.say(f"jitnet: {len(results)} of {count} submissions were graded")
     elif results and not options.quiet:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import statistics
 import textwrap
 from typing import Any
 
@@ -67,6 +68,27 @@ def row_of(result: dict[str, Any]) -> str:
     """A submission of a class: its points, the first that it lost, and the first test that could not be judged."""
     text = "; ".join(filter(None, (headline(result), _first_lost(result), _first_unjudged(result))))
     return textwrap.fill(text, WIDTH, subsequent_indent="    ", break_on_hyphens=False)
+
+
+def median_of(results: list[dict[str, Any]]) -> str:
+    """`median 4.5 of 8 points`; a test that was not judged does not count, so submissions can differ in their sum."""
+    most = max(result["of"] for result in results)
+    return f"median {number(statistics.median(result['points'] for result in results))} of {number(most)} points"
+
+
+def passed_by(results: list[dict[str, Any]]) -> list[tuple[str, int, int]]:
+    """Each test of a class: its name, how many submissions passed it, and for how many it was judged."""
+    rows = zip(*(result["tests"] for result in results), strict=True)
+    return [
+        (row[0]["test"], sum(test["passed"] is True for test in row), sum(test["passed"] is not None for test in row))
+        for row in rows
+    ]
+
+
+def class_as_text(results: list[dict[str, Any]]) -> str:
+    """A line or more for each submission, then the median, and how many passed each test."""
+    lines = [*map(row_of, results), "", f"{checks.count(len(results), 'submission')}, {median_of(results)}; passed by:"]
+    return "\n".join([*lines, *(f"{passed:>4} of {judged:<4} {test}" for test, passed, judged in passed_by(results))])
 
 
 def _first_lost(result: dict[str, Any]) -> str:

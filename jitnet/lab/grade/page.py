@@ -3,11 +3,13 @@
 All texts are escaped here, because submissions choose names of files and messages of exceptions.
 """
 
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from .output import MARKS, notes_of, number, one_line, points_of, said_once, score
+from ... import checks
+from .output import MARKS, median_of, notes_of, number, one_line, passed_by, points_of, said_once, score
 
 CSS = Path(__file__).parents[1] / "templates" / "page.css"
 
@@ -21,7 +23,7 @@ td:nth-child(2), th:nth-child(2) { text-align: left; }
 .tests tr.passed td:first-child { color: var(--green); }
 .tests p { margin: .1rem 0 .4rem; color: var(--faint); overflow-wrap: anywhere; }
 .tests p.hint { color: var(--ink); }
-table.class { width: auto; min-width: 24rem; }
+table.class { width: auto; min-width: 24rem; margin-bottom: 1.5rem; }
 progress { width: 8rem; accent-color: var(--green); vertical-align: middle; }
 """
 
@@ -45,18 +47,32 @@ def as_html(results: list[dict[str, Any]]) -> str:
 
 
 def _class(results: list[dict[str, Any]]) -> list[str]:
-    """The table of a class."""
+    """The tables of a class: its submissions, and how many passed each test."""
+    submissions = [
+        (f'<a href="#s{place}">{escape(one_line(result["submission"]))}</a>', result["points"], result["of"],
+         points_of(result))
+        for place, result in enumerate(results)
+    ]  # fmt: skip
+    tests = [(escape(test), passed, judged, f"{passed} of {judged}") for test, passed, judged in passed_by(results)]
     return [
-        '<table class="class">\n<thead><tr><th scope="col">submission</th><th scope="col"></th>'
-        '<th scope="col">points</th></tr></thead>\n<tbody>',
+        f"<p>{checks.count(len(results), 'submission')}, {median_of(results)}</p>",
+        *_bars("test", "passed by", tests),
+        *_bars("submission", "points", submissions),
+    ]
+
+
+def _bars(what: str, count: str, rows: Sequence[tuple[str, float, float, str]]) -> list[str]:
+    """A table with a bar in each row: its name, how much of how much, and the same as text."""
+    return [
+        f'<table class="class">\n<thead><tr><th scope="col">{what}</th><th scope="col"></th>'
+        f'<th scope="col">{count}</th></tr></thead>\n<tbody>',
         *(
-            f'<tr><td><a href="#s{place}">{escape(one_line(result["submission"]))}</a></td>'
-            f'<td><progress value="{result["points"]:g}" max="{max(result["of"], 1e-9):g}"></progress></td>'
-            f"<td>{points_of(result)}</td></tr>"
-            for place, result in enumerate(results)
+            f'<tr><td>{name}</td><td><progress value="{part:g}" max="{max(whole, 1e-9):g}"></progress></td>'
+            f"<td>{said}</td></tr>"
+            for name, part, whole, said in rows
         ),
         "</tbody>\n</table>",
-    ]  # fmt: skip
+    ]
 
 
 def _submission(place: int, result: dict[str, Any]) -> list[str]:
