@@ -4,7 +4,6 @@ import pytest
 
 from jitnet import cli
 
-
 UNCOMPILED = """
 import numpy as np
 from numba import njit
