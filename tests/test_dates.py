@@ -34,6 +34,8 @@ def test_numbers_are_not_dates(form):
         ("day/month/year", ["29/02/2020", "31/12/1999"]),
         ("day month year", ["29 Feb 2020", "31 Dec 1999"]),
         ("month day, year", ["February 29, 2020", "Dec 31, 1999"]),
+        ("month day, year", ["Saturday, February 29, 2020", "Fri, Dec 31, 1999 11:59 PM"]),
+        ("day month year", ["Saturday, 29 February 2020", "Fri 31 Dec 1999 23:59"]),
         ("year/month/day", ["2020/02/29", "1999/12/31"]),
         ("year-month-day", ["2020-02-29 12:00:00 +0100", "1999-12-31 12:00+01"]),
         ("year-month-day", ["2020-02-29 12:00:00,123", "1999-12-31T12:00:00.5-05:00[America/New_York]"]),
@@ -67,7 +69,7 @@ def test_a_month_and_a_quarter_are_their_first_day(form, cells, first):
     "cell",
     ["2020-13", "1234-05", "2020-02-30", "2020-02-01 25:00", "2020年13月1日", "Mon", "Sun, 5", "19990230", "21001231",
         "Fri, 31 Feb 2020 12:00:00 GMT", "Fri " + "1" * 50, "1999123", "31/Dec/9999:23:59:59 -0500",
-        "Fri, 31 Dec 9999 23:00:00 -1200"],
+        "Fri, 31 Dec 9999 23:00:00 -1200", "Sunnyday, January 1, 2024", "Mon Jan 1 10:30 PM 2024"],
 )  # fmt: skip
 def test_texts_that_are_no_dates_are_not_read(cell):
     assert not any(read(cell) for read in DATES.values())
@@ -283,3 +285,9 @@ def test_dates_without_separators_can_be_learned_as_numbers():
     table = from_frame({"d": NUMBERS, "t": ["none", *map(str, NUMBERS[1:])], "y": ["a", "b"] * 20}, "y")
     recipe = Recipe.learn(table, range(40), choices=Choices(numeric=["d", "t"]))
     assert (recipe.standard.names, recipe.columns[0].form) == (["d"], "1234.5")
+
+
+@pytest.mark.parametrize("cell", ["Monday, January 1, 2024 10:30 PM", "Mon, 1 Jan 2024 10:30:00 PM"])
+def test_pm_behind_a_day_of_the_week_is_not_ignored(cell):
+    hours = {read(cell)[3] for read in DATES.values() if read(cell)}
+    assert hours == {22.5}

@@ -81,9 +81,12 @@ def _quarter(cell: str) -> Parts | None:
     return date_parts(datetime(int(found[1]), 3 * int(found[2]) - 2, 1)) if found else None
 
 
+_WEEKDAY = re.compile("(?:Mon|Tues?|Wed(?:nes)?|Thu(?:rs?)?|Fri|Sat(?:ur)?|Sun)(?:day)?,? +")
+
+
 def _mail(cell: str) -> Parts | None:
     """As in e-mails, `Fri, 05 Jan 2024 10:00:00 +0100`, and as C writes it, `Fri Jan  5 10:00:00 2024`."""
-    if len(cell) > 40 or not re.match("(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? ", cell):
+    if len(cell) > 40 or not _WEEKDAY.match(cell) or re.search(r"[0-9 ][AaPp][Mm]\b", cell):  # PM would be ignored
         return None
     from email.utils import parsedate_to_datetime  # rarely needed
 
@@ -174,6 +177,11 @@ def are_dates(texts: list[str]) -> bool:
 _day_month_year = _dated("%d %b %Y", "%d %B %Y")
 
 
+def _after_weekday(read: Reader) -> Reader:
+    """Also behind the day of the week, as in the long dates of Windows and Excel: `Monday, January 1, 2024`."""
+    return lambda cell: read(cell[found.end() :] if (found := _WEEKDAY.match(cell)) else cell)
+
+
 def _month_year(cell: str) -> Parts | None:
     return _day_month_year(f"1 {cell}") if re.fullmatch("[A-Za-z]{3,9} (?:19|20)[0-9]{2}", cell) else None
 
@@ -191,10 +199,12 @@ DATES: dict[str, Reader] = {
     "day/month/year": _dated("%d/%m/%Y"),
     "month-day-year": _dated("%m-%d-%Y"),
     "day-month-year": _dated("%d-%m-%Y"),
-    "day month year": _dated("%d %b %Y", "%d %B %Y", "%d-%b-%Y", "%d/%b/%Y", "%d/%b/%Y:%H:%M:%S %z"),
+    "day month year": _after_weekday(
+        _dated("%d %b %Y", "%d %B %Y", "%d-%b-%Y", "%d/%b/%Y", "%d/%b/%Y:%H:%M:%S %z"),
+    ),
     "weekday, day month year": _mail,
     "month year": _month_year,
-    "month day, year": _dated("%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%B %d %Y"),
+    "month day, year": _after_weekday(_dated("%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%B %d %Y")),
     COMPACT: _compact,
 }
 TIMES: dict[str, Reader] = {"hour:minute": _time_of_day}
