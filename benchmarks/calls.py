@@ -45,7 +45,7 @@ def answers():
     """Name, the call, and a function that only runs its kernels."""
     layers = jitnet.Dense(64, 32, "sigmoid"), jitnet.Dense(32, 10, "softmax")
     net, (images, labels) = jitnet.Network(*layers, seed=0), jitnet.data.digits()
-    net.fit(images, labels, epochs=1)  # as most networks that predict: an untrained one also has to find its task
+    net.fit(images, labels, epochs=1)  # like most networks that predict; an untrained one also has to find its task
     X = images[:1].astype(np.float32)
     net.forward(X)  # compiles the kernels
     bound = backend.get("fast").bound(net.pass_forward(X, Workspace(net.layers, 1, net.dtype)), net.dtype)

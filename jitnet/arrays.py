@@ -121,7 +121,7 @@ def finite(what: str, array: NDArray[Any], start: int = 0, given: Any = None) ->
 
 def _is_finite(array: NDArray[Any]) -> bool:
     """One pass without a temporary array, since NaN and infinity survive sums; a second pass if the sum overflows."""
-    if array.size <= 16:
+    if array.size <= 16 and array.itemsize <= 8:  # the numbers of longer types stay NumPy's, whose sums can warn
         total = sum(array.ravel().tolist())
     elif array.size < 4096:
         total = np.vdot(array, array)  # unlike np.dot, it never warns; np.errstate would take longer than the sum
@@ -205,8 +205,8 @@ def inputs(net: Any, X: ArrayLike, part: Callable[[int], slice] | None = None) -
     """`samples` for this network; for rows of a table, the error says how a model of `jitnet train` prepares them."""
     n_in = net.layers[0].n_in
     if (
-        type(X) is np.ndarray and X.dtype is net.dtype and X.ndim == 2 and X.shape[1] == n_in and X.size
-        and X.flags.carray and _is_finite(X)
+        part is None and type(X) is np.ndarray and X.dtype is net.dtype and X.ndim == 2 and X.shape[1] == n_in
+        and X.size and X.flags.carray and _is_finite(X)
     ):  # fmt: skip
         return X  # as `samples` would, in half of the time
     try:

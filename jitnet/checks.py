@@ -113,7 +113,6 @@ def dense(what: str, shape: tuple[int, ...]) -> None:
 
 def one_of(what: str, name: object, known: Iterable[str], can_define: bool = False) -> str:
     """`name`, if it is one of the known names; `can_define` if users can define others, which a function hints at."""
-
     names = list(known)
     if isinstance(name, str) and name in names:
         return name

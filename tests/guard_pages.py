@@ -2,7 +2,8 @@
 
     python tests/guard_pages.py float32 [--twins] [WORD ...]
 
---twins also runs the parallel rungs, which have the same loops. WORD selects the operations whose names contain it.
+--twins also runs the parallel rungs, which have the same loops. WORD selects the operations whose names contain it;
+`views` selects products with views of other layouts.
 
 Prints each rung before it runs, so that the last line names a rung that accessed other memory, and "whole" at the end.
 """
@@ -12,6 +13,7 @@ import mmap
 import sys
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from jitnet.compiler.jit import is_compiled
 from jitnet.kernels import LADDERS
@@ -50,6 +52,22 @@ def run(operation, rung, shape, dtype, at_the_end):
     case.check()
 
 
+def run_on_views(dtype):
+    """A view whose rows run backwards, overlap or are the same row: what comes after a row need not be the next one."""
+    n, depth = 45, 7
+    numbers = np.arange(depth * n, dtype=dtype)
+    whole, few, row = (placed(each, True) for each in (numbers, numbers[: n + depth - 1], numbers[:n]))
+    A = np.ones((9, depth), dtype)
+    for name, B in (
+        ("backwards", whole[0].reshape(depth, n)[::-1]), ("overlapping", sliding_window_view(few[0], n)),
+        ("the same", np.broadcast_to(row[0], (depth, n))),
+    ):  # fmt: skip
+        print(f"matmul.packed, rows {name}, {dtype}", flush=True)
+        C = np.empty((9, n), dtype)
+        LADDERS["matmul"]["packed"](A, B, C)
+        np.testing.assert_array_equal(C, A @ B)
+
+
 def main(dtype, *words):
     twins, words = "--twins" in words, [word for word in words if word != "--twins"]
     for operation, ladder in LADDERS.items():
@@ -59,6 +77,8 @@ def main(dtype, *words):
                 for shape in SHAPES:
                     for at_the_end in (True, False):
                         run(operation, rung, shape, dtype, at_the_end)
+    if not words or "views" in words:
+        run_on_views(dtype)
     print("whole")
 
 

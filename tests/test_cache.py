@@ -141,6 +141,18 @@ def test_editing_an_optimizer_rule_changes_its_fingerprint():
     assert len({fingerprint.fingerprint(f) for f in derivatives}) == len(derivatives) > 6  # though all are named _
 
 
+@pytest.mark.parametrize("spelled", ["{0.parent}//{0.name}", "{}/."])
+def test_kernels_are_cached_however_the_folder_on_the_path_is_spelled(spelled):
+    code = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from jitnet.kernels import LADDERS
+print(*[kernel._cache.enabled for kernel in LADDERS["tanh"].values() if hasattr(kernel, "_cache")])
+"""
+    folder = spelled.format(Path(jitnet.__file__).parents[1])
+    assert set(run(code, folder).stdout.split()) == {"True"}
+
+
 def test_types_of_linked_helpers_travel_as_json():
     arrays = [
         numba.types.Array(dtype, ndim, layout, readonly=readonly)

@@ -6,10 +6,21 @@ import numba
 import numpy as np
 import pytest
 from numba import prange
+from numba.core.compiler_lock import global_compiler_lock
 
 from jitnet.compiler import jit, parallel_for, registry
 from jitnet.compiler.registry import baseline, operation, rung
 from jitnet.kernels import LADDERS, SIGNATURES
+
+
+def test_functions_are_handed_to_numba_while_no_thread_can_fork(monkeypatch):
+    """Numba prepares its target at the first function; a child forked meanwhile would wait forever for Numba's lock."""
+    locked = []
+    monkeypatch.setattr(numba, "njit", lambda **_: lambda body: locked.append(global_compiler_lock.is_locked()) or body)
+    later = jit.compiled_later(fill)
+    assert not locked
+    assert later() is fill
+    assert locked == [True]
 
 
 def divide(x):

@@ -14,11 +14,16 @@ from typing import Any
 
 import numpy as np
 
-HASHED = [Path(__file__).parent, Path(__file__).parents[1] / "kernels"]
-"""The folders whose sources are part of every cache key."""
+COMPILER = os.path.dirname(__file__)
 
-BEGINNINGS = tuple(f"{folder}{os.sep}" for folder in HASHED)
-"""How the names of all files there begin: comparing texts takes a tenth of the time of comparing paths."""
+FOLDERS = [COMPILER, os.path.join(os.path.dirname(COMPILER), "kernels")]
+"""The folders whose sources are part of every cache key. They are texts, since comparing paths takes ten times as long,
+and spelled as in the file names of functions: `Path` would shorten `a//b`."""
+
+HASHED = [Path(folder) for folder in FOLDERS]
+
+BEGINNINGS = tuple(f"{folder}{os.sep}" for folder in FOLDERS)
+"""How the names of all files there begin."""
 
 
 def fingerprint(f: Any) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 
 import numba
 import numpy as np
+from numba.core.compiler_lock import global_compiler_lock
 from numba.core.sigutils import normalize_signature
 from numba.extending import register_jitable
 
@@ -49,7 +50,8 @@ def compiled_later(
     cache = KernelCache(body, options)
 
     def make() -> Callable[..., Any]:
-        kernel: Any = numba.njit(**options)(body)
+        with global_compiler_lock:  # a fork waits for it; a child would inherit other locks of Numba as they are
+            kernel: Any = numba.njit(**options)(body)
         if kernel is not body:
             kernel._cache = cache
         return kernel  # type: ignore[no-any-return]

@@ -10,8 +10,8 @@ Function = Any
 class LazyFunctions(MutableMapping[str, Function]):
     """Name -> function, in the order in which they were added.
 
-    Numba takes 0.13 ms for each function that is to be compiled. jitnet has more than 200 of them, and a program uses
-    few, so `import jitnet` makes none.
+    Numba takes 0.13 ms for each function that is to be compiled. jitnet has more than 200 of them, of which a program
+    uses a part, so `import jitnet` makes none.
     """
 
     def __init__(self) -> None:

@@ -2,7 +2,7 @@
 
     load(array, start, vectors)                  the numbers from element start on that fill `vectors` registers
     masked_load(array, start, vectors, count)    the first `count` of them, and zeros; nothing after them is read
-    load_past_end(array, start, vectors)         if they go past the end of the array, any numbers come after it
+    load_past_end(array, start, vectors)         like load; lanes past the end of the array hold what is there
     store(simd, array, start)                    back to memory
     masked_store(simd, array, start, count)      only the first `count`; nothing after them is written
     broadcast(x, array, vectors)                 x in every lane
@@ -51,7 +51,7 @@ def masked_load(array: Any, start: int, vectors: int, count: int) -> Vector:
 
 
 def load_past_end(array: Any, start: int, vectors: int) -> Vector:
-    """Like `load`; the caller knows that there is memory to read after the array, and does not use what is there."""
+    """Like `load`; the caller knows that the memory after the array can be read, and does not use what is there."""
     return masked_load(array, start, vectors, array.size - start)
 
 

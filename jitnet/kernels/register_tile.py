@@ -120,9 +120,9 @@ def tile_of(rows: int, vectors: int, whole: bool, packs: bool) -> Any:
     """A tile of `rows` rows and `vectors` registers; `whole` if the columns of C fill all of its registers. If it
     `packs`, it copies B too."""
 
-    # With AVX-512, a masked load also occupies one of the two units that multiply and add: a panel of two vectors takes
-    # 22 operations for each row, instead of 20. Only the last row needs masks; other loads may go on into the next row.
-    # A single vector keeps its masks, because without them it would often read another cache line.
+    # On Intel, a masked load of AVX-512 also occupies one of the two units that multiply and add: a panel of two
+    # vectors takes 22 operations for each row, instead of 20. Only the last row needs masks; other loads may go on into
+    # the next row. A single vector keeps its masks, because without them it would often read another cache line.
     masks_last_row = MASKS and vectors > 1 and not (whole or packs)
 
     @inlined
@@ -339,6 +339,8 @@ def product(A: Matrix, B: Matrix, C: Matrix, variant: int, b: Vector, lr: float)
     packed = packed or (not MASKS and n % lanes(C) > 0)  # a panel is padded with zeros
     copied = copying_pays(A, n)
     rows = min(DEPTH, depth) if (packed or copied) and variant != DESCENT else depth
+    if B.strides[0] < min(width, n) * B.itemsize and not is_transpose(B):
+        rows = 1  # a view of overlapping or reversed rows: a load past the end of a row could leave its memory
     wanted = rows * widest * C.itemsize if packed else 0
     heap = heap_array(wanted if wanted > STACK_BYTES else 0, C)
     stack = stack_array(STACK_BYTES, C)
