@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import jitnet
-from jitnet import Adam, Dense, Momentum, Network, arrays, backend, checks
+from jitnet import Adam, Dense, Momentum, Network, backend, checks
 from jitnet.compiler.registry import Call
 from jitnet.kernels.losses import loss
 from jitnet.lab import oracle
@@ -347,27 +347,6 @@ def test_infinite_and_nan_results_are_errors(activation, position):
                 jitnet.Error, match=rf"the {kind} for X\[{position}\] is \[?(nan|inf).*; scale the inputs"
             ):
                 result(X, Y)
-
-
-@pytest.mark.parametrize("mode", ["r", "c"])
-def test_a_process_checks_only_its_part_of_an_array_in_a_memory_map(tmp_path, monkeypatch, mode):
-    np.save(tmp_path / "X.npy", np.zeros((100, 3), np.float32))
-    X, sizes = np.asarray(np.load(tmp_path / "X.npy", mmap_mode=mode)), []
-    net = Network(Dense(3, 2))
-    monkeypatch.setattr(arrays, "_is_finite", lambda array: sizes.append(array.size) or True)
-    arrays.inputs(net, X, lambda m: slice(20, 30))
-    assert sizes == [30]
-
-
-@pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])
-@pytest.mark.parametrize("size", [2, 16, 17, 4096])
-def test_large_numbers_are_finite_though_their_sum_is_not(dtype, size):
-    largest = np.full(size, np.finfo(dtype).max)
-    assert arrays._is_finite(largest)
-    for wrong in (np.nan, np.inf):
-        largest[-1] = wrong
-        assert not arrays._is_finite(largest)
 
 
 def test_infinite_gradient_is_an_error():

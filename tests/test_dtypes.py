@@ -1,4 +1,7 @@
-"""A float32 network has no float64 in its arrays or signatures; test_explain.py tests the machine code."""
+"""A float32 network has no float64 in its arrays or signatures; test_explain.py tests the machine code.
+
+And the finite numbers of any float dtype are finite.
+"""
 
 import subprocess
 import sys
@@ -9,6 +12,7 @@ from cases import release
 from runs import ON_CPU
 
 import jitnet
+from jitnet import arrays
 
 
 @pytest.mark.parametrize(("dtype", "backend"), [
@@ -56,3 +60,14 @@ for operation, ladder in LADDERS.items():
     assert [line for line in lines if "float32" not in line] == []
     seen = [tuple(line.split()[:2]) for line in lines]
     assert len(seen) == len(set(seen)), "a kernel was compiled twice for one dtype"
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])
+@pytest.mark.parametrize("size", [2, 16, 17, 4096])
+def test_large_numbers_are_finite_though_their_sum_is_not(dtype, size):
+    largest = np.full(size, np.finfo(dtype).max)
+    assert arrays._is_finite(largest)
+    for wrong in (np.nan, np.inf):
+        largest[-1] = wrong
+        assert not arrays._is_finite(largest)

@@ -90,3 +90,13 @@ def test_million_samples_of_a_memory_map_take_less_than_100_MB(tmp_path):
     assert of_process < 100
     assert of_arrays < 100
     print(run.stdout)
+
+
+@pytest.mark.parametrize("mode", ["r", "c"])
+def test_a_process_checks_only_its_part_of_an_array_in_a_memory_map(tmp_path, monkeypatch, mode):
+    np.save(tmp_path / "X.npy", np.zeros((100, 3), np.float32))
+    mapped, sizes = np.asarray(np.load(tmp_path / "X.npy", mmap_mode=mode)), []
+    net = jitnet.Network(jitnet.Dense(3, 2))
+    monkeypatch.setattr(arrays, "_is_finite", lambda array: sizes.append(array.size) or True)
+    arrays.inputs(net, mapped, lambda m: slice(20, 30))
+    assert sizes == [30]
