@@ -30,22 +30,24 @@ class Samples:
 
 
 def reading_options(group: Any) -> None:
-    """Options for the format of a CSV."""
+    """Options for the format of a CSV, and for workbooks."""
     group.add_argument(
         "--header", action=argparse.BooleanOptionalAction,
-        help="the first row of a CSV contains the column names, or does not (default: decided by the first rows)",
+        help="the first row contains the column names, or does not (default: decided by the first rows)",
     )  # fmt: skip
     group.add_argument("--separator", metavar="C", help="separator of the cells of a CSV: , ; | tab or space")
-    group.add_argument("--decimal", metavar="C", help="decimal sign of a CSV: . or ,")
+    group.add_argument("--decimal", metavar="C", help="decimal sign of a CSV, and of text in a workbook: . or ,")
     group.add_argument("--encoding", metavar="NAME", help="encoding of the CSV: utf-8, utf-16, cp1252, ...")
+    group.add_argument("--sheet", metavar="NAME", help="sheet of a workbook (default: the first that is not empty)")
 
 
 def reading(options: argparse.Namespace) -> dict[str, Any]:
-    """The options for a CSV, as arguments of `read_table`."""
-    given = {name: getattr(options, name) for name in ("header", "separator", "decimal", "encoding")}
+    """The options for a CSV or workbook, as arguments of `read_table`."""
+    given = {name: getattr(options, name) for name in ("header", "separator", "decimal", "encoding", "sheet")}
     for name, value in given.items():
         if value is not None and options.data in NAMED:
-            raise checks.Error(f"--{name} works with a CSV file, not with {options.data}")
+            what = "workbook" if name == "sheet" else "CSV file"
+            raise checks.Error(f"--{name} works with a {what}, not with {options.data}")
     return given
 
 

@@ -46,8 +46,8 @@ GOOD = 0.9995
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "data",
-        help="digits, mnist, fashion_mnist, or a file: CSV (- for standard input), Parquet, NPZ with X and y, IDX "
-        "pictures, or a folder that has one folder of pictures for each class",
+        help="digits, mnist, fashion_mnist, or a file: CSV (- for standard input), a workbook such as .xlsx, Parquet, "
+        "NPZ with X and y, IDX pictures, or a folder that has one folder of pictures for each class",
     )
     _data_options(parser)
     _network_options(parser)

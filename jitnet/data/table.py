@@ -75,6 +75,8 @@ class Table:
     """The names of the features, unless they are all columns but the target."""
     reading: dict[str, str] = field(default_factory=dict)
     """How a CSV was read: its separator, decimal sign and encoding; and the values that are missing."""
+    is_sheet: bool = False
+    """True for a sheet of a workbook, whose lines are called rows, and which no separator divides."""
     are_images: bool = False
     """True if each row of an array has several dimensions."""
     decimal_is_given: bool = False
@@ -111,7 +113,7 @@ class Table:
 
     def place(self, row: int) -> str:
         """The line of a row in the file, or its number."""
-        return f"row {row + 1}" if self.lines is None else f"line {self.lines[row]}"
+        return f"row {row + 1}" if self.lines is None else f"{'row' if self.is_sheet else 'line'} {self.lines[row]}"
 
     def place_of(self, name: str, text: str) -> str:
         """The place of the first cell of a column of words that has this text."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from ... import checks
 from ...npz import DENSEST, PORTION, office_document
 from .idx import GZIP, TYPES, is_idx
+from .workbook import workbook_kind
 
 STANDARD_INPUT = "-"
 HEAD = 1 << 12
@@ -25,7 +26,7 @@ UNREADABLE = (
     (b"II*\0", "a TIFF picture", "save the pictures as PNG, in one folder per class"),
     (b"MM\0*", "a TIFF picture", "save the pictures as PNG, in one folder per class"),
     (b"\x93NUMPY", "one NumPy array (.npy)", "save X and y together: numpy.savez(FILE, X=X, y=y)"),
-    (b"\xd0\xcf\x11\xe0", "an old Excel workbook", SAVE_AS_CSV),
+    (b"\xd0\xcf\x11\xe0", "an Office document of an old kind", SAVE_AS_CSV),
     (b"\x89HDF", "an HDF5 file", SAVE_AS_CSV),
     (b"ARROW1", "a Feather file", "save it as Parquet or CSV"),
     (b"SQLite format 3", "an SQLite database", "export the table as CSV"),
@@ -72,10 +73,10 @@ NOT_CP1252 = (b"\x81", b"\x8d", b"\x8f", b"\x90", b"\x9d")
 
 @dataclass
 class Content:
-    """A file's kind, and its bytes if the kind is text or parquet; the other kinds are read from the path."""
+    """A file's kind, and its bytes if the kind is text, parquet or workbook; other kinds are read from the path."""
 
     kind: str
-    """"text", "npz", "idx", "folder", "picture" or "parquet"."""
+    """"text", "npz", "idx", "folder", "picture", "parquet" or "workbook"."""
     source: str
     """The name of the file in messages."""
     data: bytes
@@ -151,6 +152,8 @@ def _is_npz(path: str | Path) -> bool:
 def _inside(data: bytes, source: str, path: str | Path) -> Content:
     """The content of bytes that may be compressed."""
     notes: list[str] = []
+    if workbook_kind(data):
+        return Content("workbook", source, data, notes)
     if data.startswith(GZIP):
         data = _gunzipped(data, source)
     elif data[:4] == b"PK\3\4":
@@ -203,8 +206,10 @@ def _unzipped(data: bytes, source: str, notes: list[str]) -> bytes:
             names = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX")]
             if what := office_document(names):
                 raise checks.Error(f"{source} is {what}, not a table; {SAVE_AS_CSV}")
-            if "mimetype" in names and b"opendocument" in archive.read("mimetype"):
-                raise checks.Error(f"{source} is an OpenDocument file, not a table; {SAVE_AS_CSV}")
+            if "mimetype" in names:
+                with archive.open("mimetype") as file:
+                    if b"opendocument" in file.read(100):
+                        raise checks.Error(f"{source} is an OpenDocument file, not a table; {SAVE_AS_CSV}")
             if "about.json" in names:
                 raise checks.Error(f"{source} is a model of jitnet, not a table; name the file with the data")
             if len(names) != 1:

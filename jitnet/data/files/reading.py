@@ -17,6 +17,7 @@ from .folder import read_folder
 from .idx import read_images
 from .npz import read_npz
 from .parquet import read_parquet
+from .workbook import sheet_as_csv
 
 
 def read_table(
@@ -29,6 +30,7 @@ def read_table(
     separator: str | None = None,
     decimal: str | None = None,
     encoding: str | None = None,
+    sheet: str | None = None,
     learned: tuple[list[str], bool | None] | None = None,
     usual: dict[str, str] | None = None,
 ) -> Table:
@@ -39,16 +41,19 @@ def read_table(
     IDX       images; the labels are in the file `labels`, or in the one that MNIST's naming scheme gives
     -         a CSV from standard input
     Parquet   like a CSV; needs pyarrow (the extra data)
+    workbook  a sheet of a .xlsx, .xlsm, .xlsb, .xls or .ods, like a CSV; needs python-calamine (the extra data)
     folder    one folder for each class, with PNG or JPEG pictures of one size; needs Pillow (the extra data). For
               predictions, a folder of pictures, or one picture
     features  for predictions: the columns that must be there; `target` is then optional
-    header    whether the first row of a CSV has the names of the columns; None decides by the first rows, see
+    header    whether the first row of a CSV or sheet has the names of the columns; None decides by the first rows, see
               `jitnet.data.files.csv_header.looks_like_a_header`
     learned   for predictions, instead of features: the names of the model's columns, and whether its file had a header,
               which the header of a CSV is to agree with; `Recipe.prepare` then looks for the columns
     usual     for predictions: how the file of the model was read, see `Table.reading`; a CSV that plainly has another
               separator is read in its own way, and a note says so
-    separator, decimal, encoding    of a CSV; None decides by its first lines, and says so in the table's notes
+    separator, decimal, encoding    of a CSV; None decides by its first lines, and says so in the table's notes. In a
+              workbook, only `decimal` applies, and only to numbers that are stored as text (default: a point)
+    sheet     the name of a sheet of a workbook; None reads the first that is not empty, and says so if there are others
 
     Limits    memory: a table becomes float64, images float32. An NPZ or gzipped file whose headers declare more than
               the file can hold is rejected before memory is allocated; see `jitnet.npz`
@@ -60,6 +65,7 @@ def read_table(
         names, had_header = ([], None) if learned is None else learned
         features = [] if learned is not None else features
         given: dict[str, Any] = {"header": header, "separator": separator, "decimal": decimal, "encoding": encoding}
+        given["sheet"] = sheet
         given = {name: value for name, value in given.items() if value is not None}
         for name, value in given.items():
             (checks.flag if name == "header" else checks.text)(name, value)
@@ -67,6 +73,10 @@ def read_table(
             checks.listed("features", features)
         if labels is not None and content.kind != "idx":
             raise checks.Error(f"a separate file of labels belongs to IDX images, not to {content.source}")
+        if content.kind == "workbook":
+            return _chosen(_read_workbook(content, names, had_header, features, usual, target, given), target, features)
+        if sheet is not None:
+            raise checks.Error(f"sheet belongs to a workbook, not to {content.source}")
         if content.kind == "text":
             table = _read_text(content, names, had_header, features, {"usual": usual, "target": target, **given})
             return _chosen(table, target, features)
@@ -75,6 +85,26 @@ def read_table(
         if content.kind == "parquet":
             return _chosen(read_parquet(content.data, content.source), target, features)
         return _read_arrays(path, content.kind, target, labels, names, features)
+
+
+def _read_workbook(
+    content: Content, names: list[str], had_header: bool | None, features: list[str] | None,
+    usual: dict[str, str] | None, target: str | None, given: dict[str, Any],
+) -> Table:  # fmt: skip
+    """A sheet, by the rules for a CSV. Its numbers are no text, so nothing about their notation is guessed."""
+    for name in ("separator", "encoding"):
+        if name in given:
+            raise checks.Error(f"{name} belongs to a CSV, not to {content.source}")
+    decimal = given.get("decimal") or (usual or {}).get("decimal") or "."
+    header = given.get("header", False if had_header is False else None)
+    text, source = sheet_as_csv(content.data, content.source, content.notes, given.get("sheet"), decimal, header)
+    how = {"separator": ",", "decimal": decimal, "encoding": "utf-8"}
+    how |= {"header": given["header"]} if "header" in given else {}
+    table = _read_text(
+        Content("text", source, text, content.notes), names, had_header, features, {"target": target, **how}
+    )
+    table.is_sheet = True
+    return table
 
 
 def _read_text(
@@ -145,12 +175,13 @@ def _chosen(table: Table, target: str | None, features: list[str] | None) -> Tab
             )
         if target not in table.names:
             hint = checks.did_you_mean(target, table.names)
-            if table.kind == "csv" and len(table.names) == 1:
+            if table.kind == "csv" and len(table.names) == 1 and not table.is_sheet:
                 hint += "; if it has several, name what separates them with --separator"
             elif table.kind == "csv" and (row := _row_with(table, target)) is not None:
-                fix = "remove the lines above it" if row or table.has_header else "add --header"
+                rows = "rows" if table.is_sheet else "lines"
+                fix = f"remove the {rows} above it" if row or table.has_header else "add --header"
                 hint += f"; {table.where(row)} has this cell: if it is the header, {fix}"
-            hint += "".join(f"; {note}" for note in table.notes if note.endswith("(--encoding)"))
+            hint += "".join(f"; {note}" for note in table.notes if note.endswith(("(--encoding)", "(--sheet NAME)")))
             raise checks.Error(f"{path} has no column {shown(target)}; its columns: {checks.some(table.names)}{hint}")
         if len(table.names) == 1:
             raise checks.Error(f"{path} has no column besides the target {shown(target)} to learn from")
