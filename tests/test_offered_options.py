@@ -10,7 +10,7 @@ import pytest
 import jitnet
 from jitnet.cli import samples, train
 from jitnet.data import Recipe, from_frame, read_table
-from jitnet.data.table import as_option, listed_in
+from jitnet.data.table import as_named, as_option, listed_in
 
 OFFERED = re.compile(r"--(?!separator)(?:no-header|[a-z]+[ =](?:'.+?'(?=[) ]|$)|[^ )]+)|header)")
 
@@ -93,7 +93,7 @@ def test_an_offered_option_changes_the_sentence(tmp_path, name):
 def test_an_option_is_read_as_it_was_offered(entries):
     entries = [entries] if isinstance(entries, str) else entries
     _, value = re.split("[ =]", as_option("drop", *entries), maxsplit=1)
-    assert listed_in(*shlex.split(value)) == entries
+    assert [as_named(name) for name in listed_in(*shlex.split(value))] == entries
 
 
 def test_a_line_break_outside_of_quotes_is_an_error():

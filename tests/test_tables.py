@@ -188,25 +188,6 @@ def test_csv_to_predict_is_matched_by_column_names(tmp_path):
     assert without.y is None
 
 
-@pytest.mark.parametrize(
-    ("last", "names"),
-    [
-        ({"c": "Total", "a": 30, "b": 60}, "a, b"), ({"c": "p", "a": 30, "b": 2}, "a"), ({"c": None, "a": 30}, "a"),
-        ({"c": "p", "a": 29, "b": 59}, ""), ({"c": "Total", "a": 30, "b": 60, "y": None}, ""),
-        ({"c": "p", "a": 3, "b": 1, "k": 1}, ""), ({"c": "p", "z": 0}, ""),
-    ],
-)  # fmt: skip
-def test_a_last_row_with_the_sums_of_those_above_is_pointed_out(last, names):
-    rows = [
-        {"c": "pqr"[i % 3], "a": 1 + i % 2, "b": 2 + 2 * (i % 2), "k": int(i == 4), "y": "uv"[i % 2]} for i in range(20)
-    ]
-    table = from_frame([*rows, {"y": "u", **last}], "y")
-    said = [sentence for sentence in Recipe.learn(table, range(20)).warnings if "sums" in sentence]
-    assert said == [f"X, row 21 has the sums of the rows above it in {names}; if it is a total, remove it"] * bool(
-        names
-    )
-
-
 def test_npz_is_read(tmp_path):
     path = tmp_path / "data.npz"
     X, y = np.arange(24, dtype=np.int16).reshape(4, 3, 2), np.array([0, 1, 0, 1], np.uint8)

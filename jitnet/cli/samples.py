@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from .. import checks, data
 from ..data import Column, Recipe, Table
 from ..data.preprocessing.decisions import Choices
-from ..data.preprocessing.target import Target
+from ..data.preprocessing.target import Target, said_of_empty
 from ..data.sentinels import emptied
 from ..data.split import split_rows
-from ..data.table import called, listed_in
+from ..data.table import as_named, called, listed_in
 from ..data.values import distinct
 from .shared import NAMED
 
@@ -58,7 +58,7 @@ def read(options: argparse.Namespace) -> Samples:
     choices = Choices(*(_names(options, option) for option in ("drop", "categorical", "numeric", "missing")))
     table = emptied(table, choices.missing, learns=True)  # rows without a target are left out
     warned: list[str] = []
-    rows = _rows_with_target(table, warned)
+    rows = used = _rows_with_target(table, warned)
     codes = _codes(table, rows, options.task)
     held_out = rows[:0]
     if test_table is None:
@@ -77,7 +77,7 @@ def read(options: argparse.Namespace) -> Samples:
         )
     recipe = Recipe.learn(table, rows, options.task, choices)
     dtype = checks.dtype_of(options.dtype)
-    X, said = recipe.prepare(table, dtype)
+    X, said = _prepared(recipe, table, used, dtype)
     if test_table is None:
         test = X[held_out], recipe.Y(table, dtype, held_out)
         warned += _missing_classes(recipe, table, rows, held_out)
@@ -87,6 +87,15 @@ def read(options: argparse.Namespace) -> Samples:
     warned += said
     recipe = replace(recipe, decisions=[*recipe.decisions, *warned], warnings=[*recipe.warnings, *warned])
     return Samples(recipe, (X[rows], recipe.Y(table, dtype, rows)), validation, test)
+
+
+def _prepared(recipe: Recipe, table: Table, used: NDArray[np.int64], dtype: Any) -> tuple[NDArray[Any], list[str]]:
+    """The inputs (n, inputs), and sentences about them; 0 and none for rows that are not used."""
+    if len(used) == len(table):
+        return recipe.prepare(table, dtype)
+    X = np.zeros((len(table), recipe.inputs), dtype)
+    X[used], said = recipe.prepare(table.of_rows(used), dtype)
+    return X, said
 
 
 def _checked_fraction(options: argparse.Namespace) -> float:
@@ -116,7 +125,8 @@ def _tables(options: argparse.Namespace) -> tuple[Table, Table | None]:
             checks.one_of("data set", options.data, NAMED)
         except checks.Error as error:
             raise checks.Error(f"{error}; and there is no file of that name") from None
-    return data.read_table(options.data, options.target, labels=options.labels, **how), None
+    target = None if options.target is None else as_named(options.target)
+    return data.read_table(options.data, target, labels=options.labels, **how), None
 
 
 def _names(options: argparse.Namespace, option: str) -> list[str]:
@@ -136,7 +146,8 @@ def _rows_with_target(table: Table, warned: list[str]) -> NDArray[np.int64]:
         text = f"{gaps} of {checks.count(len(table), 'row')} {'has' if gaps == 1 else 'have'} no {called(table.target)}"
         if 2 * gaps >= len(table):
             raise checks.Error(
-                f"{text} (first: {first}); name another target, or leave these rows out of the file{table.said_of_gap}"
+                f"{text} (first: {first}); name another target, or leave these rows out of the file"
+                f"{said_of_empty(table)}{table.said_of_gap}"
             )
         warned.append(f"{text} and {'is' if gaps == 1 else 'are'} left out (first: {first}){table.said_of_gap}")
     return rows

@@ -13,6 +13,7 @@ from typing import Any
 from .. import backend as backends
 from .. import checks, optimizers
 from ..data import Recipe
+from ..data.table import called
 from ..display import plots
 from ..distributed import Alone, Comm, is_of_all, launcher, of_all, read_once
 from ..kernels.activations import ACTIVATIONS
@@ -249,7 +250,7 @@ def _introduction(options: argparse.Namespace, parts: samples.Samples, net: Netw
     if recipe.classes:
         what = checks.count(recipe.target.width, "class", "classes")
     else:
-        what = f"regression of {recipe.target.name}"
+        what = f"regression of {called(recipe.target.name)}"
     counts = {"training sample": len(parts.train[0]), "test sample": len(parts.test[0])}
     sizes = ", ".join(checks.count(number, name) for name, number in counts.items())
     sizes += "".join(f", {number} for {name}" for name, number in _set_aside(options, parts).items())

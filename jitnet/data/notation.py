@@ -105,15 +105,22 @@ def nearly_equal(name: str, what: str, words: list[str]) -> str | None:
     return f"{name} has {what} that are nearly the same: {some(alike, 5, 100)}; if they mean the same, write them alike"
 
 
-def different_units(name: str, texts: list[str]) -> str | None:
-    """The sentence about numbers with different units, such as $ and €, or % and none."""
+def different_units(name: str, texts: list[str], is_sheet: bool = False) -> str | None:
+    """The sentence about numbers with different units, such as $ and €, or % and none.
+
+    is_sheet    whether they are from a workbook, which can show the number 0.076 as 7.6 %
+    """
     examples = units_in(texts)
     if "%" not in examples:  # $12 and 12 are prices
         examples.pop("", None)
     if len(examples) < 2:
         return None
     listed = " and ".join(map(shown, list(examples.values())[:3]))
-    return f"{name} has different units, such as {listed}, which are not converted; write all numbers in one unit"
+    formatted = " (a cell of a workbook that shows 7.6 % can hold 0.076)" if is_sheet and "" in examples else ""
+    return (
+        f"{name} has different units, such as {listed}, which are not converted{formatted}; write all numbers in one "
+        "unit"
+    )
 
 
 def years_of_two_digits(name: str, texts: list[str], form: str, first_year: int) -> str | None:

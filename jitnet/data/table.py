@@ -6,7 +6,7 @@ import math
 import re
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -125,6 +125,14 @@ class Table:
         """The place of a row, or of one of its cells: houses.csv, line 7, column 'price'."""
         return f"{self.source}, {self.place(row)}" + ("" if name is None else f", column {shown(name)}")
 
+    def of_rows(self, rows: NDArray[np.int64]) -> "Table":
+        """These rows as a table; messages call them as this table does."""
+        columns = [Column(column.name, column.cells[rows], column.is_category) for column in self.columns]
+        has_lines = self.lines is not None
+        lines = np.asarray(self.lines)[rows] if has_lines else rows + 1
+        matrix = None if self.matrix is None else self.matrix[rows]
+        return replace(self, columns=columns, matrix=matrix, lines=lines, is_sheet=self.is_sheet or not has_lines)
+
     @property
     def said_of_gap(self) -> str:
         """What a sentence about missing targets of words adds, if they have a text: NA can be a class."""
@@ -188,6 +196,11 @@ def called(name: str) -> str:
     return checks.printable(name) or "the unnamed column"
 
 
+def as_named(name: str) -> str:
+    """The name of a column as the table has it: "" for (unnamed)."""
+    return "" if name == checks.UNNAMED else name
+
+
 def listed(names: list[str], most: int = 12) -> str:
     """The names of columns in a sentence."""
     return checks.some(list(map(called, names)), most)
@@ -210,6 +223,6 @@ def as_list(entries: Iterable[str]) -> str:
 
 def as_option(name: str, *entries: str) -> str:
     """An option of the command line with a list of columns or values, as a user types it."""
-    text = as_list(entries)
+    text = as_list(entry or checks.UNNAMED for entry in entries)
     is_plain = re.fullmatch(r"[\w.:/%+=,-]+", text)  # shlex quotes letters like ü too
     return f"--{name}{'=' if text[0] == '-' else ' '}{text if is_plain else shlex.quote(text)}"

@@ -270,6 +270,11 @@ MOST_CATEGORIES = 100
 MOST_TWINS = 1000
 """New words that are compared with those of the training, in upper and lower case and as numbers."""
 
+RESOLUTION = 1e-14
+"""Numbers whose standard deviation is a smaller fraction of their mean differ by rounding: float64 has 16 digits."""
+CLOSE = 1e-6
+"""Numbers closer together are shifted before their mean and standard deviation are computed."""
+
 MOST_WORDS = 10_000
 """The maximum number of categories, or of other words of a column, that a model file stores."""
 
@@ -305,10 +310,29 @@ def names_in(what: str, value: Any, least: int = 0) -> list[str]:
 
 
 def mean_and_scale(values: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Of a column (n,), or of each column (n, columns); the scale is the standard deviation, if it is not rounding."""
+    mean, scale = _mean_and_deviation(values)
+    least = RESOLUTION * np.abs(mean)
+    # A constant column carries no information; so does one whose spread is only rounding, which becomes nearly 0
+    return mean, np.where(scale <= least, np.maximum(1.0, least), scale)
+
+
+def are_nearly_equal(values: NDArray[np.float64]) -> bool:
+    """True if numbers (n,) differ only by rounding."""
+    mean, deviation = _mean_and_deviation(values)
+    return bool(deviation <= RESOLUTION * np.abs(mean))
+
+
+def _mean_and_deviation(values: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     with np.errstate(over="ignore", invalid="ignore"):
-        mean, scale = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
-    # A constant column carries no information; so does one whose spread is only rounding
-    return mean, np.where(scale <= 1e-12 * np.abs(mean), 1.0, scale)
+        mean, deviation = np.asarray(values.mean(axis=0, dtype=np.float64)), values.std(axis=0, dtype=np.float64)
+        deviation = np.asarray(deviation)
+        close = deviation < CLOSE * np.abs(mean)
+        if close.any():  # sums lose the digits that differ: those of nanoseconds since 1970 have over 20 digits
+            chosen = np.asarray(values[..., close] if values.ndim > 1 else values, np.float64)
+            rest = chosen - chosen[0]
+            mean[close], deviation[close] = chosen[0] + rest.mean(axis=0), rest.std(axis=0)
+    return mean, deviation
 
 
 def expect_finite(name: str, numbers: Any) -> None:

@@ -4,7 +4,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -12,17 +12,18 @@ from numpy.typing import NDArray
 
 from ... import checks
 from ...checks import count, shown, some
-from ...spelling import column_name, spelled
+from ...spelling import column_name, is_code, spelled
 from ..dates import COMPACT, DATES, FIRST_YEAR, TIMES, are_dates, first_year_of, other_order, parts_of
 from ..missing import is_missing_word
 from ..notation import different_units, instead_of, nearly_equal, taken_for_words, years_of_two_digits
 from ..sentinels import FEW as LEAST
 from ..sentinels import said_of_sentinels, sentinels
-from ..table import Table, as_option, called, listed
+from ..table import Table, as_named, as_option, called, listed
 from ..text_column import Words
 from ..values import FORMS, NUMBERS, PLAIN, distinct, form_at_all, form_of, reader_of, with_decimal
-from .columns import MOST_WORDS, Category, Number, Standard
+from .columns import MOST_WORDS, Category, Number, Standard, are_nearly_equal
 from .number_cells import too_large
+from .totals import said_of_totals
 
 Rows = NDArray[np.int64]
 
@@ -42,8 +43,21 @@ class Choices:
             entries = checks.listed(option, getattr(self, option))  # a string would be a list of letters
             object.__setattr__(self, option, list(map(column_name, entries)))
 
-    def check(self, table: Table) -> None:
-        """Every name is that of a column, and is named once."""
+    def for_table(self, table: Table) -> "Choices":
+        """The choices with "" for (unnamed), as lists of columns show an empty name.
+
+        Errors    ValueError unless every name is that of a column, and is named once
+        """
+        if checks.UNNAMED in table.names or "" not in table.names:
+            chosen = self
+        else:
+            options = ("drop", "categorical", "numeric")
+            names = {option: [as_named(name) for name in getattr(self, option)] for option in options}
+            chosen = replace(self, **names)
+        chosen._check(table)
+        return chosen
+
+    def _check(self, table: Table) -> None:
         if table.kind == "pictures" and (self.drop or self.categorical or self.numeric):
             raise checks.Error("--drop, --categorical and --numeric work with tables, not with pictures")
         named: dict[str, str] = {}
@@ -81,11 +95,16 @@ MEASURED, YEARS = 20, (1800, 2099)
 FEW_WORDS = 10
 """This many different words are categories even in a table with few rows."""
 
+MOSTLY_EMPTY = 0.8
+"""A column with a larger part of its cells missing can be something else beside the data, such as notes."""
+
 AS_ASKED = "because of --drop"
 EMPTY = "no value in the training rows"
 SAME = "the same in all training rows (--numeric NAME or --categorical NAME keeps it)"
+NEARLY_SAME = "the numbers differ only by rounding (subtract the smallest one from all of them to learn the difference)"
 SAME_WORD = "the same in all training rows (--categorical NAME keeps it)"
 NAMES_ROWS = "a different whole number in each row, like an ID (--numeric NAME keeps it)"
+OWN_NUMBERS = "a different code or number of over 15 digits in each row, like an ID (--numeric NAME keeps it)"
 OWN_WORDS = "a different text in each row, like an ID (--categorical NAME keeps it)"
 MANY_WORDS = "nearly as many different texts as rows (--categorical NAME keeps it)"
 TOO_MANY_WORDS = f"more than {MOST_WORDS} different texts"
@@ -95,7 +114,7 @@ class Planner:
     """Decides on the columns of one table, one after the other."""
 
     def __init__(self, table: Table, train: Rows, choices: Choices) -> None:
-        choices.check(table)
+        choices = choices.for_table(table)
         self.table, self.train, self.choices = table, train, choices
         self.standard: list[str] = []
         self.columns: list[Number | Category] = []
@@ -120,7 +139,7 @@ class Planner:
             reasons = "; ".join(f"{listed(names, 5)}: {why}" for why, names in self.left_out.items())
             raise checks.Error(f"{table.source} has no column left to learn from: {reasons}")
         self.warned += said_of_sentinels(self.sentinels, "cells of training rows")
-        self.warned += said_of_totals(table)
+        self.warned += self._said_of_empty() + said_of_totals(table)
         said = [f"left out: {listed(names)}: {why}" for why, names in self.left_out.items()]
         if self.standard:
             numbers = f"{count(len(self.standard), 'column')} of numbers: {listed(self.standard)} (--categorical NAME)"
@@ -128,6 +147,20 @@ class Planner:
         else:
             said = self.said + said
         return Plan(Standard.learn(table, self.standard, self.train), self.columns, said, self.warned)
+
+    def _said_of_empty(self) -> list[str]:
+        """A warning about the columns that are learned although nearly all of their training cells are missing."""
+        shares = {column.name: self.table[column.name].missing[self.train].mean() for column in self.columns}
+        empty = {name: share for name, share in shares.items() if share > MOSTLY_EMPTY}
+        if not empty:
+            return []
+        names = some([f"{called(name)} ({100 * share:.0f} %)" for name, share in empty.items()], 5)
+        offer = as_option("drop", *empty)
+        are, them = ("it is a note", "it") if len(empty) == 1 else ("they are notes", "them")
+        return [
+            f"most training cells are missing in {names}; if {are} or another table beside the data, leave {them} out: "
+            f"{offer}"
+        ]
 
     def _decide(self, name: str) -> str | None:
         """Learn a column, or return the reason to leave it out."""
@@ -160,6 +193,8 @@ class Planner:
         if name not in self.choices.numeric:
             if not has_gaps and len(learned) > 1 and learned.min() == learned.max():
                 return SAME
+            if not has_gaps and len(learned) > 1 and are_nearly_equal(learned):
+                return NEARLY_SAME
             few = learned[~np.isnan(learned)][:5].tolist()  # most columns end here
             if are_dates(list(map(spelled, few))) and are_dates(distinct(values)[0]):
                 self._note_sentinels(name, COMPACT, Counter(map(spelled, learned[~np.isnan(learned)].tolist())))
@@ -226,7 +261,8 @@ class Planner:
             place, option = partial(self.table.place_of, name), as_option("numeric", name)
             if sentence := taken_for_words(called(name), times, place, option):
                 self.warned.append(sentence)
-            return self._words(name, len(learned), present)
+            why = self._words(name, len(learned), present)
+            return OWN_NUMBERS if why == OWN_WORDS and all(map(is_code, texts)) else why
         elif form == PLAIN and are_dates([text for text in texts if not is_missing_word(text)]):
             form = COMPACT
         read = [text for text in texts if FORMS[form](text) is not None]
@@ -275,7 +311,7 @@ class Planner:
         option = as_option("numeric" if form == COMPACT else "categorical", name)
         self.said.append(f"{called(name)} {text} ({option})")
         for sentence in (
-            different_units(called(name), read),
+            different_units(called(name), read, self.table.is_sheet),
             years_of_two_digits(called(name), read, form, first_year),
         ):
             self.warned += [sentence] if sentence else []
@@ -328,21 +364,3 @@ def _can_count(first: float, last: float) -> bool:
     """True if the whole numbers from first to last are likely to number rows."""
     is_year = YEARS[0] <= first and last <= YEARS[1]
     return first in (0, 1) or (last - first >= MEASURED and not is_year)
-
-
-def said_of_totals(table: Table) -> list[str]:
-    """A sentence if the last row has the sums of the rows above it, in at least half of its numbers."""
-    sums, others = [], 0
-    for name, column in ((column.name, column) for column in table.columns if len(table) > 5):
-        if not isinstance(column.cells, Words) and not column.missing[-1]:
-            above = column.cells[:-1][~column.missing[:-1]]
-            with np.errstate(all="ignore"):
-                is_sum = bool(np.isclose(column.cells[-1], above.sum(), rtol=1e-9, atol=0))
-            if is_sum and np.abs(above).max(initial=0) < abs(column.cells[-1]):
-                sums.append(name)
-            else:
-                others += 1
-    if not sums or len(sums) < others or table[table.target].missing[-1]:
-        return []
-    where = table.where(len(table) - 1)
-    return [f"{where} has the sums of the rows above it in {listed(sums, 5)}; if it is a total, remove it"]

@@ -261,6 +261,14 @@ def _written(cells: NDArray[np.float64] | Words, form: str, number: float) -> st
     return next((text for text in texts if NUMBERS[form](text) == (number,)), spelled(number))
 
 
+def said_of_empty(table: Table) -> str:
+    """What a sentence about missing targets adds if they can be a class, such as an empty cell beside "reject"."""
+    column = table[table.target]
+    if table.gap or not column.missing.any() or len(distinct(column.cells)[0]) > FEW:
+        return ""
+    return f", or, if an empty cell has a meaning, write {'a word' if column.is_text else 'a number'} into it"
+
+
 def _can_be_classes(different: int, rows: int) -> bool:
     """True if the rows suffice to learn this many classes."""
     return different <= max(FEW, rows // 2)
@@ -273,7 +281,7 @@ def _check_classes(classes: list[str], table: Table, codes: str | None) -> None:
         raise checks.Error(f"the target {target} is missing in all rows")
     if len(classes) < 2:
         one = f"the target {target} has only one class, {shown(classes[0])}; at least two are needed"
-        raise checks.Error(f"{one}{table.said_of_gap}")
+        raise checks.Error(f"{one}{said_of_empty(table)}{table.said_of_gap}")
     if not _can_be_classes(len(classes), len(table)):
         words = [name for name in classes if is_code(name) or not is_number(name)]
         if words:

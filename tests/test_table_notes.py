@@ -1,0 +1,107 @@
+"""Notes of `jitnet train` about cells that are missing, and names that are empty."""
+
+import numpy as np
+import pytest
+from files import csv
+
+import jitnet
+from jitnet.data import Choices, Recipe, from_frame
+
+QUICK = ("--epochs", "1", "--hidden", "4", "--backend", "numpy")
+ROWS = range(40)
+
+
+def learned(columns, rows=ROWS, **choices):
+    return Recipe.learn(from_frame({"x": [i % 7 for i in ROWS], **columns, "y": ["u", "v"] * 20}, "y"), rows,
+                        choices=Choices(**choices))  # fmt: skip
+
+
+def filled(n, cell="note"):
+    """A column of 40 rows with n values."""
+    return [f"{cell}{i % 2}" if i < n else None for i in ROWS]
+
+
+IT = "if it is a note or another table beside the data, leave it out"
+THEY = "if they are notes or another table beside the data, leave them out"
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"": filled(2)}, f"in the unnamed column (95 %); {IT}: --drop '(unnamed)'"),
+        ({"n": [1.5, 2.5, 3.5, *[None] * 37]}, f"in n (92 %); {IT}: --drop n"),
+        ({"m": filled(4), "c": filled(7)}, f"in m (90 %), c (82 %); {THEY}: --drop m,c"),
+        ({"m": filled(8)}, None), ({"m": [f"t{i}" if i < 6 else None for i in ROWS]}, None), ({"m": [None] * 40}, None),
+    ],
+)  # fmt: skip
+def test_columns_with_few_cells_are_a_warning(columns, said):
+    recipe = learned(columns)
+    assert recipe.warnings == [f"most training cells are missing {said}"] * (said is not None)
+    assert learned(columns, drop=list(columns)).warnings == []
+    if said:  # they are learned as before
+        assert set(columns) < set(recipe.features)
+
+
+def test_the_training_rows_alone_decide_whether_a_column_has_few_cells():
+    cells = [*filled(40)[:20], *[None] * 20]
+    assert learned({"m": cells}, range(16, 40)).warnings != []
+    assert learned({"m": cells}, range(20)).warnings == []
+
+
+@pytest.mark.parametrize("last", [",,,", "Total,,,", ",999,-5,"])
+def test_rows_without_a_target_cause_no_other_notes(run, tmp_path, last):
+    rows = "".join(f"{'pq'[i % 2]},{i % 7},{i * i % 9 + 0.5},{'uv'[i % 2]}\n" for i in range(40))
+    path = csv(tmp_path, f"a,b,c,y\n{rows}{last}\np,3,2.5,u\n")
+    said = run("train", path, "--target", "y", *QUICK).out
+    notes = [line for line in said.splitlines() if line.startswith("note:")]
+    assert notes == [f"note: 1 of 42 rows has no y and is left out (first: {path}, line 42)"]
+
+
+def test_notes_name_the_rows_of_the_file_if_others_are_left_out(run, tmp_path):
+    """The row 42 is among the test samples with some seed."""
+    rows = "".join(f"{i % 7},{'' if i == 5 else 'uv'[i % 2]}\n" for i in range(40))
+    path = csv(tmp_path, f"b,y\n{rows}999,u\n")
+    found = [run("train", path, "--target", "y", "--seed", str(seed), *QUICK).out for seed in range(8)]
+    assert any(f"the first 999 ({path}, line 42)" in said for said in found)
+    frame = from_frame({"b": [0, 1, 2, 3, 9], "y": ["u", None, "v", "u", None]}, "y")
+    part = frame.of_rows(np.array([0, 2, 3]))
+    assert [part.where(row) for row in range(3)] == ["X, row 1", "X, row 3", "X, row 4"]
+    assert (part["b"].values.tolist(), part["y"].values.tolist()) == ([0, 2, 3], ["u", "v", "u"])
+    part = from_frame(np.arange(6.0).reshape(3, 2), [1, 2, 3]).of_rows(np.array([1]))
+    assert (part.matrix.tolist(), part.where(0)) == ([[2, 3]], "X, row 2")
+
+
+def test_unnamed_in_parentheses_is_the_unnamed_column(run, tmp_path):
+    path = csv(tmp_path, "x,,y\n" + "".join(f"{i % 7},{i * i % 11}.5,{'uv'[i % 2]}\n" for i in range(40)))
+    table = {"x": [i % 7 for i in ROWS], "": [i * i % 11 for i in ROWS]}
+    assert learned(table, drop=["(unnamed)"]).features == ["x"]
+    assert learned(table, categorical=["(unnamed)"]).columns[0].name == ""
+    assert learned({**table, "(unnamed)": table["x"]}, drop=["(unnamed)"]).features == ["x", ""]
+    with pytest.raises(jitnet.Error, match=r"unknown column in --drop '\(unnamed\)'"):
+        learned({"x": table["x"]}, drop=["(unnamed)"])
+    with pytest.raises(jitnet.Error, match="both name ''; name it once"):
+        learned(table, drop=["(unnamed)"], numeric=[""])
+    for name in ("(unnamed)", ""):
+        assert "regression of the unnamed column" in run("train", path, "--target", name, *QUICK).err
+        said = run("train", path, "--target", "y", "--drop", name, *QUICK).err
+        assert "left out: the unnamed column: because of --drop" in said
+
+
+@pytest.mark.parametrize(("cell", "what"), [("reject", "a word"), ("1", "a number")])
+def test_a_target_whose_empty_cells_can_have_a_meaning_says_so(run, tmp_path, cell, what):
+    hint = f", or, if an empty cell has a meaning, write {what} into it"
+    for share, before in ((1, "leave these rows out of the file"), (2, "at least two are needed")):
+        rows = "".join(f"{i % 7},{cell if i % 3 < share else ''}\n" for i in range(60))
+        assert before + hint in run("train", csv(tmp_path, f"x,y\n{rows}"), "--target", "y", *QUICK, status=2).err
+    many = "".join(f"{i % 7},{'' if i % 3 else i}\n" for i in range(90))
+    assert "has a meaning" not in run("train", csv(tmp_path, f"x,y\n{many}"), "--target", "y", *QUICK, status=2).err
+
+
+def test_percentages_beside_numbers_of_a_workbook_are_explained():
+    columns = {"x": [i % 7 for i in ROWS], "s": [f"{i}.5 %" if i % 3 else "0.076" for i in ROWS], "y": ["u", "v"] * 20}
+    for is_sheet in (False, True):
+        table = from_frame(columns, "y")
+        table.is_sheet = is_sheet
+        (said,) = [text for text in Recipe.learn(table, ROWS).warnings if "units" in text]
+        why = " (a cell of a workbook that shows 7.6 % can hold 0.076)"
+        assert said.endswith(f"not converted{why if is_sheet else ''}; write all numbers in one unit")
