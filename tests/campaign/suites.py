@@ -196,8 +196,12 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/data/files/csv_header.py": [["tests/test_headers.py"], ["tests/test_csv_files.py"]],
     "jitnet/data/files/npz.py": [["tests/test_limits.py", "tests/test_tables.py", "tests/test_columns.py"]],
     "jitnet/data/files/parquet.py": [["tests/test_frames.py"]],
-    "jitnet/data/files/sheet.py": [["tests/test_workbooks.py"]],
-    "jitnet/data/files/workbook.py": [["tests/test_workbooks.py"]],
+    "jitnet/data/files/sheet.py": [
+        ["tests/test_workbooks.py", "tests/test_workbook_numbers.py", "tests/test_workbook_sheets.py"]
+    ],
+    "jitnet/data/files/sheet_decimal.py": [["tests/test_workbook_numbers.py"]],
+    "jitnet/data/files/sheet_xml.py": [["tests/test_workbook_sheets.py"]],
+    "jitnet/data/files/workbook.py": [["tests/test_workbooks.py", "tests/test_workbook_sheets.py"]],
     "jitnet/data/files/reading.py": [["tests/test_tables.py", "tests/test_pictures.py"]],
     "jitnet/data/preprocessing/columns.py": [["tests/test_columns.py", "tests/test_data.py"]],
     "jitnet/data/preprocessing/decisions.py": [["tests/test_columns.py", "tests/test_cli_tables.py"]],

@@ -81,6 +81,8 @@ class Content:
     """The name of the file in messages."""
     data: bytes
     notes: list[str]
+    line: str = "line"
+    """What a line is called in messages; those of a sheet are rows."""
 
 
 def content_of(path: str | Path) -> Content:

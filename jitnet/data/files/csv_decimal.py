@@ -47,11 +47,11 @@ def decimal_sign(rows: list[list[str]], separator: str, decimal: str | None, not
             raise checks.Error(f"the decimal sign is {checks.shown(decimal)}, but must be . or ,")
         return Sign(decimal)
     columns = _columns_with_signs(rows)
-    point, comma = _certain(columns, "."), _certain(columns, ",")
+    point, comma = certain(columns, "."), certain(columns, ",")
     if point and not comma:
         return Sign(".")
-    pointed, beside_point = _perhaps_thousands(columns, ".")
-    with_comma, beside_comma = _perhaps_thousands(columns, ",")
+    pointed, beside_point = perhaps_thousands(columns, ".")
+    with_comma, beside_comma = perhaps_thousands(columns, ",")
     is_usual = separator != ","  # a decimal comma, without evidence
     suggests_comma = not beside_comma and (beside_point or (with_comma and not pointed and is_usual))
     if not point and (comma or suggests_comma):
@@ -107,7 +107,7 @@ def _columns_with_signs(rows: list[list[str]]) -> list[list[str]]:
     ]
 
 
-def _certain(columns: list[list[str]], sign: str) -> str:
+def certain(columns: list[list[str]], sign: str) -> str:
     """The first number in which this sign must be the decimal one, whatever the others are; "" if there is none."""
     other = "," if sign == "." else "."
     for cell in (cell for cells in columns for cell in cells if sign in cell or cell.count(other) == 2):
@@ -117,7 +117,7 @@ def _certain(columns: list[list[str]], sign: str) -> str:
     return ""
 
 
-def _perhaps_thousands(columns: list[list[str]], sign: str) -> tuple[str, str]:
+def perhaps_thousands(columns: list[list[str]], sign: str) -> tuple[str, str]:
     """A cell such as 5.505 of a column in which this sign may separate thousands; and a cell such as 991 beside it.
 
     The latter is evidence if no cell without the sign has more digits, and if these cells are `FAR` from the decimals,

@@ -45,18 +45,19 @@ class Dialect:
 def dialect_of(
     data: bytes, source: str, notes: list[str],
     header: bool | None = None, separator: str | None = None, decimal: str | None = None,
-    expected: Collection[str] = (), usual: Mapping[str, str] | None = None,
+    expected: Collection[str] = (), usual: Mapping[str, str] | None = None, line: str = "line",
 ) -> Dialect:  # fmt: skip
     """Detect the format, as far as the caller does not give it; each guess is a sentence in `notes`.
 
     expected  the names of a model's columns, or 1, 2, 3, ... if its file had no header
     usual     the separator and decimal sign of that file; the decimal sign goes with the separator
+    line      what a line is called in the notes
 
     Errors    ValueError if there are no rows, or an option is wrong
     """
     lines = _first_lines(data)
     skipped, separator = _separator_line(lines, separator)
-    skipped, has_comments = _after_comments(lines, skipped, separator, notes)
+    skipped, has_comments = _after_comments(lines, skipped, separator, notes, line)
     lines = [*map(_without_hash, lines[skipped : skipped + 1]), *lines[skipped + 1 :]]
     if not any(line.strip() for line in lines):
         why = ": it has only comments, which begin with #; if they are rows, remove each #" if has_comments else ""
@@ -104,7 +105,9 @@ def _separator_line(lines: list[str], separator: str | None) -> tuple[int, str |
     return skipped, separator
 
 
-def _after_comments(lines: list[str], skipped: int, separator: str | None, notes: list[str]) -> tuple[int, bool]:
+def _after_comments(
+    lines: list[str], skipped: int, separator: str | None, notes: list[str], line: str
+) -> tuple[int, bool]:
     """The number of lines before the table, and whether some of them are comments.
 
     The last comment can be the header, as in `#id,x,y`.
@@ -118,7 +121,7 @@ def _after_comments(lines: list[str], skipped: int, separator: str | None, notes
     last = comments[-1]
     is_header = _is_header_line(lines[last], lines[end:], separator)
     if not is_header or last > 0:
-        notes.append(f"the lines before line {(last if is_header else end) + 1} begin with # and are skipped")
+        notes.append(f"the {line}s before {line} {(last if is_header else end) + 1} begin with # and are skipped")
     return last if is_header else end, True
 
 

@@ -64,12 +64,12 @@ def _read(
 ) -> Table:  # fmt: skip
     data, found_encoding = text_of(content, encoding, usual.get("encoding", "utf-8"))
     notes = content.notes
-    dialect = dialect_of(data, content.source, notes, header, separator, decimal, expected, usual)
+    dialect = dialect_of(data, content.source, notes, header, separator, decimal, expected, usual, content.line)
     reading = {"separator": dialect.separator, "decimal": dialect.decimal, "encoding": found_encoding}
     found = None
     if engine == "pyarrow" or (engine is None and len(data) >= WORTH):
         found = read_by_pyarrow(data, dialect)
-    cells, lines = found or Reader(data, content.source, dialect, notes).read()
+    cells, lines = found or Reader(data, content.source, dialect, notes, content.line).read()
     columns = [Column(name, one) for name, one in zip(dialect.names, cells, strict=True)]
     if dialect.has_header:  # spreadsheets write rows that end with commas
         columns = [column for column in columns if column.name or not column.missing.all()]
@@ -88,8 +88,9 @@ def _read(
 class Reader:
     """Reads rows in blocks; columns that turn out to be text late are read once more."""
 
-    def __init__(self, data: bytes, source: str, dialect: Dialect, notes: list[str]) -> None:
-        self._data, self._source, self._dialect, self._notes = data, source, dialect, notes
+    def __init__(self, data: bytes, source: str, dialect: Dialect, notes: list[str], line: str = "line") -> None:
+        """line: what a line is called in the notes."""
+        self._data, self._source, self._dialect, self._notes, self._line = data, source, dialect, notes, line
         self._width = len(dialect.names)
 
     def read(self) -> tuple[list[NDArray[np.float64] | Words], NDArray[np.int64]]:
@@ -146,7 +147,7 @@ class Reader:
                 elif waits_for_header:
                     waits_for_header = False
                 elif is_ragged and has_comments and row[0].startswith("#"):
-                    self._say_once("lines that begin with # are skipped")
+                    self._say_once(f"{self._line}s that begin with # are skipped")
                 elif is_ragged:
                     self._refuse(row, line, self._is_below_table(reader))
                 else:
@@ -157,7 +158,7 @@ class Reader:
         except csv.Error as error:
             raise self._unreadable(error, end + 1, above + reader.line_num) from None
         if empty:
-            self._say_once(f"the empty rows at the end, from line {empty[0]} on, are skipped")
+            self._say_once(f"the empty rows at the end, from {self._line} {empty[0]} on, are skipped")
 
     def _reader(self, above: int) -> Any:
         """A reader of the rows below so many lines."""

@@ -19,6 +19,11 @@ from .npz import read_npz
 from .parquet import read_parquet
 from .workbook import sheet_as_csv
 
+KINDS = {
+    "text": "a CSV", "npz": "an NPZ file", "idx": "a file of images", "folder": "a folder", "picture": "a picture",
+    "parquet": "a Parquet file", "workbook": "a workbook",
+}  # fmt: skip
+
 
 def read_table(
     path: str | Path,
@@ -30,7 +35,7 @@ def read_table(
     separator: str | None = None,
     decimal: str | None = None,
     encoding: str | None = None,
-    sheet: str | None = None,
+    sheet: str | int | None = None,
     learned: tuple[list[str], bool | None] | None = None,
     usual: dict[str, str] | None = None,
 ) -> Table:
@@ -52,8 +57,9 @@ def read_table(
     usual     for predictions: how the file of the model was read, see `Table.reading`; a CSV that plainly has another
               separator is read in its own way, and a note says so
     separator, decimal, encoding    of a CSV; None decides by its first lines, and says so in the table's notes. In a
-              workbook, only `decimal` applies, and only to numbers that are stored as text (default: a point)
-    sheet     the name of a sheet of a workbook; None reads the first that is not empty, and says so if there are others
+              workbook, only `decimal` applies, and only to numbers that are stored as text
+    sheet     the name of a sheet of a workbook, such as "2024" or 2024; None reads the first that is not empty, and
+              says so if there are others
 
     Limits    memory: a table becomes float64, images float32. An NPZ or gzipped file whose headers declare more than
               the file can hold is rejected before memory is allocated; see `jitnet.npz`
@@ -65,7 +71,7 @@ def read_table(
         names, had_header = ([], None) if learned is None else learned
         features = [] if learned is not None else features
         given: dict[str, Any] = {"header": header, "separator": separator, "decimal": decimal, "encoding": encoding}
-        given["sheet"] = sheet
+        given["sheet"] = str(sheet) if type(sheet) is int else sheet  # a year
         given = {name: value for name, value in given.items() if value is not None}
         for name, value in given.items():
             (checks.flag if name == "header" else checks.text)(name, value)
@@ -76,34 +82,45 @@ def read_table(
         if content.kind == "workbook":
             return _chosen(_read_workbook(content, names, had_header, features, usual, target, given), target, features)
         if sheet is not None:
-            raise checks.Error(f"sheet belongs to a workbook, not to {content.source}")
+            raise _misplaced("sheet", "workbooks", content)
         if content.kind == "text":
             table = _read_text(content, names, had_header, features, {"usual": usual, "target": target, **given})
             return _chosen(table, target, features)
         if given:
-            raise checks.Error(f"{next(iter(given))} belongs to a CSV, not to {content.source}")
+            raise _misplaced(next(iter(given)), "CSV files", content)
         if content.kind == "parquet":
             return _chosen(read_parquet(content.data, content.source), target, features)
         return _read_arrays(path, content.kind, target, labels, names, features)
+
+
+def _misplaced(name: str, what: str, content: Content) -> checks.Error:
+    """The error about an option that does not fit the kind of the file."""
+    return checks.Error(f"--{name} (in Python {name}=) is for {what}; {content.source} is {KINDS[content.kind]}")
 
 
 def _read_workbook(
     content: Content, names: list[str], had_header: bool | None, features: list[str] | None,
     usual: dict[str, str] | None, target: str | None, given: dict[str, Any],
 ) -> Table:  # fmt: skip
-    """A sheet, by the rules for a CSV. Its numbers are no text, so nothing about their notation is guessed."""
+    """A sheet, by the rules for a CSV. Only the notation of numbers that are stored as text is guessed."""
     for name in ("separator", "encoding"):
         if name in given:
-            raise checks.Error(f"{name} belongs to a CSV, not to {content.source}")
-    decimal = given.get("decimal") or (usual or {}).get("decimal") or "."
+            raise _misplaced(name, "CSV files", content)
+    decimal = given.get("decimal") or (usual or {}).get("decimal")
     header = given.get("header", False if had_header is False else None)
-    text, source = sheet_as_csv(content.data, content.source, content.notes, given.get("sheet"), decimal, header)
-    how = {"separator": ",", "decimal": decimal, "encoding": "utf-8"}
+    wanted = names or features or ([target] if target is not None and features is None else [])
+    sheet = sheet_as_csv(content.data, content.source, content.notes, given.get("sheet"), decimal, header, wanted)
+    how = {"separator": ",", "decimal": sheet.decimal, "encoding": "utf-8"}
     how |= {"header": given["header"]} if "header" in given else {}
     table = _read_text(
-        Content("text", source, text, content.notes), names, had_header, features, {"target": target, **how}
+        Content("text", sheet.source, sheet.text, content.notes, "row"),
+        names,
+        had_header,
+        features,
+        {"target": target, **how},
     )
     table.is_sheet = True
+    table.guesses += sheet.guesses
     return table
 
 

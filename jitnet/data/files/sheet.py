@@ -3,13 +3,15 @@
 import csv
 import io
 import re
+from collections.abc import Collection
 from datetime import date, datetime, time, timedelta
 from itertools import islice
 from typing import Any
 
 from ... import checks
 from ...checks import shown
-from ...spelling import DIGITS
+from ...spelling import DIGITS, column_name, is_number
+from ..table import called
 
 BREAKS = re.compile("[\0\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
 """What would end a line; a cell is a part of one."""
@@ -19,27 +21,85 @@ DURATION = re.compile(r"(-?)PT([0-9]+)H([0-9]+)M([0-9.]+)S")
 """A day or more in an .ods; calamine returns less than a day as a time of day."""
 FEW = 100
 """Rows that decide whether there is a title above the table."""
+Area = tuple[tuple[int, int], tuple[int, int]]
+"""The first and the last cell of merged cells, each with its row and column from 0."""
 
 
-def expect_table(sheet: Any, source: str, header: bool | None) -> None:
-    """An error for a title above the table, and for merged cells, of which only the first has a value."""
+def expect_table(sheet: Any, source: str, header: bool | None, names: Collection[str] = ()) -> None:
+    """An error for rows above the header, and for merged cells, of which only the first has a value.
+
+    names     of columns that the table should have
+    """
     first = enumerate(islice(sheet.iter_rows(), FEW), 1)
     rows = [(number, row) for number, row in first if not all(map(_is_empty, row))]
+    if header is not False:
+        found = header_row(sheet, names)
+        if any(number < found and not _is_comment(row[0]) for number, row in rows):
+            above = "row 1" if found == 2 else f"rows 1 to {found - 1}"
+            raise checks.Error(f"{source}, row {found} has the names of the columns: delete {above}")
+        _expect_no_title(rows, source)
+    (top, left), (bottom, right) = sheet.start, sheet.end
+    merged = [
+        ((above, before), (below, after))
+        for (above, before), (below, after) in sorted(sheet.merged_cell_ranges or ())
+        if above <= bottom and below >= top and before <= right and after >= left
+    ]
+    if merged:
+        raise _said_of_merged(merged, source, rows[0][0] - 1 if rows else -1, bottom)
+
+
+def header_row(sheet: Any, names: Collection[str]) -> int:
+    """The number of the first row that has most of these names, mostly text, and more cells than any row above it.
+
+    0 without such a row. A row of a list of columns, as in a legend, has as many cells as those above it. Rows above it
+    that begin with # are comments.
+    """
+    wanted, widest = set(map(column_name, names)), 0
+    for number, row in enumerate(islice(sheet.iter_rows(), FEW), 1) if wanted else ():
+        cells = [cell for cell in row if not _is_empty(cell)]
+        texts = [column_name(cell) for cell in cells if isinstance(cell, str)]
+        if len(cells) > widest and 2 * len(texts) > len(cells) and 2 * len(wanted.intersection(texts)) > len(wanted):
+            return number
+        widest = max(widest, len(cells)) if cells and not _is_comment(cells[0]) else widest
+    return 0
+
+
+def _expect_no_title(rows: list[tuple[int, list[Any]]], source: str) -> None:
     widths = [sum(not _is_empty(cell) for cell in row) for _, row in rows]
     number, (title, *_) = rows[0] if rows else (0, [""])
     is_alone = widths[:1] == [1] and 2 * sum(width > 1 for width in widths) > len(widths)
-    if header is not False and is_alone and isinstance(title, str) and title.strip() and title[0] != "#":
+    if is_alone and isinstance(title, str) and title.strip() and not _is_comment(title):
         raise checks.Error(
             f"{source}, row {number} has 1 cell, {shown(title)}, but most rows have more; if it is a title, remove it, "
             "or let it begin with #; if it is the header, name all columns"
         )
-    (top, left), (bottom, right) = sheet.start, sheet.end
-    for (above, before), (below, after) in sheet.merged_cell_ranges or ():
-        if above <= bottom and below >= top and before <= right and after >= left:
-            raise checks.Error(
-                f"{source}: the cells {_place(above, before)}:{_place(below, after)} are merged, and only the first "
-                "has a value; unmerge them, and fill in the others"
-            )
+
+
+def _said_of_merged(merged: list[Area], source: str, top: int, bottom: int) -> checks.Error:
+    """The error about merged cells of a table from row `top` to row `bottom`, counted from 0."""
+    (above, before), (below, after) = merged[0]
+    fix = "unmerge them, and fill in the others"
+    if above == below == top:
+        fix = f"if these are titles above the names of the columns, delete row {top + 1}; otherwise {fix}"
+    elif above == below == bottom:
+        fix = f"if it is a note, delete the row; otherwise {fix}"
+    area = f"{place(above, before)}:{place(below, after)}"
+    what = f"the cells {area} are merged, and only the first has a value"
+    if len(merged) > 1:
+        what = f"{len(merged)} areas are merged, the first {area}, and only the first cell of each has a value"
+    return checks.Error(f"{source}: {what}; {fix}")
+
+
+def column_names(sheet: Any) -> list[str]:
+    """The names of the columns for sentences: those in the first row that is no title, or numbers from 1."""
+    for row in sheet.iter_rows():
+        filled = sum(not _is_empty(cell) for cell in row)
+        if filled > 1 or filled == len(row):
+            break
+    return [
+        column_name(cell) if isinstance(cell, str) and cell and not is_number(cell) else str(j)
+        for j, cell in enumerate(row, sheet.start[1] + 1)
+    ]
 
 
 def text_of_sheet(sheet: Any, decimal: str, notes: list[str]) -> bytes:
@@ -51,15 +111,16 @@ def text_of_sheet(sheet: Any, decimal: str, notes: list[str]) -> bytes:
     durations: dict[int, str] = {}
     text = _written(sheet, decimal, durations, ())
     if durations:  # the times of day in these columns are durations of less than a day
-        text = _written(sheet, decimal, {}, tuple(durations))
-        notes.append(f"durations are read as hours, such as {next(iter(durations.values()))}")
+        examples, names = dict[int, str](), column_names(sheet)
+        text = _written(sheet, decimal, examples, tuple(durations))
+        notes += [f"{called(names[j])} holds durations: {example}" for j, example in examples.items()]
     return text
 
 
 def _written(sheet: Any, decimal: str, durations: dict[int, str], in_hours: tuple[int, ...]) -> bytes:
     """A line for each row; blank lines above the table, and for rows of one column, where a reader keeps them.
 
-    durations    gets the columns that have durations, each with its first
+    durations    gets the columns that have durations, each with an example
     in_hours     columns whose times of day are durations
     """
     text = io.StringIO()
@@ -84,8 +145,11 @@ def _cell(cell: Any, j: int, decimal: str, durations: dict[int, str], in_hours: 
     if isinstance(cell, time) and j in in_hours:
         cell = datetime.combine(date.min, cell) - datetime.min
     if isinstance(cell, timedelta):
-        durations.setdefault(j, f"{cell / timedelta(hours=1):.6g}")
-        return _number(cell / timedelta(hours=1), decimal)
+        hours = cell / timedelta(hours=1)
+        if j not in durations or (hours % 1 and "." not in durations[j]):  # 13:30 says more than 13:00
+            whole, minutes = divmod(round(60 * abs(hours)), 60)
+            durations[j] = f"{'-' if hours < 0 else ''}{whole}:{minutes:02} is {hours:.4g} hours"
+        return _number(hours, decimal)
     return str(cell).removesuffix(" 00:00:00")  # dates and times in ISO 8601, True, False and whole numbers
 
 
@@ -100,7 +164,11 @@ def _is_empty(cell: Any) -> bool:
     return isinstance(cell, str) and not cell.strip()
 
 
-def _place(row: int, column: int) -> str:
+def _is_comment(cell: Any) -> bool:
+    return isinstance(cell, str) and cell.startswith("#")
+
+
+def place(row: int, column: int) -> str:
     """(0, 27) is AB1."""
     letters = ""
     column += 1

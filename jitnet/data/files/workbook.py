@@ -7,14 +7,18 @@ rules of a CSV, and a model that learned from one predicts for the other.
 import importlib.util
 import io
 import re
+import shlex
 import zipfile
-from typing import Any
+from collections.abc import Collection
+from typing import Any, NamedTuple
 from xml.parsers import expat
 
 from ... import checks
 from ...checks import shown
 from ...npz import DENSEST, office_document
-from .sheet import expect_table, text_of_sheet
+from .sheet import expect_table, header_row, text_of_sheet
+from .sheet_decimal import sign_of_sheet
+from .sheet_xml import Besides, besides_values, file_of, said_of_formulas, said_of_hidden
 
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 """The first bytes of documents of old Office programs, and of new ones with a password."""
@@ -22,6 +26,15 @@ STREAMS = tuple(name.encode("utf-16-le") for name in ("Workbook", "Book", "Encry
 """What such a document has if it is a workbook; the second until Excel 95, the third with a password."""
 CELL = 64
 """Bytes of memory for each cell of the rectangle around all cells."""
+
+
+class SheetText(NamedTuple):
+    text: bytes
+    source: str
+    """The name of the sheet in messages."""
+    decimal: str
+    guesses: list[str]
+    """Those of the notes that may well be wrong."""
 
 
 def workbook_kind(data: bytes) -> str:
@@ -42,13 +55,15 @@ def workbook_kind(data: bytes) -> str:
 
 
 def sheet_as_csv(
-    data: bytes, path: str, notes: list[str], sheet: str | None, decimal: str, header: bool | None
-) -> tuple[bytes, str]:
-    """The text of a CSV, and the name of the sheet in messages; appends to the notes if the sheet is a choice.
+    data: bytes, path: str, notes: list[str], sheet: str | None, decimal: str | None, header: bool | None,
+    names: Collection[str] = (),
+) -> SheetText:  # fmt: skip
+    """A sheet as the text of a CSV; appends to the notes if the sheet or the decimal sign is a choice.
 
     sheet     its name; None reads the first that is not empty, and a hidden one only if all others are
-    decimal   the decimal sign of text; numbers are written with it, so they stay as they are
+    decimal   the decimal sign of text, None decides by the texts; numbers are written with it, so they stay as they are
     header    False if the first row is known to have no names: it is then no title
+    names     of columns that the sheet should have; if another has them instead, that is an error
 
     Errors    ValueError if calamine is missing, the file cannot be read, there is no such sheet, or its cells are no
               table
@@ -61,12 +76,17 @@ def sheet_as_csv(
             f"{path} is {what}, which needs python-calamine: pip install 'jitnet[data]'; or save the sheet as CSV"
         )
     try:
-        if not data.startswith(OLE):
-            _examine(data, path)
+        besides = {} if data.startswith(OLE) else _examine(data, path)
         name, found = _chosen(data, path, notes, sheet)
         source = f"{path}, sheet {shown(name)}"
-        expect_table(found, source, header)
-        return text_of_sheet(found, decimal, notes), source
+        if sheet is None and header is not False and names and not header_row(found, names):
+            _expect_no_better(data, name, source, names)
+        expect_table(found, source, header, names)
+        guesses = _said_besides_values(data, besides, name, found, source, names, notes) if besides else []
+        if decimal is None:
+            decimal, doubts = sign_of_sheet(found, notes)
+            guesses += doubts
+        return SheetText(text_of_sheet(found, decimal, notes), source, decimal, guesses)
     except (checks.Error, MemoryError):
         raise
     except BaseException as error:  # a damaged file can cause any exception in its reader, and a panic of Rust
@@ -80,12 +100,13 @@ def sheet_as_csv(
         ) from None
 
 
-def _examine(data: bytes, path: str) -> None:
-    """An error if an archive, or the rectangle around the cells of a sheet, needs more memory than there is.
+def _examine(data: bytes, path: str) -> dict[str, Besides]:
+    """What the sheets of an .xlsx have besides values, if anything.
 
-    And if a password protects it, or its text is damaged in a way that calamine does not survive.
+    Errors    if an archive, or the rectangle around the cells of a sheet, needs more memory than there is; if a
+              password protects it, or its text is damaged in a way that calamine does not survive
     """
-    free = checks.free_memory()
+    free, besides = checks.free_memory(), dict[str, Besides]()
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         members = archive.infolist()
         total = sum(member.file_size for member in members)
@@ -100,13 +121,32 @@ def _examine(data: bytes, path: str) -> None:
             if member.filename == "content.xml":  # of an .ods: calamine never returns if it is incomplete
                 expat.ParserCreate().Parse(archive.read(member), True)
             if re.fullmatch(r"xl/worksheets/[^/]+\.xml", member.filename):
-                rows, columns = _extent(archive.read(member), free)
+                xml = archive.read(member)
+                rows, columns = _extent(xml, free)
                 if CELL * rows * columns > free:
                     raise checks.Error(
                         f"{path} has a sheet with {rows} rows and {columns} columns, which needs "
                         f"{CELL * rows * columns / 2**30:.1f} GiB; delete cells far from the table (Ctrl+End goes to "
                         "the last), or save the sheet as CSV"
                     )
+                if any(found := besides_values(xml)):
+                    besides[member.filename] = found
+    return besides
+
+
+def _said_besides_values(
+    data: bytes, besides: dict[str, Besides], name: str, sheet: Any, source: str, names: Collection[str],
+    notes: list[str],
+) -> list[str]:  # fmt: skip
+    """Those of the notes that ask for an action; all are appended to the notes."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        found = besides.get(file_of(archive, name))
+    if found is None:
+        return []
+    notes += said_of_hidden(found, sheet)
+    said = [said_of_formulas(found.formulas, sheet, source, names)] if found.formulas else []
+    notes += said
+    return said
 
 
 def _extent(xml: bytes, free: float) -> tuple[int, int]:
@@ -133,12 +173,32 @@ def _protected(path: str) -> checks.Error:
     return checks.Error(f"{path} is protected by a password; save it without one, or save the sheet as CSV")
 
 
-def _chosen(data: bytes, path: str, notes: list[str], sheet: str | None) -> tuple[str, Any]:
-    """The name of the sheet to read, and the sheet."""
-    from python_calamine import CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
+def _opened(data: bytes) -> tuple[Any, list[Any]]:
+    """A workbook, and what it says about its sheets, without those of charts and macros."""
+    from python_calamine import CalamineWorkbook, SheetTypeEnum
 
     book = CalamineWorkbook.from_filelike(io.BytesIO(data))
-    sheets = [one for one in book.sheets_metadata if one.typ == SheetTypeEnum.WorkSheet]
+    return book, [one for one in book.sheets_metadata if one.typ == SheetTypeEnum.WorkSheet]
+
+
+def _expect_no_better(data: bytes, name: str, source: str, names: Collection[str]) -> None:
+    """An error if not this sheet, but others have most of the columns with these names."""
+    book, sheets = _opened(data)
+    others = [one.name for one in sheets if one.name != name]
+    better = [one for one in others if header_row(book.get_sheet_by_name(one), names)]
+    if better:
+        lacks = f"has no column {shown(*names)}" if len(names) == 1 else f"lacks the columns {checks.some([*names], 5)}"
+        them = "it" if len(names) == 1 else "them"
+        too = f" ({' and '.join(better[1:3])} {'has' if len(better) == 2 else 'have'} {them} too)" if better[1:] else ""
+        option = f"add --sheet {shlex.quote(better[0])}"
+        raise checks.Error(f"{source} {lacks}; the sheet {shown(better[0])} has {them}: {option}{too}")
+
+
+def _chosen(data: bytes, path: str, notes: list[str], sheet: str | None) -> tuple[str, Any]:
+    """The name of the sheet to read, and the sheet."""
+    from python_calamine import SheetVisibleEnum
+
+    book, sheets = _opened(data)
     names = [one.name for one in sheets]
     if sheet is not None:
         if sheet not in names:
@@ -159,7 +219,8 @@ def _chosen(data: bytes, path: str, notes: list[str], sheet: str | None) -> tupl
         if first is None:
             continue
         if len(filled) > 1:
-            first_of = f"the first of {len(filled)} that are not empty, before {checks.some(filled[1:], 5)}"
-            notes.append(f"read the sheet {shown(filled[0])}, {first_of} (--sheet NAME)")
+            others = f"the other{' is' if len(filled) == 2 else 's are'} {checks.some(filled[1:], 5)}"
+            is_read = f"the first, {shown(filled[0])}, is read"
+            notes.append(f"{len(filled)} sheets have values; {is_read}; {others} (--sheet NAME)")
         return filled[0], first
     raise checks.Error(f"{path} is empty: no cell of its sheets ({checks.some(names, 5)}) has a value")
