@@ -101,6 +101,12 @@ def test_long_cell_is_read_in_linear_time():
             assert read(text) is None
 
 
+def test_a_point_before_an_exponent_separates_no_thousands():
+    assert NUMBERS["1.234,5"]("6.453e+02") is None
+    assert NUMBERS["1,234.5"]("6,453e2") is None
+    assert NUMBERS["1.234,5"]("6,453e+02") == NUMBERS["1,234.5"]("6.453e+02") == (645.3,)
+
+
 def test_numbers_have_one_sign():
     for text in ("-1.5-", "(-1.5)", "(1.5-)", "+1,234.50-"):
         assert not any(read(text) for read in NUMBERS.values()), text

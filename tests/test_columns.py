@@ -301,6 +301,8 @@ def test_numbers_too_large_to_standardize_are_one_error(tmp_path):
     """A NumPy warning would be an error here."""
     with pytest.raises(jitnet.Error, match="'m' are too large to be standardized"):
         learned(tmp_path, "m", ["1e308", "-1e308"] * 3)
+    with pytest.raises(jitnet.Error, match="'m' are too large to be standardized"):
+        learned(tmp_path, "m", ["1e308", "1.7e308"] * 3)  # their mean is infinite
     table = table_of({"x": [1.0, 2, 4, 3, 7], "z": np.array([0.0, 1, 2, 3, np.inf]), "y": list("uvuvu")})
     table.target = "y"
     with pytest.raises(jitnet.Error, match="row 5, column 'z': infinity is not a finite number"):

@@ -1,5 +1,7 @@
 """Notes of `jitnet train` about cells that are missing, and names that are empty."""
 
+import re
+
 import numpy as np
 import pytest
 from files import csv
@@ -79,12 +81,14 @@ def test_unnamed_in_parentheses_is_the_unnamed_column(run, tmp_path):
     assert learned({**table, "(unnamed)": table["x"]}, drop=["(unnamed)"]).features == ["x", ""]
     with pytest.raises(jitnet.Error, match=r"unknown column in --drop '\(unnamed\)'"):
         learned({"x": table["x"]}, drop=["(unnamed)"])
-    with pytest.raises(jitnet.Error, match="both name ''; name it once"):
+    with pytest.raises(jitnet.Error, match=r"both name '\(unnamed\)'; name it once"):
         learned(table, drop=["(unnamed)"], numeric=[""])
     for name in ("(unnamed)", ""):
         assert "regression of the unnamed column" in run("train", path, "--target", name, *QUICK).err
         said = run("train", path, "--target", "y", "--drop", name, *QUICK).err
         assert "left out: the unnamed column: because of --drop" in said
+    said = run("train", path, "--target", "y", "--missing", "(unnamed)=9.5", *QUICK).err
+    assert re.search("the unnamed column is a number; [0-9]+ of 32 cells missing", said)
 
 
 @pytest.mark.parametrize(("cell", "what"), [("reject", "a word"), ("1", "a number")])

@@ -87,6 +87,14 @@ def test_a_word_that_is_a_category_is_not_pointed_out():
     assert said([*DATA, *({"m": "Min", "w": 1, "p": 2 + i} for i in range(3))]) == ""
 
 
+def test_many_rows_with_different_words_are_examined_in_linear_time():
+    rows = 60_000
+    words = ["x"] * (2 * rows) + [f"total {i}" for i in range(rows)]
+    numbers = np.arange(3 * rows) % 97
+    found = said({"m": words, "w": numbers, "y": numbers % 2}, "y")
+    assert found.startswith(f"rows {2 * rows + 1}, {3 * rows - 999}, {3 * rows - 998}, ")
+
+
 @pytest.mark.parametrize(
     "draw",
     [

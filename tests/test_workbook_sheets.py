@@ -5,7 +5,7 @@ from workbook_files import xlsx
 
 import jitnet
 from jitnet.data import read_table
-from jitnet.data.files import sheet, sheet_xml
+from jitnet.data.files import sheet, sheet_xml, workbook
 
 openpyxl = pytest.importorskip("openpyxl")
 pytest.importorskip("python_calamine")
@@ -60,6 +60,8 @@ def test_other_sheets_that_have_the_columns_are_named(run, tmp_path):
     assert read_table(book, "price", sheet=2023).source == f"{book}, sheet '2023'"
     with pytest.raises(jitnet.Error, match=r"add --sheet B$"):
         read_table(xlsx(tmp_path / "g.xlsx", A=legend, B=table), "price")
+    with pytest.raises(jitnet.Error, match=r"add --sheet=-2$"):  # not an option
+        read_table(xlsx(tmp_path / "g.xlsx", A=legend, **{"-2": table}), "price")
     with pytest.raises(jitnet.Error, match=r"'Legend' has no column 'cost'; its columns: Column, Meaning"):
         read_table(book, "cost")
     with pytest.raises(jitnet.Error, match=r"'Legend' has no column 'price'; its columns"):
@@ -168,6 +170,27 @@ def test_formulas_without_results_are_pointed_out(run, tmp_path):
     stored = b'<c r="A1" s="1"><f t="shared" si="0">B1</f><v>3</v></c><c r="B1" t="str"><f>""</f><v></v></c>'
     none = b'<c r="C1" s="2"><f t="shared" ref="C1:C9" si="0">B1*2</f><v/></c><c r="AD1"><f t="shared" si="0"/></c>'
     assert sheet_xml.besides_values(stored + none).formulas == ["C1", "AD1"]
+    assert sheet_xml.besides_values(none.replace(b'r="C1" s="2"', b's="2" r="C1"')).formulas == ["C1", "AD1"]
+    prefixed = none.replace(b"<", b"<x:").replace(b"<x:/", b"</x:")
+    assert sheet_xml.besides_values(b"<x:worksheet>" + prefixed).formulas == ["C1", "AD1"]
+
+
+def test_damaged_sheets_are_examined_in_linear_time():
+    for part in (b'<row hidden="', b'<col hidden="1" ', b'<c r="A2"><f ', b'<c r="A2" ', b'<c r="A2"><f/>'):
+        xml = part * 100_000 + b" " * 500_000 + b'hidden="1"'
+        assert not sheet_xml.besides_values(xml).formulas
+
+
+@pytest.mark.parametrize(
+    ("xml", "extent"),
+    [
+        (b'<row r="12"><c r="B12"/></row><row r="2000000"><c r="A2000000"/></row><row r="9"/>', (2000000, 26)),
+        (b"<row r='1048576'><c r='XFD1048576'/></row>", (1048576, 16384)),
+        (b'<c r="A99999999999"/><c r="A1"/>', (99999999999, 26)), (b'<c r="A7"/>', (10, 26)), (b"", (10, 26)),
+    ],
+)  # fmt: skip
+def test_cells_far_from_the_table_are_found_in_any_order(xml, extent):
+    assert workbook._extent(xml, 2**20) == extent
 
 
 def test_hidden_rows_and_columns_are_read_with_a_note(tmp_path):

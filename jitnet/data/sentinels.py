@@ -13,7 +13,7 @@ from .. import checks
 from ..checks import shown, some
 from ..spelling import column_name, is_number, spelled
 from .missing import is_missing
-from .table import Column, Table, as_list, as_option, called
+from .table import Column, Table, as_list, as_named, as_option, called
 from .text_column import Words
 
 FEW = 3
@@ -122,7 +122,8 @@ def _column_and_value(entry: str, names: Collection[str]) -> tuple[str | None, s
     """The name of the column, of several the longest, and the value; None for all columns."""
     parts = entry.split("=")
     for end in range(len(parts) - 1, 0, -1):
-        if (name := column_name("=".join(parts[:end]))) in names:
+        name = column_name("=".join(parts[:end]))
+        if name in names or (name := as_named(name)) in names:
             return name, "=".join(parts[end:])
     return None, entry
 

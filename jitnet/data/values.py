@@ -102,6 +102,8 @@ def _written(thousands: str, decimal: str) -> Reader:
         if found is None or (is_negative and (found[1] or found[2])):  # (-1) and -1.5- have two signs
             return None
         sign, inner, digits, exponent = found.groups()
+        if exponent and thousands in digits:  # 6.453e+02 has a decimal point, whatever other cells have
+            return None
         number = float((sign or inner) + digits.replace(thousands, "").replace(decimal, ".") + exponent)
         return (-number if is_negative else number,)
 

@@ -18,11 +18,16 @@ from ...spelling import column_name
 from .sheet import header_row, place
 
 FORMULA = re.compile(
-    rb'<c r="([A-Z]{1,3}[0-9]{1,7})"([^>]*)>\s*<f(?:/>| [^>]*/>|[ >][^<]*</f>)\s*(?:<v\s*/>|<v></v>)?\s*</c>'
+    rb'<c (?=[^<>]*?\br="([A-Z]{1,3}[0-9]{1,7})")([^<>]*)>\s*'
+    rb"<f(?:/>| [^<>]*/>|[ >][^<]*</f>)\s*(?:<v\s*/>\s*|<v></v>\s*)?</c>"
 )
 """A cell with a formula but no result. That of a text, which can be empty, has a type: t="str"."""
-HIDDEN_ROW = re.compile(rb'<row (?=[^>]*hidden="(?:1|true)")[^>]*?\br="([0-9]{1,7})"')
-HIDDEN_COLUMNS = re.compile(rb'<col (?=[^>]*hidden="(?:1|true)")[^>]*?\bmin="([0-9]{1,5})"')
+HIDDEN_ROW = re.compile(rb'<row (?=[^<>]*hidden="(?:1|true)")[^<>]*?\br="([0-9]{1,7})"')
+HIDDEN_COLUMNS = re.compile(rb'<col (?=[^<>]*hidden="(?:1|true)")[^<>]*?\bmin="([0-9]{1,5})"')
+PREFIX = re.compile(rb"<([A-Za-z_][\w.-]*:)worksheet\b")
+"""Some programs write `<x:row>` instead of `<row>`; it is the prefix of all elements."""
+HEAD = 4096
+"""Bytes in which the first element begins."""
 RESAVE = "open the workbook in Excel or LibreOffice, save it, and run again"
 
 
@@ -36,6 +41,8 @@ class Besides(NamedTuple):
 
 
 def besides_values(xml: bytes) -> Besides:
+    if prefix := PREFIX.search(xml, 0, HEAD):
+        xml = xml.replace(b"<" + prefix[1], b"<").replace(b"</" + prefix[1], b"</")
     formulas = [one[1].decode() for one in FORMULA.finditer(xml) if b't="str"' not in one[2]] if b"<f" in xml else []
     rows, columns = list[int](), list[int]()
     if b'hidden="' in xml:
@@ -62,7 +69,7 @@ def said_of_formulas(cells: list[str], sheet: Any, source: str, names: Collectio
     header, start = header_row(sheet, names), sheet.start[1]
     row = next(islice(sheet.iter_rows(), header - 1, None)) if header else []
     for letters, times in Counter(cell.rstrip("0123456789") for cell in cells).items():
-        j = _number(letters) - 1 - start
+        j = number_of(letters.encode()) - 1 - start
         name = column_name(row[j]) if 0 <= j < len(row) else ""
         if name in map(column_name, names) and 2 * times > sheet.end[0] + 1 - header:
             raise checks.Error(f"{source}: the formulas of the column {shown(name)} have no stored results; {RESAVE}")
@@ -87,9 +94,9 @@ def said_of_hidden(besides: Besides, sheet: Any) -> list[str]:
     return said + ([f"hidden columns are read too; the first is {place(0, min(columns) - 1)[:-1]}"] if columns else [])
 
 
-def _number(letters: str) -> int:
-    """AB is 28."""
+def number_of(letters: bytes) -> int:
+    """The number of a column: AB is 28."""
     number = 0
-    for letter in letters:
-        number = 26 * number + ord(letter) - ord("A") + 1
+    for letter in letters.upper():
+        number = 26 * number + letter - ord("A") + 1
     return number

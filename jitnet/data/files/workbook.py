@@ -1,7 +1,8 @@
 """Sheets of spreadsheets, with python-calamine: .xlsx, .xlsm, .xlsb and .xls of Excel, and .ods of LibreOffice.
 
 A sheet becomes the text of a CSV in which line 7 is its row 7. `csv_file.py` reads it, so that a workbook follows the
-rules of a CSV, and a model that learned from one predicts for the other.
+rules of a CSV, and a model that learned from one predicts for the other. The exception are texts with decimal commas: a
+model that learned from them reads a CSV with commas as its decimal sign.
 """
 
 import importlib.util
@@ -18,12 +19,14 @@ from ...checks import shown
 from ...npz import DENSEST, office_document
 from .sheet import expect_table, header_row, text_of_sheet
 from .sheet_decimal import sign_of_sheet
-from .sheet_xml import Besides, besides_values, file_of, said_of_formulas, said_of_hidden
+from .sheet_xml import Besides, besides_values, file_of, number_of, said_of_formulas, said_of_hidden
 
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 """The first bytes of documents of old Office programs, and of new ones with a password."""
 STREAMS = tuple(name.encode("utf-16-le") for name in ("Workbook", "Book", "EncryptedPackage"))
 """What such a document has if it is a workbook; the second until Excel 95, the third with a password."""
+ROW, LETTERS = re.compile(rb""" r=["'][A-Za-z]*([0-9]+)"""), re.compile(rb""" r=["']([A-Za-z]{2,})[0-9]""")
+"""Of the places of cells in the XML of a sheet, as in r="AB12": the row; the letters, if there are several."""
 CELL = 64
 """Bytes of memory for each cell of the rectangle around all cells."""
 
@@ -150,23 +153,17 @@ def _said_besides_values(
 
 
 def _extent(xml: bytes, free: float) -> tuple[int, int]:
-    """The rows and columns of a sheet of an .xlsx, or an upper limit if that fits into memory.
+    """The rows and columns of a sheet of an .xlsx, in whatever order its cells are; or more, if that fits into memory.
 
     calamine allocates all cells up to the last, and ends the process if it cannot.
     """
-    last = re.match(rb' r="[A-Z]*([0-9]{1,7})"', xml[max(0, xml.rfind(b' r="')) :][:20])
-    if last is None:
-        return 0, 0
-    rows = int(last[1])
-    letters = next((k for k in (3, 2) if re.search(rb' r="[A-Z]{%d}[0-9]' % k, xml)), 1)  # of the last column
-    limit = (26, 702, 16384)[letters - 1]
-    if CELL * rows * limit <= free:
-        return rows, limit
-    names = set(re.findall(rb' r="([A-Z]{%d})[0-9]' % letters, xml)) or {b"A"}
-    column = 0
-    for letter in max(names):
-        column = 26 * column + letter - ord("A") + 1
-    return rows, column
+    columns = max(map(number_of, set(LETTERS.findall(xml))), default=26)
+    last = ROW.match(xml, max(0, xml.rfind(b" r=")))
+    digits = len(last[1]) if last else 1
+    rows = 10**digits
+    if CELL * rows * columns > free or re.search(rb""" r=["'][A-Za-z]*[0-9]{%d}""" % (digits + 1), xml):
+        rows = max(map(int, set(ROW.findall(xml))), default=0)
+    return rows, columns
 
 
 def _protected(path: str) -> checks.Error:
@@ -190,7 +187,7 @@ def _expect_no_better(data: bytes, name: str, source: str, names: Collection[str
         lacks = f"has no column {shown(*names)}" if len(names) == 1 else f"lacks the columns {checks.some([*names], 5)}"
         them = "it" if len(names) == 1 else "them"
         too = f" ({' and '.join(better[1:3])} {'has' if len(better) == 2 else 'have'} {them} too)" if better[1:] else ""
-        option = f"add --sheet {shlex.quote(better[0])}"
+        option = f"add --sheet{'=' if better[0].startswith('-') else ' '}{shlex.quote(better[0])}"
         raise checks.Error(f"{source} {lacks}; the sheet {shown(better[0])} has {them}: {option}{too}")
 
 

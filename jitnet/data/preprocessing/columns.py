@@ -320,7 +320,7 @@ def mean_and_scale(values: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[n
 def are_nearly_equal(values: NDArray[np.float64]) -> bool:
     """True if numbers (n,) differ only by rounding."""
     mean, deviation = _mean_and_deviation(values)
-    return bool(deviation <= RESOLUTION * np.abs(mean))
+    return bool(np.isfinite(mean) and deviation <= RESOLUTION * np.abs(mean))
 
 
 def _mean_and_deviation(values: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -67,7 +67,9 @@ class Choices:
                     raise checks.Error(f"--{option} names the target {shown(name)}; name other columns")
                 checks.one_of(f"column in --{option}", name, table.features)
                 if name in named:
-                    raise checks.Error(f"--{named[name]} and --{option} both name {shown(name)}; name it once")
+                    raise checks.Error(
+                        f"--{named[name]} and --{option} both name {shown(name or checks.UNNAMED)}; name it once"
+                    )
                 named[name] = option
 
 

@@ -3,8 +3,12 @@
 They are found by their numbers, which are the sums or the means of the others, or by a word such as Total.
 """
 
+import math
 import re
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +46,7 @@ KINDS = {**dict.fromkeys(_TOTALS, SUM), **{word: kind for kind, words in _OTHERS
 """Words of rows that summarize others, in lower case, without points and hyphens."""
 _OF_A_GROUP = re.compile(rf"({'|'.join(_TOTALS)}) .{{1,40}}|.{{1,40}} ({'|'.join(_TOTALS)})")
 LONGEST, MOST = 60, 1000
-"""Longer texts are no such words, and of each word so many rows are examined."""
+"""Longer texts are no such words, and of the rows with such words, so many are examined."""
 
 
 @dataclass(frozen=True)
@@ -187,14 +191,13 @@ def _by_words(table: Table, ends: list[Row]) -> dict[int, str]:
         is_word = np.isin(cells.codes, list(kinds))
         if 3 * is_word.sum() > len(table):
             continue
-        is_full = _without_gaps(table)
-        for place, kind in kinds.items():
-            rows = np.flatnonzero(cells.codes == place)
-            if len(rows) > FEW and is_full[rows].any():
-                continue
-            for row in (_row(table, int(i)) for i in rows[:MOST]):
-                if _is_summary(table, row, name, kind, is_word):
-                    found[row.row] = row.texts[name]
+        rows = np.flatnonzero(is_word)
+        times, full = Counter(cells.codes[rows].tolist()), set(cells.codes[rows[_without_gaps(table)[rows]]].tolist())
+        data = cache(partial(_range, table, ~is_word))
+        for row in (_row(table, i) for i in [*rows[:1].tolist(), *rows[-MOST:].tolist()]):
+            place = int(cells.codes[row.row])
+            if (times[place] <= FEW or place not in full) and _is_summary(row, name, kinds[place], data):
+                found[row.row] = row.texts[name]
     return found if any(row.row in found for row in ends) else {}
 
 
@@ -216,24 +219,26 @@ def _without_gaps(table: Table) -> NDArray[np.bool_]:
     return full
 
 
-def _is_summary(table: Table, row: Row, name: str, kind: str, is_word: NDArray[np.bool_]) -> bool:
+def _range(table: Table, is_data: NDArray[np.bool_], column: str) -> tuple[int, float, float]:
+    """The number of these rows, and the least and the greatest number in them; NaN without any."""
+    values = table[column].values[is_data]
+    there = values[~np.isnan(values)]
+    return len(values), *((float(there.min()), float(there.max())) if len(there) else (math.nan, math.nan))
+
+
+def _is_summary(row: Row, name: str, kind: str, data: Callable[[str], tuple[int, float, float]]) -> bool:
     """True if a row with such a word has mostly numbers, and these can be what the word says: Max is a name, too."""
     others = [text for column, text in row.texts.items() if column != name]
     words = [text for text in others if all(read(text) is None for read in NUMBERS.values())]
     numbers = len(row.numbers) + len(others) - len(words)
     if not numbers or len(words) > (0 if kind == PART else numbers):
         return False
-    return all(_fits(kind, number, table[column].values[~is_word]) for column, number in row.numbers.items())
+    return all(_fits(kind, number, *data(column)) for column, number in row.numbers.items())
 
 
-def _fits(kind: str, number: float, values: NDArray[np.float64]) -> bool:
-    """True if a number can be the mean, or what the word says, of the values of the other rows."""
-    data = values[~np.isnan(values)]
-    if kind == SPREAD:
-        return number >= 0
-    if kind == COUNT:
-        return number % 1 == 0 and 0 <= number <= len(values)
-    if kind in (SUM, PART) or not len(data):
-        return True
-    least, most = data.min(), data.max()
-    return bool({MIN: number <= least, MAX: number >= most, MEAN: least <= number <= most}[kind])
+def _fits(kind: str, number: float, rows: int, least: float, most: float) -> bool:
+    """True if a number can be what the word says of other rows, and of their least and greatest number."""
+    return {
+        SPREAD: number >= 0, COUNT: number % 1 == 0 and 0 <= number <= rows, SUM: True, PART: True,
+        MIN: not number > least, MAX: not number < most, MEAN: not (number < least or number > most),
+    }[kind]  # fmt: skip
