@@ -76,7 +76,9 @@ class Table:
     reading: dict[str, str] = field(default_factory=dict)
     """How a CSV was read: its separator, decimal sign and encoding; and the values that are missing."""
     is_sheet: bool = False
-    """True for a sheet of a workbook, whose lines are called rows, and which no separator divides."""
+    """True for a sheet of a workbook, which no separator divides."""
+    line: str = "line"
+    """What one of `lines` is called in messages: "line", or "row" in a sheet."""
     are_images: bool = False
     """True if each row of an array has several dimensions."""
     decimal_is_given: bool = False
@@ -113,7 +115,7 @@ class Table:
 
     def place(self, row: int) -> str:
         """The line of a row in the file, or its number."""
-        return f"row {row + 1}" if self.lines is None else f"{'row' if self.is_sheet else 'line'} {self.lines[row]}"
+        return f"row {row + 1}" if self.lines is None else f"{self.line} {self.lines[row]}"
 
     def place_of(self, name: str, text: str) -> str:
         """The place of the first cell of a column of words that has this text."""
@@ -129,9 +131,9 @@ class Table:
         """These rows as a table; messages call them as this table does."""
         columns = [Column(column.name, column.cells[rows], column.is_category) for column in self.columns]
         has_lines = self.lines is not None
-        lines = np.asarray(self.lines)[rows] if has_lines else rows + 1
+        lines, line = (np.asarray(self.lines)[rows], self.line) if has_lines else (rows + 1, "row")
         matrix = None if self.matrix is None else self.matrix[rows]
-        return replace(self, columns=columns, matrix=matrix, lines=lines, is_sheet=self.is_sheet or not has_lines)
+        return replace(self, columns=columns, matrix=matrix, lines=lines, line=line)
 
     @property
     def said_of_gap(self) -> str:

@@ -77,7 +77,9 @@ def _read(
     if dialect.sign.is_open:
         late = said_of_late_thousands((one.name, one.cells) for one in columns if not isinstance(one.cells, Words))
         notes, guesses = [*notes, *filter(None, [late])], [*guesses, *filter(None, [late])]
-    table = Table(columns, content.source, "csv", dialect.has_header, lines, notes, guesses, reading=reading)
+    table = Table(
+        columns, content.source, "csv", dialect.has_header, lines, notes, guesses, reading=reading, line=content.line
+    )
     if target is not None and target in table and (missing := table[target].missing).any():
         j = [column_name(name) for name in dialect.names].index(column_name(target))
         line = int(lines[int(missing.argmax())])

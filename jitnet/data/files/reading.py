@@ -195,8 +195,7 @@ def _chosen(table: Table, target: str | None, features: list[str] | None) -> Tab
             if table.kind == "csv" and len(table.names) == 1 and not table.is_sheet:
                 hint += "; if it has several, name what separates them with --separator"
             elif table.kind == "csv" and (row := _row_with(table, target)) is not None:
-                rows = "rows" if table.is_sheet else "lines"
-                fix = f"remove the {rows} above it" if row or table.has_header else "add --header"
+                fix = f"remove the {table.line}s above it" if row or table.has_header else "add --header"
                 hint += f"; {table.where(row)} has this cell: if it is the header, {fix}"
             hint += "".join(f"; {note}" for note in table.notes if note.endswith(("(--encoding)", "(--sheet NAME)")))
             raise checks.Error(f"{path} has no column {shown(target)}; its columns: {checks.some(table.names)}{hint}")

@@ -141,7 +141,7 @@ class Planner:
             reasons = "; ".join(f"{listed(names, 5)}: {why}" for why, names in self.left_out.items())
             raise checks.Error(f"{table.source} has no column left to learn from: {reasons}")
         self.warned += said_of_sentinels(self.sentinels, "cells of training rows")
-        self.warned += self._said_of_empty() + said_of_totals(table)
+        self.warned += self._said_of_mostly_empty() + said_of_totals(table)
         said = [f"left out: {listed(names)}: {why}" for why, names in self.left_out.items()]
         if self.standard:
             numbers = f"{count(len(self.standard), 'column')} of numbers: {listed(self.standard)} (--categorical NAME)"
@@ -150,7 +150,7 @@ class Planner:
             said = self.said + said
         return Plan(Standard.learn(table, self.standard, self.train), self.columns, said, self.warned)
 
-    def _said_of_empty(self) -> list[str]:
+    def _said_of_mostly_empty(self) -> list[str]:
         """A warning about the columns that are learned although nearly all of their training cells are missing."""
         shares = {column.name: self.table[column.name].missing[self.train].mean() for column in self.columns}
         empty = {name: share for name, share in shares.items() if share > MOSTLY_EMPTY}
