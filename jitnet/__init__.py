@@ -31,21 +31,24 @@ import importlib
 from typing import TYPE_CHECKING
 
 from .process import interruption  # noqa: F401  # isort: skip (first, so that ^C ends the command during the imports)
+from .process import collector  # isort: skip
 from .compiler import environment  # noqa: F401  # isort: skip (before Numba is imported)
-from . import calculus, kernels, layers, optimizers
-from .backend import backends
-from .checks import Error
-from .custom import activation, loss
-from .functions import matmul, relu, sigmoid, softmax, tanh
-from .layers import *  # noqa: F403  the kinds of layers
-from .network import Network, load
-from .optimizers import *  # noqa: F403 the optimizers that a user can create
-from .process.progress import Progress
-from .training import schedules, stopping
-from .training.history import History
-from .training.loop import Diverged
-from .training.schedules import *  # noqa: F403
-from .training.stopping import *  # noqa: F403
+
+with collector.paused():
+    from . import calculus, kernels, layers, optimizers
+    from .backend import backends
+    from .checks import Error
+    from .custom import activation, loss
+    from .functions import matmul, relu, sigmoid, softmax, tanh
+    from .layers import *  # noqa: F403  the kinds of layers
+    from .network import Network, load
+    from .optimizers import *  # noqa: F403 the optimizers that a user can create
+    from .process.progress import Progress
+    from .training import schedules, stopping
+    from .training.history import History
+    from .training.loop import Diverged
+    from .training.schedules import *  # noqa: F403
+    from .training.stopping import *  # noqa: F403
 
 if TYPE_CHECKING:
     from . import data, interop

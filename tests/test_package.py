@@ -1,5 +1,7 @@
 """The modules that `import jitnet` loads, its public names, and the length of its files."""
 
+import contextlib
+import gc
 import subprocess
 import sys
 import threading
@@ -8,8 +10,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 import jitnet
 from jitnet.compiler.lazy import LazyFunctions
+from jitnet.process import collector
 
 
 def test_import_needs_numba_and_numpy_only():
@@ -38,6 +43,20 @@ print(len(prepared), loaded, jitnet.data.digits()[0].shape, jitnet.interop.to_to
 """
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert said == "0 [] (1797, 64) to_torch\n"
+
+
+@pytest.mark.parametrize("is_enabled", [True, False])
+def test_import_leaves_the_garbage_collector_as_it_was(is_enabled):
+    code = f"import gc; gc.enable() if {is_enabled} else gc.disable(); import jitnet; print(gc.isenabled())"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == str(is_enabled)
+
+
+def test_a_failed_import_resumes_the_garbage_collector():
+    with contextlib.suppress(ImportError), collector.paused():
+        assert not gc.isenabled()
+        raise ImportError
+    assert gc.isenabled()
 
 
 def test_public_names_are_exported():

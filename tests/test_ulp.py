@@ -1,9 +1,12 @@
-"""e^x, sigmoid, tanh and softmax of the top rungs have errors of at most two units in the last place."""
+"""e^x, sigmoid, tanh, softmax and Adam's quotient in the top rungs: errors of at most two units in the last place."""
 
 import numpy as np
 import pytest
 from cases import in_dtypes
 
+from jitnet.compiler.intrinsics import quotient, wide
+from jitnet.compiler.jit import compiled
+from jitnet.compiler.memory import aligned
 from jitnet.kernels import LADDERS
 
 EXACT = {
@@ -104,3 +107,61 @@ def test_softmax_of_huge_numbers_selects_the_largest(n, rung, dtype):
     A = np.full_like(Z, np.nan)
     LADDERS["softmax"][rung](Z.copy(), A)
     np.testing.assert_array_equal(A, expected)
+
+
+def quotients(a, b, c):
+    wide(c)
+    for i in range(c.size):
+        c[i] = quotient(a[i], b[i])
+
+
+@pytest.mark.parametrize(("dtype", "most"), [("float32", 2), ("float64", 0.5)])
+def test_a_quotient_is_within_two_ulp_wherever_it_is_normal(dtype, most):
+    rng, kind = np.random.default_rng(0), np.finfo(dtype)
+    reach = np.log(float(kind.max))
+    a = (np.exp(rng.uniform(-reach, reach, 300_001)) * rng.choice([-1, 1], 300_001)).astype(dtype)
+    b = np.exp(rng.uniform(1.5 - reach, reach - 1.5, 300_001)).astype(dtype)
+    c = np.empty_like(a)
+    compiled(quotients)(a, b, c)
+    exact = a.astype(np.longdouble) / b
+    is_normal = (np.abs(exact) > kind.tiny) & (np.abs(exact) < kind.max / 2) & (np.abs(a) > kind.tiny / kind.eps)
+    assert is_normal.sum() > 100_000
+    if np.finfo(np.longdouble).nmant > kind.nmant:
+        assert error_in_ulp(c[is_normal], exact[is_normal], dtype).max() <= most
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_quotient_of_no_finite_numbers_has_the_kind_of_an_exact_one(dtype):
+    a, b = np.array([[1, np.inf], [-2, np.inf], [np.nan, 3], [3, np.nan], [np.inf, np.inf], [0, 5]], dtype).T.copy()
+    c = np.empty_like(a)
+    compiled(quotients)(a, b, c)
+    np.testing.assert_array_less(np.abs(c[:2]), np.finfo(dtype).tiny)  # exactly 0, or next to it
+    assert np.isnan(c[2:5]).all()
+    assert c[5] == 0
+
+
+@pytest.mark.parametrize("n", [16, 48, 8192, 8208, 8192 + 64])
+def test_adam_has_the_same_bits_for_the_same_numbers_anywhere_in_a_vector(n):
+    """Vectors of parameters fill whole cache lines, so all of their numbers are in whole SIMD vectors."""
+    numbers = [np.float32(x) for x in (0.01, 0.9, 0.999, 0.1, 0.001, 1e-8, 0.02, 0.19, 0.002)]
+    for grad, mean, square, theta in np.random.default_rng(n).uniform(0.1, 1, (20, 4)).astype(np.float32):
+        vectors = [aligned(n, np.dtype(np.float32)) for _ in range(4)]
+        for vector, value in zip(vectors, (grad, mean, square, theta), strict=True):
+            vector[...] = value
+        LADDERS["adam"]["wide"](vectors[0], *numbers, *vectors[1:])
+        for vector in vectors:
+            np.testing.assert_array_equal(vector, vector[0])
+
+
+@pytest.mark.parametrize("rung", ["njit", "wide", "wide_parallel"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_adam_with_extreme_numbers_moves_no_parameter_that_has_no_gradient(dtype, rung):
+    """A subnormal epsilon; and a gradient whose square overflows, after which the exact step is 0."""
+    rates = [0.01, 0.9, 0.999, 0.1, 0.001, np.finfo(dtype).smallest_subnormal, 0.0, 0.19, 0.002]
+    numbers = [np.dtype(dtype).type(x) for x in rates]
+    grad, mean, square, theta = (np.zeros(33, dtype) for _ in range(4))
+    grad[:17], theta[...] = np.sqrt(np.finfo(dtype).max) * 1000, 1
+    LADDERS["adam"][rung](grad, *numbers, mean, square, theta)
+    np.testing.assert_array_equal(theta, 1)
+    assert np.isinf(square[:17]).all()
+    assert not square[17:].any()

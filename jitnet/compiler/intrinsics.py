@@ -14,6 +14,7 @@ interpreted, it runs the plain-Python version.
     matrix_in(vector, rows, columns)    a view of a vector's first numbers as a matrix
     wide(array)                         a hint: use the widest vectors in this function
     rolled()                            a hint: do not unroll this loop
+    quotient(a, b)                      a/b without the CPU's divider, where that is faster
 """
 
 import platform
@@ -209,6 +210,32 @@ def _rolled(context, builder, signature, arguments):
     nothing = ir.InlineAsm(ir.FunctionType(ir.VoidType(), []), "", "", side_effect=True)
     builder.call(nothing, [], attrs=("convergent",))
     return context.get_dummy_value()
+
+
+def quotient(a: float, b: float) -> float:
+    """a/b for a normal b > 0. In float32 with AVX-512 and b ≤ 2¹²⁶, the error is at most two units in the last place.
+
+    There, LLVM computes r ≈ 1/b, the CPU's estimate with 14 bits, q = a·r, and q + r·(a − b·q), one step of Newton's
+    method: four instructions of the multiply-add units, while the divider computes a root. The quotients that remain
+    when the loop's vectors are full begin with an estimate of 12 bits, so they can differ in the last bits.
+    """
+    return a / b
+
+
+@type_callable(quotient)
+def _type_of_quotient(context):
+    return lambda a, b: a if a == b and isinstance(a, types.Float) else None
+
+
+@lower_builtin(quotient, types.Float, types.Float)
+def _quotient(context, builder, signature, arguments):
+    a, b = arguments
+    if signature.return_type != types.float32 or VECTOR_BYTES < 64:
+        return builder.fdiv(a, b)
+    set.add(builder.function.attributes, '"reciprocal-estimates"="divf,vec-divf"')
+    largest = b.type(2.0**126)  # the estimate for larger numbers would be subnormal; for ∞, b·q would be ∞·0
+    b = builder.select(builder.fcmp_ordered("<", largest, b), largest, b)
+    return builder.fdiv(a, b, flags=("arcp", "ninf", "contract"))
 
 
 def window(array: Any, start: int, count: int) -> Vector:

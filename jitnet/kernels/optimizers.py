@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numba import prange
 
-from ..compiler.intrinsics import wide, window
+from ..compiler.intrinsics import quotient, wide, window
 from ..compiler.jit import Kernel, part_of_kernels
 from ..compiler.registry import baseline, operation, rung
 from ..compiler.scalar import on_arrays, scalar
@@ -71,6 +71,12 @@ def sgd_wide(grad: Vector, lr: float, weight_decay: float, theta: Vector) -> Non
 def normal(x: float, tiny: float) -> float:
     """x, or 0 if it is a subnormal number; NaN stays NaN. `tiny` is the smallest normal number, of x's dtype."""
     return x - x if abs(x) < tiny else x  # x − x is a 0 of x's dtype
+
+
+@part_of_kernels
+def normal_square(x: float, tiny: float) -> float:
+    """The same for an x that is not negative; saves an instruction."""
+    return x - x if x < tiny else x
 
 
 @operation("T[::1], T, T, T, T[::1], T[::1]", assumed_flop)
@@ -147,7 +153,7 @@ def adam(
     for i in prange(theta.size):
         g = grad[i] + weight_decay * theta[i]
         first = normal(beta1 * mean[i] + rest1 * g, tiny)
-        second = normal(beta2 * square[i] + rest2 * (g * g), tiny)
+        second = normal_square(beta2 * square[i] + rest2 * (g * g), tiny)
         mean[i] = first
         square[i] = second
         theta[i] -= lr * (first / correction1) / (theta.dtype.type(math.sqrt(second / correction2)) + epsilon)
@@ -163,10 +169,10 @@ def adam_part(
     for i in range(theta.size):
         g = grad[i] + weight_decay * theta[i]
         first = normal(beta1 * mean[i] + rest1 * g, tiny)
-        second = normal(beta2 * square[i] + rest2 * (g * g), tiny)
+        second = normal_square(beta2 * square[i] + rest2 * (g * g), tiny)
         mean[i] = first
         square[i] = second
-        theta[i] -= step * first / (theta.dtype.type(math.sqrt(second)) * shrink + epsilon)
+        theta[i] -= quotient(step * first, theta.dtype.type(math.sqrt(second)) * shrink + epsilon)
 
 
 @rung("adam", "wide")
@@ -174,9 +180,11 @@ def adam_wide(
     grad: Vector, lr: float, beta1: float, beta2: float, rest1: float, rest2: float, epsilon: float,
     weight_decay: float, correction1: float, correction2: float, mean: Vector, square: Vector, theta: Vector,
 ) -> None:  # fmt: skip
-    """Like the rung above, but both corrections are factors outside the loop; saves two of three divisions."""
+    """Like the rung above, but both corrections are factors outside the loop, and the quotient needs no divider; saves
+    all three divisions."""
     step = lr / correction1
     shrink = theta.dtype.type(1) / theta.dtype.type(math.sqrt(correction2))
+    epsilon = max(epsilon, np.finfo(theta.dtype).tiny)  # a quotient needs a normal divisor
     n = theta.size
     for t in prange(parts_of(n)):
         at, size = t * PART, min(PART, n - t * PART)
