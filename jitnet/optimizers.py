@@ -24,7 +24,7 @@ OPTIMIZERS: dict[str, "Callable[..., Optimizer]"] = {}
 """All registered optimizers, in the order of messages."""
 
 USUAL_LR: dict[str, float] = {}
-"""Default learning rates, which suit most small networks."""
+"""The learning rates that names stand for, which suit small networks. The classes have the defaults of the papers."""
 
 
 class Optimizer(ABC):
@@ -172,7 +172,7 @@ class Adam(Optimizer):
     """Steps of a similar size for every parameter: theta ← theta − lr·mean/(√square + epsilon), bias-corrected.
 
     mean and square are running averages of g and g², g = grad + weight_decay·theta. lr > 0, 0 ≤ beta1, beta2 < 1,
-    epsilon > 0, weight_decay ≥ 0; ValueError otherwise. Kingma and Ba, 2015.
+    epsilon > 0, weight_decay ≥ 0; ValueError otherwise. The name "adam" stands for lr=0.003. Kingma and Ba, 2015.
     """
 
     lr: float = 1e-3

@@ -3,10 +3,12 @@
 import doctest
 import importlib
 import pydoc
+import re
 
 import pytest
 
 import jitnet
+from jitnet.optimizers import USUAL_LR
 
 MODULES = [
     "", ".calculus", ".display.graph", ".display.summary", ".functions", ".interop.keras", ".network",
@@ -44,3 +46,15 @@ def test_first_line_of_help_is_short(name):
     signature = text.splitlines()[2]
     assert "numpy._typing" not in signature
     assert len(signature) < 900
+
+
+def test_help_of_fit_tells_the_learning_rate_that_each_name_stands_for():
+    text = re.search(r"^ *optimizer +(.*)$", jitnet.Network.fit.__doc__, re.M)[1]
+    rates, waiting = {}, []
+    for name, rate in re.findall(r'"(\w+)"|([\d.]+)\)', text.removesuffix("or SGD(0.5), ...")):
+        waiting += [name] if name else []
+        if rate:
+            rates |= dict.fromkeys(waiting, float(rate))
+            waiting = []
+    assert rates == USUAL_LR
+    assert f"lr={USUAL_LR['adam']}" in jitnet.Adam.__doc__

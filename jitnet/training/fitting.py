@@ -65,7 +65,7 @@ def fit(
     batches_per_epoch end each epoch of an iterator after this many batches; None takes all
     epochs            passes over all samples; with a checkpoint and `resume`, including earlier ones
     batch_size        samples per update; the last batch of an epoch can be smaller
-    optimizer         "sgd", "momentum", "adam", ... with their default rates, or an object such as SGD(0.5)
+    optimizer         "sgd" (with lr=0.1), "momentum" (0.05), "adam", "adamw", "rmsprop" (0.003), or SGD(0.5), ...
     loss              its name; None selects the one that suits the last layer
     validation        (X, Y), on which loss and accuracy are measured after every epoch
     shuffle, seed     permute the samples in each epoch; epoch e of seed s has the same order in every run. None
