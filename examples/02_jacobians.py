@@ -63,9 +63,9 @@ print(f"by finite differences: {jitnet.calculus.numerical_gradient(share, W[:, 0
 # Two outputs: a row for each bias
 # --------------------------------
 # With two outputs, each parameter has two derivatives, one for each share: a row. The rows of all biases form a matrix,
-# the Jacobian: J[i,j] = ∂ℓ_j/∂b_i. Bias i changes only output i, and it is multiplied by 1, so J has the errors on its
-# diagonal and zeros elsewhere. The sum over the outputs j, along each row, is db, the gradient of the loss with respect
-# to the bias.
+# the Jacobian: J[i,j] = ∂ℓ_j/∂b_i. (There is only one sample, so i, which counts samples elsewhere, is free to count
+# biases.) Bias i changes only output i, and it is multiplied by 1, so J has the errors on its diagonal and zeros
+# elsewhere. The sum over the outputs j, along each row, is db, the gradient of the loss with respect to the bias.
 
 # %%
 # > bias Jacobian (2, 2), row by row: [2. 0.] [ 0. -1.]
@@ -179,7 +179,8 @@ save(figure, "02_jacobians")
 # Exercises
 # ---------
 # 1. How many numbers does the weight Jacobian of a layer with n = 784 and z = 128 have, and how many does dW have?
-# 2. With softmax, every output depends on every z. How many zeros are left in the Jacobian for x, W, b and y above?
+# 2. With softmax, each output depends on all elements of xᵀW + b. How many zeros are left in the Jacobian for x, W, b
+#    and y above?
 # 3. Does the sum of its slices still equal what backpropagation computes?
 # 4. Write `weight_jacobian(x, W, b, y)`, which returns J as an array of n × z × z numbers. Each of the z outputs has
 #    the share error²/z of the loss. Check it: `python examples/02_jacobians.py --check my_answer.py`.
@@ -201,10 +202,10 @@ def weight_jacobian(x, W, b, y):
 
 if ANSWERS:
     print(f"answer 1: {784 * 128 * 128} and {784 * 128}")
-    J = jitnet.calculus.weight_jacobian(x, W, b, [0, 1], "softmax", "half_squared_error")
+    J = jitnet.calculus.weight_jacobian(x, W, b, y, "softmax", "mse")
     print(f"answer 2: {(J == 0).sum()} of {J.size}")
     net = jitnet.Network(jitnet.Dense(3, 2, "softmax"), dtype="float64")
     net.layers[0].W, net.layers[0].b = W, b
-    _, (grads,) = net.gradients(x.reshape(1, 3), [[0, 1]], loss="half_squared_error")
+    _, (grads,) = net.gradients(x.reshape(1, 3), y.reshape(1, 2), loss="mse")
     print(f"answer 3: yes; the largest difference is {np.abs(J.sum(axis=2) - grads.dW).max():.0e}")
     print(f"answer 4: {check(weight_jacobian)}")

@@ -80,8 +80,9 @@ for backend in ("python", "njit", "fast", "numpy"):
 # Which loops computed it
 # -----------------------
 # The graph of a training step lists its calls in order: the result, the loop that computes it, and its inputs. It
-# counts layers from 0: W0 is our w1. The first two lines are the forward pass, the third is the loss with delta of the
-# output, and the rest is the backward pass. A notebook draws the graph. Compare each line with its formula above.
+# counts layers from 0: W0 is our w1, A0 our a1, delta0 our delta1, and delta1 our delta2. The first two lines are the
+# forward pass, the third is the loss with delta of the output, and the rest is the backward pass. A notebook draws the
+# graph. Compare each line with its formula above.
 
 # %%
 # > A0 = layer.njit(X, W0, b0)
@@ -114,7 +115,7 @@ print("finite differences:", ", ".join(f"{name} = {derivative:.9g}" for name, de
 # ------
 # With the learning rate 1, a step subtracts its derivative from every parameter. If the loss were linear, it would fall
 # by the sum of the squared derivatives, 0.0625² + 0.125² + 0.1875² + 0.09375² = 0.0635, from 0.125 to 0.0615. The loss
-# is curved, so the result is larger.
+# is curved upward, so the result is larger.
 
 # %%
 # > after a step: w1 = 0.6875, b1 = -0.90625, w2 = 3.0625, b2 = -1.375

@@ -63,7 +63,8 @@ print(f"all values of the hidden units lie between 0 and 1: {s.min() > 0 and s.m
 # σ and tanh are one curve
 # ------------------------
 # tanh is σ stretched: σ(z) = ½ + ½·tanh(z/2). A network with tanh can therefore compute the same function: halve W1, b1
-# and W2, and add the ½ of each unit to the second bias. Both can learn the same functions, but not equally fast.
+# and W2, and add half of each unit's old W2 to the second bias. Both can learn the same functions, but not equally
+# fast.
 
 # %%
 # > differs from the same network with tanh by less than 1e-12: True

@@ -2,8 +2,8 @@
 """Lesson 8. Climbing the ladder: why is one loop ten thousand times as fast as another?
 ========================================================================================
 
-Seven loops of jitnet/kernels/matmul.py compute the product Z = X·W. Each adds one idea to the previous one. All do the
-same multiplications, so we can predict the effect of an idea from three numbers of your machine: the clock, the
+Seven loops of jitnet/kernels/matmul.py compute the product Z = X·W. Each adds or replaces one idea. All do the same
+multiplications, so we can predict the effect of an idea from three numbers of your machine: the clock, the
 bandwidth of the L1 cache, and the peak of multiply-adds. Then we measure.
 
 Lines that begin with `# >` show what the lesson prints; the times are those of your machine, on one thread.
@@ -42,9 +42,9 @@ print(f"{clock / 1e9:.2f} GHz, L1 cache {cache / 1e9:.0f} GB/s, peak {peak / 1e9
 # - **njit**: The same loop, compiled. There is no interpreter, but each addition waits for the previous one, because
 #   all add to the same sum: 3 or 4 clock cycles on today's processors. We take 4.
 # - **unrolled**: Four sums side by side. While one addition waits, the other three start: one multiply-add per cycle.
-# - **reordered**: The loop over k is outside, the loop over j inside. The additions go into different sums and need not
-#   wait, and the numbers are adjacent in memory, so a vector instruction processes 4, 8 or 16 at once. Now the memory
-#   accesses limit the speed: z[j] is read, w[j] is read, z[j] is written, 12 bytes.
+# - **reordered**: A row of sums instead of four: the loop over k is outside, the loop over j inside. The additions go
+#   into different sums and need not wait, and the numbers are adjacent in memory, so a vector instruction processes 4,
+#   8 or 16 at once. Now the memory accesses limit the speed: z[j] is read, w[j] is read, z[j] is written, 12 bytes.
 # - **blocked**: Four rows and four k at once: for 16 multiply-adds, four numbers of W and four sums are read, and four
 #   sums are written. That is 3 bytes for each. The cache could deliver more than the peak needs, so the peak is the
 #   limit.
@@ -129,6 +129,12 @@ save(figure, "08_the_ladder")
 # - **blocked** has four times as many multiply-adds for these loads and stores.
 #
 # `jitnet explain matmul.njit` shows all instructions of the loop, each next to its line of Python.
+#
+# How to read an instruction, such as `vfmadd231ps -28(%r8,%r13,4), %zmm4, %zmm8`: count the operands from the right, so
+# 1 is the target %zmm8. The digits 231 mean operand 1 = 2·3 + 1; 132 means 1 = 1·3 + 2, and 213 means 1 = 2·1 + 3.
+# Parentheses are memory, here at the address %r8 + 4·%r13 − 28, where %r13 counts numbers of 4 bytes. `{%k1}` after an
+# operand limits it to the lanes of the mask %k1, and `{z}` sets the other lanes to 0. Instructions that end in sd or pd
+# are for float64.
 
 # %%
 try:
@@ -179,7 +185,7 @@ save(plots.film_strip(traces[0]), "08_microscope")
 # Exercises
 # ---------
 # 1. Read four_rows in jitnet/kernels/matmul.py, whose A, B and C are our X, W and Z. How many multiply-adds are in its
-#    inner loop, and how many numbers of W and Z does it read and write?
+#    inner loop for four k at once, and how many numbers of W and Z does that loop read and write for each j?
 # 2. X, W and Z have 192² numbers each. How often is each number of W used? At least how many bytes per multiply-add
 #    must be read, if everything is read from memory once?
 # 3. The compiler does not vectorize the additions of njit, because it may not reorder a sum. Show with three float32

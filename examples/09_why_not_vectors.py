@@ -1,5 +1,5 @@
 # %% [markdown]
-"""Lesson 9. Why did it not vectorize? Six small loops, six reasons, and a one-line fix for each.
+"""Lesson 9. Why did it not vectorize? Six small loops, six reasons, and a small change for each.
 =================================================================================================
 
 A vector unit applies one instruction to many numbers: 4, 8 or 16 of float32. The compiler uses it whenever it can prove
@@ -33,9 +33,10 @@ from jitnet.lab.timing import in_turn
 # - **growth**: A call of `math.exp` computes one number at a time. Fix: a function that uses only +, −, × and ÷, such
 #   as the polynomial of jitnet/kernels/exponential.py.
 # - **doubled**: The index of `x[i // 2]` is calculated. It could be negative, and then Python counts from the end. Fix:
-#   use the loop variable itself as the index, `y[2 * i] = y[2 * i + 1] = x[i]`.
-# - **smooth**: A chain: each iteration reads what the previous iteration has written. Of the six, only this reason may
-#   have no fix. If the old neighbor was meant, read from x and write to y; the results are then different.
+#   use the loop variable itself as the index, `y[2 * i] = y[2 * i + 1] = x[i]`. If y has an odd size, its last number
+#   remains, and is written after the loop.
+# - **smooth**: A chain: each iteration reads what the previous iteration has written. If this is what you want, there
+#   is no fix. If the old neighbor was meant, read from x and write to y; the results are then different.
 
 # %%
 names = ["total", "roots", "inverse", "growth", "doubled", "smooth"]
@@ -43,8 +44,9 @@ names = ["total", "roots", "inverse", "growth", "doubled", "smooth"]
 # %% [markdown]
 # What the compiler says
 # ----------------------
-# `explain` compiles a function, and reads the compiler's remarks and the machine code. (On the command line:
-# `jitnet explain examples/_loops.py:total --types "float32[::1], float32[::1]"` shows source and instructions.)
+# `explain` compiles a function, reads the compiler's remarks and the machine code, and says what a remark means. (On
+# the command line: `jitnet explain examples/_loops.py:total --types "float32[::1], float32[::1]"` shows source and
+# instructions.)
 
 # %%
 # > whole vectors before: 0 of 6
@@ -56,7 +58,7 @@ try:
     found = explain.explain_all([{"target": f"{here}:{name}", "types": types} for name in both])
     verdict = {name: found["verdicts"][0] for name, found in zip(both, found, strict=True)}
     for name in names:
-        print(f"{name}: {verdict[name]['answer']}", f"    {verdict[name]['evidence'].split('. This')[0]}", sep="\n")
+        print(f"{name}: {verdict[name]['answer']}", *verdict[name]["evidence"].split(". This means: "), sep="\n    ")
         print(f"    fixed: {verdict[name + '_fixed']['answer']}")
     print("whole vectors before:", sum(verdict[name]["answer"].startswith("yes") for name in names), "of 6")
     print("whole vectors after:", sum(verdict[name]["answer"].startswith("yes") for name in both[6:]), "of 6")
@@ -88,7 +90,7 @@ print("the same numbers within rounding:", *same)
 
 # %%
 faster = sum(time[name] > 1.1 * time[name + "_fixed"] for name in names)
-title = "One line changed in each of six loops"
+title = "A small change in each of six loops"
 figure = new_figure(8, 3.6, title if watch.reasons else f"{title}: {faster} of them are faster")
 axis = figure.subplots()
 places = np.arange(6)

@@ -86,6 +86,8 @@ print(f"all eight are right: {all(right)}")
 # -------
 # A memory transaction transfers 32 bytes, 8 numbers, even if only one of them is needed. The accesses of 32 threads (a
 # warp) are combined. In naive, their numbers of A are in different rows, so 32 bytes are transferred for each of them.
+# In coalesced, all of them read the same number of A, 32 bytes in all, and adjacent numbers of B, 128 bytes: 160/32 = 5
+# for each, although the two numbers have 8.
 
 # %%
 # > naive: 2 reads for each multiply-add predicted, 2 counted; 33 bytes transferred

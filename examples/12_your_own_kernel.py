@@ -72,7 +72,9 @@ print(f"first_try is right: {result['rungs'][-1]['checked']}")
 # Fixed
 # -----
 # The fixed version takes blocks of four, and then the remaining k one by one. Every blocked loop needs such a second
-# loop.
+# loop. It also adds from left to right, `z[j] = z[j] + x0 * w0[j] + ...`, which is compiled into four fused
+# multiply-adds. `z[j] += ...` adds up the four products first, and then z[j]: a multiplication, three fused
+# multiply-adds and an addition.
 
 # %%
 
@@ -89,7 +91,7 @@ def four_k(X, W, Z):
             x0, x1, x2, x3 = X[i, k], X[i, k + 1], X[i, k + 2], X[i, k + 3]
             w0, w1, w2, w3 = W[k], W[k + 1], W[k + 2], W[k + 3]
             for j in range(z.size):
-                z[j] += x0 * w0[j] + x1 * w1[j] + x2 * w2[j] + x3 * w3[j]
+                z[j] = z[j] + x0 * w0[j] + x1 * w1[j] + x2 * w2[j] + x3 * w3[j]
         for k in range(n - n % 4, n):
             x, w = X[i, k], W[k]
             for j in range(z.size):
@@ -164,16 +166,17 @@ def eight_k(X, W, Z):
             x4, x5, x6, x7 = X[i, k + 4], X[i, k + 5], X[i, k + 6], X[i, k + 7]
             w0, w1, w2, w3, w4, w5, w6, w7 = W[k], W[k + 1], W[k + 2], W[k + 3], W[k + 4], W[k + 5], W[k + 6], W[k + 7]
             for j in range(z.size):
-                first_four = x0 * w0[j] + x1 * w1[j] + x2 * w2[j] + x3 * w3[j]
-                z[j] += first_four + x4 * w4[j] + x5 * w5[j] + x6 * w6[j] + x7 * w7[j]
+                first_four = z[j] + x0 * w0[j] + x1 * w1[j] + x2 * w2[j] + x3 * w3[j]
+                z[j] = first_four + x4 * w4[j] + x5 * w5[j] + x6 * w6[j] + x7 * w7[j]
         for k in range(n - n % 8, n):
             for j in range(z.size):
                 z[j] += X[i, k] * W[k, j]
 
 
 if ANSWERS:
-    print(f"answer 1: 10 numbers for 8 multiply-adds, 5 bytes, and 4 from W: {predicted(5, 4):.1f} GFLOP/s")
-    print(f"answer 2: 9 numbers for 4 multiply-adds, 9 bytes, and 1 from W: {predicted(9, 1):.1f} GFLOP/s")
+    of_L1, of_W = "from or to L1", f"of W from {level}"
+    print(f"answer 1: 10 numbers for 8 multiply-adds: 5 bytes {of_L1}, 4 {of_W}: {predicted(5, 4):.1f} GFLOP/s")
+    print(f"answer 2: 9 numbers for 4 multiply-adds: 9 bytes {of_L1}, 1 {of_W}: {predicted(9, 1):.1f} GFLOP/s")
     print("answer 3:", end=" ")
     ladder.compare("matmul", {"mine": returns}, size=16, threads=1, limits=limits, tell=print)
     print(f"answer 4: {check(eight_k)}")

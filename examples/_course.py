@@ -9,6 +9,7 @@ checks the function that the last exercise asks for.
 
 import argparse
 import contextlib
+import faulthandler
 import importlib.util
 import sys
 import tempfile
@@ -17,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 IN_A_NOTEBOOK = "ipykernel" in sys.modules
+SECONDS = 120
+"""An answer that is checked for longer has an endless loop, which ^C cannot stop if it is compiled."""
 
 
 def stop(message: str) -> None:
@@ -58,16 +61,19 @@ def _check_file(lesson: int, file: str) -> int:
     from jitnet.lab import loading
 
     name = JUDGES[lesson].__name__
+    faulthandler.dump_traceback_later(SECONDS, exit=True, file=sys.__stderr__)
     try:
         sentence = check(loading.load(f"{file if file.endswith('.py') else file + '.py'}:{name}"), name)
     except checks.Error as error:
         stop(str(error))
+    finally:
+        faulthandler.cancel_dump_traceback_later()
     print(sentence)
     return 0 if sentence.startswith("right") else 1
 
 
 if importlib.util.find_spec("matplotlib") is None:
-    stop("the lessons draw with matplotlib: pip install 'jitnet[lessons]'")
+    stop("the lessons draw with matplotlib: pip install -e '.[lessons]'")
 with contextlib.suppress(AttributeError):  # a notebook's output has no `reconfigure`, and needs none
     sys.stdout.reconfigure(encoding="utf-8")
 OPTIONS = _options()

@@ -56,25 +56,29 @@ def result(answer, call, *arguments):
         raise Wrong(f"{call} {loading.raised(error, inspect.getsourcefile(body) or '')}") from None
 
 
-def agree(answer, expected, cases, within=1e-6):
-    """Compare the answer with `expected` for each case, which is a dict of arguments."""
+def agree(answer, expected, cases, within=1e-6, names=()):
+    """Compare the answer with `expected` for each case, which is a dict of arguments; `names` are those of a tuple."""
     for case in cases:
         call = f"{expected.__name__}({', '.join(f'{name}={shown(value)}' for name, value in case.items())})"
-        difference = different(result(answer, call, *case.values()), expected(**case), within)
+        difference = different(result(answer, call, *case.values()), expected(**case), within, names)
         if difference:
             raise Wrong(call + difference)
 
 
-def different(given, wanted, within):
+def different(given, wanted, within, names=()):
     """The first difference of a result (a number, an array, or several of them) from the expected one, or None."""
     if given is None:
         return " returns nothing; end the function with return"
     if isinstance(wanted, (list, tuple)):
         if not isinstance(given, (list, tuple, np.ndarray)) or len(given) != len(wanted):
-            return f" is {shown(given)}, but should be {len(wanted)} values"
+            expected = f"a {type(wanted).__name__} of {len(wanted)} values" + ": " * bool(names) + ", ".join(names)
+            return f" is {shown(given)}, but should be {expected}"
         found = [different(*pair, within) for pair in zip(given, wanted, strict=True)]
-        return next((f"[{i}]{difference}" for i, difference in enumerate(found) if difference), None)
+        places = [f"[{i}] ({name})" for i, name in enumerate(names)] or [f"[{i}]" for i in range(len(wanted))]
+        return next((f"{at}{difference}" for at, difference in zip(places, found, strict=True) if difference), None)
     try:
+        if np.asarray(given).dtype.kind in "US":
+            raise ValueError("text")
         given, wanted = np.asarray(given, float), np.asarray(wanted, float)
     except (TypeError, ValueError):
         return f" is {shown(given)}, which is not a number, nor an array of numbers"
@@ -144,12 +148,12 @@ def gradients(answer):
         return (sigmoid_of(sigmoid_of(x * w1 + b1) * w2 + b2) - y) ** 2 / 2
 
     def gradients(x, y, w1, b1, w2, b2):
-        return list(numerical_gradient(lambda theta: loss(theta, x, y), np.array([w1, b1, w2, b2])))
+        return tuple(numerical_gradient(lambda theta: loss(theta, x, y), np.array([w1, b1, w2, b2])))
 
     draw = drawn()
     cases = [{"x": 2.0, "y": 1.0, "w1": 0.5, "b1": -1.0, "w2": 3.0, "b2": -1.5}]
     cases += [dict(zip(("x", "y", "w1", "b1", "w2", "b2"), draw(6).tolist(), strict=True)) for _ in range(9)]
-    agree(answer, gradients, cases)
+    agree(answer, gradients, cases, names=("dw1", "db1", "dw2", "db2"))
     return "finite differences of the loss"
 
 
@@ -159,7 +163,8 @@ def bump(answer):
         call = f"bump({left:g}, {right:g})"
         found = result(answer, call, left, right)
         shapes = [(1, 2), (2,), (2, 1), (1,)]
-        if difference := different(found, [np.zeros(shape) for shape in shapes], np.inf):
+        zeros = tuple(np.zeros(shape) for shape in shapes)
+        if difference := different(found, zeros, np.inf, ("W1", "b1", "W2", "b2")):
             raise Wrong(call + difference)
         W1, b1, W2, b2 = (np.asarray(part, float) for part in found)
         x = np.linspace(-4, 4, 801)
@@ -284,9 +289,13 @@ def two_rows(answer):
 def sigmoid(answer):
     x = np.concatenate([[0], np.linspace(-20, 20, 1000), [-100, 100]]).astype(np.float32)
     y, wanted = np.full_like(x, np.nan), sigmoid_of(x.astype(float))
-    result(lambda: answer(x.copy(), y), "sigmoid(x, y)")
+    returned = result(lambda: answer(x.copy(), y), "sigmoid(x, y)")
+    if returned is not None and np.isnan(y).all():
+        raise Wrong("sigmoid(x, y) returns its result, but must write it into y")
     for i in np.flatnonzero(~(np.abs(y - wanted) <= 1e-6))[:1]:
         raise Wrong(f"after sigmoid(x, y), y[{i}] is {y[i]:.9g}, but should be {wanted[i]:.9g}, for x = {x[i]:.9g}")
+    if not hasattr(answer, "py_func"):
+        raise Wrong("the numbers of sigmoid are right, but it is not compiled: write @numba.njit above it")
     if explain.is_readable():
         file = inspect.getsourcefile(getattr(answer, "py_func", answer))
         try:
@@ -307,7 +316,7 @@ def bounds(answer):
         for part in range(parts):
             call = f"bounds({size}, {parts}, {part})"
             found = result(answer, call, size, parts, part)
-            if difference := different(found, (0, 0), np.inf):
+            if difference := different(found, (0, 0), np.inf, ("start", "stop")):
                 raise Wrong(call + difference)
             if not all(isinstance(number, (int, np.integer)) for number in found):
                 raise Wrong(f"{call} is {shown(found)}, but should be two integers; divide with //")
@@ -347,6 +356,6 @@ def eight_k(answer):
     stores = found["stores"] / (2 * 64)
     if not 8 <= stores <= 9:  # once more, if Z begins with zeros
         often = "once" if stores == 1 else f"{stores:g} times"
-        raise Wrong(f"for 64 inputs, eight_k stores each number of Z {often}, but should store it 8 times: "
-                    "once for eight k")  # fmt: skip
-    return "float64 for unusual shapes, and stores Z once for eight k"
+        raise Wrong(f"for 64 inputs, eight_k stores each number of Z {often}, but should store it once "
+                    "for each block of eight k, 8 times")  # fmt: skip
+    return "float64 for unusual shapes, and stores Z once for each block of eight k"

@@ -80,6 +80,8 @@ def doubled(x, y):
 def doubled_fixed(x, y):
     for i in range(y.size // 2):
         y[2 * i] = y[2 * i + 1] = x[i]
+    if y.size % 2 == 1:  # one number remains
+        y[y.size - 1] = x[y.size // 2]
 
 
 @loop

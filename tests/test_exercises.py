@@ -1,6 +1,8 @@
 """`--check` accepts correct answers to the last exercise of a lesson and describes the error of wrong answers."""
 
 import ast
+import faulthandler
+import math
 import re
 
 import numba
@@ -16,7 +18,7 @@ SOLUTIONS = {9: FOLDER / "_loops.py"}
 WRONG = {
     1: ("np.mean", "np.sum", r"step\(w=.*, x=\[.*\], y=\[.*\], lr=0.1\) is \S+, but should be \S+"),
     2: ("J[k, j, j]", "J[k, :, j]", r"weight_jacobian\(x=.*\)\[0, 0, 1\] is \S+, but should be 0"),
-    3: ("* w2 *", "*", r"gradients\(x=2.0, y=1.0, .*\)\[0\] is -0.0625, but should be -0.1875"),
+    3: ("* w2 *", "*", r"gradients\(x=2.0, y=1.0, .*\)\[0\] \(dw1\) is -0.0625, but should be -0.1875"),
     4: ("[-1]", "[1]", r"the network of bump\(-1, 1\) gives 2 at x = 1.1, but should give 0"),
     5: ("B[k, j]", "B[j, k]", r"matmul\(A=array\(4, 2\), B=.*\) raises IndexError: .* \(answer.py, line \d+\)"),
     6: (" * (1 - activations[l] ** 2)", "", r"deltas\(weights=2 arrays, .*\)\[0\]\[0, 0\] is \S+, but should be \S+"),
@@ -39,7 +41,8 @@ def test_wrong_answer_is_found(tmp_path, number):
     (solution,) = (node for node in ast.parse(source).body if getattr(node, "name", "") == name_of)
     right, (before, after, said) = ast.get_source_segment(source, solution), WRONG[number]
     assert right.count(before) >= 1
-    (tmp_path / "answer.py").write_text(NAMES + right.replace(before, after) + "\n", encoding="utf-8")
+    decorator = "import numba\n@numba.njit(error_model='numpy')\n" if number == 9 else ""
+    (tmp_path / "answer.py").write_text(NAMES + decorator + right.replace(before, after) + "\n", encoding="utf-8")
     if number == 9 and not explain.is_readable():
         pytest.skip("explain parses x86-64 only")
     status, printed, _ = run_here(lesson_file(number), "--check", tmp_path / "answer.py")
@@ -63,6 +66,19 @@ def by_true_division(size, parts, part):
 
 def of_two_infinities(x, y):
     y[:] = np.exp(x) / (1 + np.exp(x))
+
+
+def into_nothing(x, y):
+    return 1 / (1 + np.exp(-x))
+
+
+def not_compiled(x, y):
+    for i in range(x.size):
+        y[i] = 1 / (1 + math.exp(-x[i]))
+
+
+def in_a_dict(x, y, w1, b1, w2, b2):
+    return {"dw1": 0, "db1": 0, "dw2": 0, "db2": 0}
 
 
 def four_k(X, W, Z):
@@ -103,8 +119,11 @@ def with_whole_sums(X, W, Z):
         (of_positive_maximum, "cross_entropy", "inf, but should be 0.54"),
         (by_true_division, "bounds", r"bounds\(100, 4, 0\) is \(0.0, 25.0\), but should be two integers"),
         (of_two_infinities, "sigmoid", r"nan, but should be 1, for x = 100"),
-        (four_k, "eight_k", "for 64 inputs, eight_k stores each number of Z 17 times, but should store it 8 times"),
-        (with_whole_sums, "eight_k", "for 64 inputs, eight_k stores each number of Z once, but should store it 8"),
+        (into_nothing, "sigmoid", r"returns its result, but must write it into y"),
+        (not_compiled, "sigmoid", r"not compiled: write @numba.njit above it"),
+        (in_a_dict, "gradients", r"is {.*}, but should be a tuple of 4 values: dw1, db1, dw2, db2"),
+        (four_k, "eight_k", "eight_k stores each number of Z 17 times, but should store it once for each block"),
+        (with_whole_sums, "eight_k", "eight_k stores each number of Z once, but should store it once for each block"),
         (parallel_over_k, "eight_k", r"eight_k is not safe: race: Z\[0, 0\] is written by iteration 0"),
         (parallel_over_k, "two_rows", r"two_rows is not safe: race: Z\[0, 0\] is written by iteration 0"),
     ],
@@ -116,11 +135,30 @@ def test_classic_mistakes_that_most_cases_do_not_show_are_found(answer, name, sa
     assert re.search(f"^wrong: .*{said}", verdict(answer, name))
 
 
+@pytest.mark.parametrize("size", [0, 1, 2, 5, 8])
+def test_fixed_loop_of_lesson_9_doubles_any_number_of_numbers(size, monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER)
+    import _loops
+
+    x, y = np.arange(size, dtype=np.float32), np.full(size, np.nan, np.float32)
+    _loops.doubled_fixed(x, y)
+    assert np.array_equal(y, np.repeat(x, 2)[:size])
+
+
 def test_correct_answer_in_a_file_is_accepted(tmp_path):
     file = tmp_path / "answer.py"
     file.write_text("def step(w, x, y, lr):\n    return w - lr * sum(2 * (x * w - y) * x) / len(x)\n")
     status, printed, _ = run_here(LESSONS[0], "--check", file)
     assert (status, printed) == (0, "right: step agrees with finite differences of the loss\n")
+
+
+def test_check_has_a_time_limit(tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(faulthandler, "dump_traceback_later", lambda seconds, **options: calls.append(options["exit"]))
+    monkeypatch.setattr(faulthandler, "cancel_dump_traceback_later", lambda: calls.append("canceled"))
+    (tmp_path / "answer.py").write_text("def step(w, x, y, lr):\n    return w\n")
+    run_here(LESSONS[0], "--check", tmp_path / "answer.py")
+    assert calls == [True, "canceled"]
 
 
 def test_file_without_the_function_has_exit_status_2(tmp_path):
@@ -134,7 +172,7 @@ def test_file_without_the_function_has_exit_status_2(tmp_path):
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (None, "returns nothing; end the function with return"), ("zero", "is 'zero', which is not a number"),
+        (None, "returns nothing; end the function with return"), ("1.3", "is '1.3', which is not a number"),
         (np.zeros(2), r"is an array of shape \(2,\), but should be a number"), (np.nan, "is nan, but should be 1.3"),
     ],
 )  # fmt: skip

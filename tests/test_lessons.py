@@ -140,7 +140,7 @@ def test_errors_of_a_lesson_are_one_line(tmp_path, monkeypatch):
         (["--check", tmp_path / "answer.py"], "answer.py, line 1"),
         (["--check", tmp_path / "other.py"], "'step'; known: stop"),
         (["--check", tmp_path / "none"], "there is no file"),
-        (["--out", tmp_path / "out"], "pip install 'jitnet[lessons]'"),
+        (["--out", tmp_path / "out"], "pip install -e '.[lessons]'"),
     ]
     for arguments, word in runs:
         if "lessons" in word:
@@ -275,7 +275,7 @@ def test_07_training(lesson):
     assert first.startswith("no: ")
     assert numbers(first, ".")[0][0] < adam[-1]
     assert second == "SGD(0.1) 0, Momentum(0.1) 1, Adam(0.003) 2"
-    assert 0.9 < numbers(third, ".")[0][0] < 1
+    assert numbers(third, ".")[0] == [pytest.approx(accuracy, abs=0.05), pytest.approx(right, abs=18), right]
 
 
 def test_08_the_ladder(lesson):
@@ -331,7 +331,7 @@ def test_09_why_not_vectors(lesson):
         assert after < before
         assert gain == pytest.approx(before / after, rel=0.05)
     if X86:
-        assert len(re.findall("LLVM: |calls per iteration", printed)) == 6
+        assert len(re.findall(r"LLVM: .*\n    (?!fixed: )|calls per iteration", printed)) == 6
     first, second, third, _ = answers(printed)
     one_sum, many = numbers(first, "errors")[0]
     assert many < one_sum < 1e-5

@@ -67,7 +67,8 @@ def layer_unrolled(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix) -> None:
 
 @rung("layer", "reordered")
 def layer_reordered(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix) -> None:
-    """Like the rung above, but k outside j; saves the strided loads: the loop along rows is vectorized."""
+    """Like the rung above, but with a whole row of sums instead of four, k outside j; saves the strided loads: the
+    loop along rows is vectorized."""
     for i in prange(X.shape[0]):
         one_row(X, W, A, i)
     bias_and_activation(b, f, A)
@@ -155,7 +156,8 @@ def delta_unrolled(delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta:
 
 @rung("delta", "reordered", allocates=True)
 def delta_reordered(delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta: Matrix) -> None:
-    """Like the rung above, but W_nextᵀ is copied once; saves scalar loads: the loops over its rows are vectorized."""
+    """Like the rung above, but with a whole row of sums instead of four: W_nextᵀ is copied once, and its rows are read
+    as vectors; saves loads of single numbers."""
     Wt = np.empty((W_next.shape[1], W_next.shape[0]), W_next.dtype)
     for j in prange(W_next.shape[1]):
         transpose(W_next, Wt, j)

@@ -3,19 +3,23 @@
 `math.exp` is a call into the math library, one number at a time, and a loop that contains a call stays scalar.
 The method for e^x is old (Cody and Waite, 1980). Any x is a multiple of ln 2 plus a small remainder,
 
-    x = n·ln 2 + r,    n an integer,  |r| ≤ h = ½ ln 2 ≈ 0.35,      so      e^x = 2ⁿ·e^r
+    x = n·ln 2 + r,    n an integer,  |r| ≤ ½ ln 2 ≈ 0.35,      so      e^x = 2ⁿ·e^r
+
+Errors are in ULP, units in the last place: the distance of the result to the next floating-point number.
 
 *n without a conversion.* Adding 1.5·2²³ to a float32 leaves no bits for a fraction: the sum is rounded to an integer
 in its lowest bits, and subtracting 1.5·2²³ again gives n as a float.
 
 *r without cancellation.* ln 2 is split in two parts; n times the upper part is exact, because it has few bits.
 
-*e^r* = 1 + (r + r²·g(r)), where g is the polynomial that equals 1/2! + r/3! + r²/4! + ... at a few points: the zeros of
-a Chebyshev polynomial, each moved outward from ±c to ±√c, because the error of e^r is r² times that of g. It is 0.06
-ULP with degree 4 in float32, and with degree 9 in float64; Taylor's series needs one term more, or two.
+*e^r* = 1 + (r + r²·g(r)), where g is the polynomial that equals 1/2! + r/3! + r²/4! + ... at a few points: the zeros ±c
+of a Chebyshev polynomial on [−1, 1], each moved outward to ±√c, because the error of e^r is r² times that of g, and all
+scaled to |r| ≤ ½ ln 2. With degree 4 in float32 and degree 9 in float64, the error of e^r, without rounding, is 0.06
+ULP; Taylor's series needs one term more, or two.
 
-*2ⁿ* is built from n + 127 (n + 1023) in the exponent bits. Where the result can leave the range of these bits, near
-infinity and among the subnormal numbers, it is multiplied in two steps.
+*2ⁿ* is built from n + 127 (n + 1023) in the exponent bits. The result can leave the range of these bits, near infinity
+and among the subnormal numbers, so it is multiplied twice: by 2^(n/2) each time, or for x ≤ 0 by 2ⁿ⁺⁶⁴ and then by 2⁻⁶⁴
+(`headroom` and `shift_back` in the code).
 
 *tanh* needs no e^x. Lambert's continued fraction (1761) is a quotient of two polynomials h and d in z:
 
@@ -26,7 +30,7 @@ exact to a fifth of an ULP of float32, 15 to a tenth of one of float64, up to wh
 
 Where e^x is 0 or infinite, x is clamped, or the result is replaced. The comparisons are written so that NaN passes:
 every comparison with it is false. Maximum errors over the whole range, compared with arithmetic of higher precision, in
-units in the last place: e^x 1.1, sigmoid 1.7, tanh 1.9.
+ULP: e^x 1.1, sigmoid 1.7, tanh 1.9.
 """
 
 import math

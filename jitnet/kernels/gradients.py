@@ -75,7 +75,8 @@ def gradients_unrolled(X: Matrix, delta: Matrix, dW: Matrix, db: Vector) -> None
 
 @rung("gradients", "reordered")
 def gradients_reordered(X: Matrix, delta: Matrix, dW: Matrix, db: Vector) -> None:
-    """Like the rung above, but samples outside j; saves the strided loads: the loop along rows is vectorized."""
+    """Like the rung above, but with a whole row of sums instead of four, i outside j; saves the strided loads: the
+    loop along rows is vectorized."""
     Xt = X.T
     for k in prange(X.shape[1]):
         one_row(Xt, delta, dW, k)
@@ -195,7 +196,8 @@ def descend_unrolled(X: Matrix, delta: Matrix, lr: float, weight_decay: float, W
 
 @rung("descend", "reordered", allocates=True)
 def descend_reordered(X: Matrix, delta: Matrix, lr: float, weight_decay: float, W: Matrix, b: Vector) -> None:
-    """Like the rung above, but samples outside j; saves the strided loads: the loop along rows is vectorized."""
+    """Like the rung above, but with a whole row of sums instead of four, i outside j; saves the strided loads: the
+    loop along rows is vectorized."""
     dW, db = np.empty(W.shape, W.dtype), np.empty(b.shape, b.dtype)
     Xt = X.T
     for k in prange(X.shape[1]):

@@ -1,15 +1,15 @@
 """The three products of training: X·W in the forward pass, delta·Wᵀ and Xᵀ·delta in the backward pass.
 
 They are one product, with one or the other factor transposed. The loops of a ladder differ in how often, and in which
-order, they access memory, which matters more than any compiler optimization. Each rung adds one idea to the rung above:
+order, they access memory, which matters more than any compiler optimization. Each rung adds or replaces one idea:
 
     unrolled    four sums at a time, which do not wait for one another
-    reordered   whole rows at a time, in memory order: the inner loop is vectorized
+    reordered   a whole row of sums instead of four, in memory order: the inner loop is vectorized
     blocked     four rows by four terms of the sums, so that each number loaded is used four times
     tiled       a tile of sums that stays in registers until they are complete (`register_tile.py`)
     packed      the rows that the tile reads, copied next to each other where that pays; tiles of any size
 
-Helpers compute A·B with A or a transposed view: they read only single numbers of A, so they serve all three products.
+Helpers compute A·B with A as it is or transposed: they read only single numbers of A, so they serve all three products.
 """
 
 import numpy as np
@@ -76,7 +76,8 @@ def matmul_unrolled(X: Matrix, W: Matrix, Z: Matrix) -> None:
 
 @rung("matmul", "reordered")
 def matmul_reordered(X: Matrix, W: Matrix, Z: Matrix) -> None:
-    """Like the rung above, but k outside j; saves the strided loads: the loop along rows is vectorized."""
+    """Like the rung above, but with a whole row of sums instead of four, k outside j; saves the strided loads: the
+    loop along rows is vectorized."""
     m, n_in = X.shape
     n_out = W.shape[1]
     for i in prange(m):
@@ -195,7 +196,8 @@ def matmul_tn_unrolled(X: Matrix, delta: Matrix, dW: Matrix) -> None:
 
 @rung("matmul_tn", "reordered")
 def matmul_tn_reordered(X: Matrix, delta: Matrix, dW: Matrix) -> None:
-    """Like the rung above, but i outside j; saves the strided loads: the loop along rows is vectorized."""
+    """Like the rung above, but with a whole row of sums instead of four, i outside j; saves the strided loads: the
+    loop along rows is vectorized."""
     m, n_in = X.shape
     n_out = delta.shape[1]
     for k in prange(n_in):
@@ -295,7 +297,8 @@ def transpose(B: Matrix, Bt: Matrix, j: int) -> None:
 
 @rung("matmul_nt", "reordered", allocates=True)
 def matmul_nt_reordered(delta: Matrix, W: Matrix, dX: Matrix) -> None:
-    """Like the rung above, but Wᵀ is copied once, and its rows are read as vectors; saves loads of single numbers."""
+    """Like the rung above, but with a whole row of sums instead of four: Wᵀ is copied once, and its rows are read as
+    vectors; saves loads of single numbers."""
     Wt = np.empty((W.shape[1], W.shape[0]), W.dtype)
     for j in prange(W.shape[1]):
         transpose(W, Wt, j)

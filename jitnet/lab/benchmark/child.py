@@ -132,7 +132,7 @@ class _Child:
         if not found or found.startswith(judge.MISLEADING):
             self.begin("running its source with every prange iteration as a thread", SANITIZING)
             hidden = judge.hidden_error(self.kernel, self.problem, self.dtype)
-            found = "; ".join(filter(None, (found, hidden and f"is not safe: {hidden}"))) or None
+            found = ". It ".join(filter(None, (found, hidden and f"is not safe: {hidden}"))) or None
         found = found or self.error_of_drawn()
         if found:
             return found
