@@ -12,6 +12,7 @@ import numpy as np
 from . import checks
 from .compiler.jit import Kernel
 from .compiler.memory import aligned
+from .compiler.registry import LADDERS, expect_new
 from .compiler.types import Vector
 from .kernels.optimizers import register_rule
 
@@ -101,10 +102,14 @@ def registered(usual_lr: float) -> Callable[[Class], Class]:
 
     def register(optimizer: Class) -> Class:
         name = optimizer.__name__.lower()
-        OPTIMIZERS[name], USUAL_LR[name] = optimizer, usual_lr
+        expect_new(f"optimizer {name!r}", OPTIMIZERS.get(name), optimizer)
         if optimizer.rule is not None:
-            optimizer.rule.__doc__, usual = optimizer.__doc__, OPTIMIZERS[name](lr=usual_lr)
+            make: Callable[..., Optimizer] = optimizer
+            optimizer.rule.__doc__, usual = optimizer.__doc__, make(lr=usual_lr)
+            if getattr(OPTIMIZERS.get(name), "kernel", None) == usual.kernel:  # a cell of a notebook that runs again
+                del LADDERS[usual.kernel]
             register_rule(usual.kernel, optimizer.rule, len(usual.numbers(1)), len(usual.memory))
+        OPTIMIZERS[name], USUAL_LR[name] = optimizer, usual_lr
         return optimizer
 
     return register

@@ -1,5 +1,6 @@
 """The command line, mostly in real processes."""
 
+import ast
 import json
 import math
 import os
@@ -157,7 +158,7 @@ def test_early_stopping_holds_out_some_training_samples():
     assert result["epochs"] < 200
     assert result["samples"] == {"train": 1150, "test": 359, "validation": 288}
     shown = jitnet_command(*arguments)
-    assert "stopped early; the weights are those of epoch" in shown.stdout
+    assert re.search(r"^stopped early after \d+ epochs; the weights are those of epoch \d", shown.stdout, re.MULTILINE)
     assert "digits: 1150 training samples, 359 test samples, 288 for validation, 64 columns" in shown.stderr
 
 
@@ -315,6 +316,20 @@ def test_without_a_command_help_is_printed(capsys):
     assert printed.out.startswith("usage: jitnet")
     assert all(command in printed.out for command in cli.COMMANDS)
     assert printed.err == ""
+
+
+def test_every_command_is_in_the_guide_and_is_run_by_a_test():
+    """By `jitnet_command`, or by `cli.main` in this process; runs that end with an error do not count."""
+    tests = Path(__file__).parent
+    guide = " ".join(page.read_text(encoding="utf-8") for page in (tests.parent / "docs" / "guide").glob("*.md"))
+    nodes = [node for file in tests.glob("test_*.py") for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))]
+    calls = [node for node in nodes if isinstance(node, ast.Call) and node.args]
+    runs = [call for call in calls if ast.unparse(call.func) in ("jitnet_command", "cli.main", "main")]
+    ended_well = [run for run in runs if "status" not in [keyword.arg for keyword in run.keywords]]
+    run_by_tests = {ast.unparse(run.args[0]).lstrip("[").partition(",")[0].rstrip("]") for run in ended_well}
+    for command in cli.COMMANDS:
+        assert repr(command) in run_by_tests, command
+        assert re.search(rf"`jitnet {command}\b", guide), command
 
 
 def test_help_lists_options_and_version_is_printed():

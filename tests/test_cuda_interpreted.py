@@ -14,6 +14,7 @@ if importlib.util.find_spec("numba_cuda") is None:
     pytest.skip("numba-cuda is not installed (pip install 'jitnet[cuda]')", allow_module_level=True)
 
 import jitnet
+from jitnet.compiler.cuda import registry
 from jitnet.compiler.cuda.registry import recording
 from jitnet.kernels.cuda import LADDERS, clock
 from jitnet.kernels.cuda.optimizers import FROM_MEMORY
@@ -29,6 +30,13 @@ OF_THE_TILE = ("matmul", "layer", slow("descend"), *map(release, (*PRODUCTS[1:],
 pytestmark = pytest.mark.usefixtures("ptx_once")
 
 RUNGS = [(operation, rung) for operation, ladder in LADDERS.items() for rung in ladder]
+
+
+def test_a_known_rung_is_registered_again_only_by_the_same_function():
+    known = LADDERS["sgd"]["elements"]
+    with pytest.raises(ValueError, match=r"^rung 'elements' of sgd on the GPU exists already: jitnet\..*; give"):
+        registry.rung("sgd", "elements")(check)
+    assert LADDERS["sgd"]["elements"] is known
 
 
 def check(operation, name, shape, **how):

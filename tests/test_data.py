@@ -3,6 +3,7 @@
 from decimal import Decimal
 from importlib import resources
 from types import SimpleNamespace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from jitnet.data import Recipe, from_frame, read_table, split
 from jitnet.data.preprocessing.columns import Standard
 from jitnet.data.preprocessing.target import Target
 from jitnet.data.split import split_rows
+from jitnet.data.table import Kind
 
 
 def test_bundled_digits_are_the_published_ones():
@@ -26,6 +28,12 @@ def test_bundled_digits_are_the_published_ones():
     assert len(file.read_bytes()) < 100_000
     with file.open("rb") as stream, np.load(stream) as archive:
         assert "CC BY 4.0" in str(archive["about"])
+
+
+@pytest.mark.parametrize("kind", get_args(Kind))
+def test_a_model_of_every_kind_of_table_can_be_loaded(kind):
+    recipe = Recipe.learn(table_of([[0.5, 1], [0, 0], [1, 0.5], [1, 0]], [0, 1, 0, 1], kind), np.arange(4))
+    assert Recipe.from_plain(recipe.plain()) == recipe
 
 
 def test_split_is_shuffled_by_its_seed_and_checks_its_input():

@@ -4,13 +4,14 @@ import gzip
 import io
 import tarfile
 import zipfile
+from typing import get_args
 
 import pytest
 from files import csv
 
 import jitnet
 from jitnet.data import read_table
-from jitnet.data.files.content import content_of
+from jitnet.data.files.content import WORDS, Form, content_of
 from jitnet.data.files.csv_file import read_csv
 
 
@@ -37,7 +38,7 @@ def tar():
         (b"$FL2@(#) SPSS DATA FILE\0\0", "is an SPSS file"), (b"<stata_dta><header>\0", "is a Stata file"),
         (b"ORC\n\3\0", "is an ORC file"), (b"Obj\1\4\0", "is an Avro file"), (b"FEA1\0\0", "is a Feather file"),
         (rb"{\rtf1\ansi}", "f is an RTF document, not a table; save it as CSV"),
-        (b"RIFF\x24\0\0\0WEBP", "is a WebP picture, not a table; save the pictures as PNG"),
+        (b"RIFF\x24\0\0\0WEBP", "is a WebP picture, a sound or a video, not a table; save pictures as PNG"),
         (gzip.compress(b"RDX3\nX\n\0\0\0\3" + bytes(9), mtime=0), "is an R workspace"),
         (gzip.compress(b"X\n\0\0\0\3" + bytes(9), mtime=0), "is an R object"),
         (tar(), "is a tar archive, not a table; unpack it"), (gzip.compress(tar(), mtime=0), "is a tar archive"),
@@ -54,6 +55,10 @@ def test_files_of_other_programs_are_named(tmp_path, content, message):
     (tmp_path / "f").write_bytes(content)
     with pytest.raises(jitnet.Error, match=message):
         read_table(tmp_path / "f", "b")
+
+
+def test_every_form_of_a_file_has_words_for_messages():
+    assert {*WORDS} == {*get_args(Form)}
 
 
 @pytest.mark.parametrize("name", ["ORC", "MATLAB score", "RDX", "RIFF", "FEA1", "BZh", "GIF8", "PK", "ARROW1"])

@@ -8,9 +8,16 @@ import pytest
 from numba import prange
 from numba.core.compiler_lock import global_compiler_lock
 
+from jitnet.backend.base import REGISTRY
+from jitnet.backend.base import register as register_backend
 from jitnet.compiler import jit, parallel_for, registry
-from jitnet.compiler.registry import baseline, operation, rung
-from jitnet.kernels import LADDERS, SIGNATURES
+from jitnet.compiler.registry import FLOP, baseline, operation, rung
+from jitnet.kernels import LADDERS, SIGNATURES, elementwise
+from jitnet.kernels.activations import ACTIVATIONS
+from jitnet.kernels.losses import LOSSES, loss
+from jitnet.kernels.optimizers import RULES, register_rule
+from jitnet.layers.base import KINDS, kind
+from jitnet.optimizers import OPTIMIZERS, SGD, USUAL_LR, AdamW, registered
 
 
 def test_functions_are_handed_to_numba_while_no_thread_can_fork(monkeypatch):
@@ -128,6 +135,65 @@ def test_every_rung_is_registered_with_its_parallel_twin():
                 assert kernel.targetoptions["parallel"] == parallel
                 assert name in ("njit", "parallel") or ladder[name.removesuffix("_parallel")].py_func is kernel.py_func
                 assert parallel or name == "njit" or f"{name}_parallel" in ladder
+
+
+def test_a_known_name_is_registered_again_only_by_the_same_function():
+    """As when the cell of a notebook runs again. Otherwise everything stays as it was."""
+    contents = [LADDERS, SIGNATURES, ACTIVATIONS, LOSSES, OPTIMIZERS, KINDS, REGISTRY, RULES]
+    before = [dict(content) for content in contents]
+    matmul, clash = LADDERS["matmul"]["python"], type("Adam", (SGD,), {})
+    for register, what in (
+        (lambda: operation("T[::1]")(type(matmul)(divide.__code__, {}, "matmul")), "operation 'matmul'"),
+        (lambda: rung("matmul", "packed")(divide), "rung 'packed' of matmul"),
+        (lambda: rung("relu", "njit")(divide), "rung 'njit' of relu"),
+        (lambda: elementwise.activation("relu")(divide), "activation 'relu'"),
+        (lambda: loss("mse")(divide).derivative(divide), "operation 'mse'"),
+        (lambda: registered(usual_lr=0.1)(clash), "optimizer 'adam'"),
+        (lambda: kind(type("Dense", (), {})), "layer 'Dense'"),
+        (lambda: register_backend(type("Other", (), {"name": "fast"})), "backend 'fast'"),
+        (lambda: register_rule("sgd", AdamW.rule, 8, 2), "operation 'sgd'"),
+    ):
+        with pytest.raises(ValueError, match=f"^{what} exists already: jitnet.*; give the new one another name$"):
+            register()
+    assert [dict(content) for content in contents] == before
+    assert rung("matmul", "packed")(LADDERS["matmul"]["packed"].py_func)
+
+
+@pytest.mark.parametrize("vectors", [0, 3])
+def test_a_rule_has_one_or_two_state_vectors(vectors):
+    names = tuple("abc"[:vectors])
+    optimizer = type("Unusual", (AdamW,), {"memory": names, "kernel": "unusual"})
+    with pytest.raises(ValueError, match=f"optimizer 'unusual' has {vectors} state vectors, but a rule has one or two"):
+        registered(usual_lr=0.1)(optimizer)
+    for content in (OPTIMIZERS, RULES, LADDERS):
+        assert "unusual" not in content
+
+
+def test_the_cell_of_an_optimizer_can_be_changed_and_run_again():
+    """The class of a cell has the same name; its rule may be another one."""
+    try:
+        for factor in (1.0, 2.0):
+            cell = CELL.replace("factor", str(factor))
+            exec(cell, {"registered": registered, "AdamW": AdamW})
+            theta = np.zeros(3)
+            LADDERS["of_a_cell"]["python"](np.ones(3), np.zeros(8), np.zeros(3), np.zeros(3), theta)
+            assert (theta == -factor).all()
+    finally:
+        for content, name in ((OPTIMIZERS, "ofacell"), (USUAL_LR, "ofacell"), (RULES, "of_a_cell")):
+            content.pop(name, None)
+        for content in (LADDERS, SIGNATURES, FLOP):
+            content.pop("of_a_cell", None)
+
+
+CELL = """
+@registered(usual_lr=0.1)
+class OfACell(AdamW):
+    kernel = "of_a_cell"
+
+    @staticmethod
+    def rule(g, w, mean, square, numbers):
+        return mean, square, w - factor * g
+"""
 
 
 def test_registering_a_kernel_adds_its_rungs(monkeypatch):

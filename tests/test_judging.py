@@ -29,7 +29,7 @@ def test_judge_sends_the_check_to_a_process(addition, monkeypatch):
     monkeypatch.setattr(judging, "ask", lambda *_, **__: (False, "race: c[0] is written twice; write it once"))
     said = judge._without_race(addition.kernels[0].tests[0])[1]
     assert said == "c[0] is written twice; write it once"  # after the title of the test, "no race"
-    assert asked == [(inspection.race_in, "anna.py", "add", "vector_add", "float32", memory)]
+    assert asked == [(inspection.has_no_race, "anna.py", "add", "vector_add", "float32", memory)]
 
 
 @pytest.mark.parametrize(("took", "count"), [(0.1, 4), (2.0, 0)])

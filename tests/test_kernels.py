@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from cases import in_dtypes, marks_of, release, slow
 
+from jitnet import backend
 from jitnet.kernels import LADDERS, SIGNATURES
 from jitnet.kernels.activations import ACTIVATIONS, CODES
 from jitnet.lab import oracle
@@ -45,6 +46,14 @@ def test_products_and_formulas_have_the_same_ladder(operation):
     climbing = ["unrolled", "reordered", "blocked", "tiled", "packed", *([] if "matmul" in operation else ["fused"])]
     both = [name for rung in climbing for name in (rung, f"{rung}_parallel")]
     assert list(ladder) == ["python", "njit", "parallel", *both, "numpy"], "add a rung to all seven products, and here"
+
+
+def test_the_last_rung_of_every_ladder_is_the_one_that_training_uses():
+    """If a slower rung is better, as for reasons of accuracy, name it here with the reason."""
+    fast = backend.get("fast")
+    for operation, ladder in LADDERS.items():
+        best = next(rung for rung in reversed(ladder) if not rung.endswith(("numpy", "parallel")))
+        assert fast.kernels[operation] is ladder[best], f"Fast.rungs in backend/cpu.py lacks {best!r} of {operation}"
 
 
 def test_docstring_of_every_rung_states_its_idea_and_what_it_saves():

@@ -13,7 +13,7 @@ from runs import IN_FLOAT64
 from test_gradients import relative_error
 
 import jitnet
-from jitnet import Dense, Dropout, LayerNorm, Network, backend, calculus, cli, losses
+from jitnet import Dense, Dropout, LayerNorm, Network, backend, calculus, cli, layers, losses
 from jitnet.step import passes
 
 
@@ -54,6 +54,10 @@ NETWORKS = {
     "layer norm first": lambda: Network(LayerNorm(5), Dense(5, 3, "softmax"), seed=0, dtype="float64"),
     "dropout first": lambda: Network(Dropout(0.2), Dense(5, 3, "softmax"), seed=0, dtype="float64"),
 }
+
+
+def test_every_kind_of_layer_is_in_a_network():
+    assert {type(layer).__name__ for make in NETWORKS.values() for layer in make().layers} == {*layers.__all__}
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -24,7 +24,7 @@ from jitnet.step import passes
 
 def register():
     @operation("T[:,::1], T[::1], T[:,::1]")
-    def scale_units(X, factors, A):
+    def units_of_a_test_times_factors(X, factors, A):
         """Each unit times its factor; the backward pass is the same.
 
         Formula   A[i,j] = X[i,j]·factors[j]
@@ -35,12 +35,12 @@ def register():
             for j in range(X.shape[1]):
                 A[i, j] = X[i, j] * factors[j]
 
-    @baseline("scale_units")
-    def scale_units_numpy(X, factors, A):
+    @baseline("units_of_a_test_times_factors")
+    def units_of_a_test_times_factors_numpy(X, factors, A):
         A[...] = X * factors
 
     @operation("T[:,::1], T[:,::1], T[::1]")
-    def scale_units_gradient(X, dA, dfactors):
+    def units_of_a_test_times_factors_gradient(X, dA, dfactors):
         """The gradient of the factors.
 
         Formula   dfactors[j] = Σ_i dA[i,j]·X[i,j]
@@ -53,8 +53,8 @@ def register():
                 total += dA[i, j] * X[i, j]
             dfactors[j] = total
 
-    @baseline("scale_units_gradient")
-    def scale_units_gradient_numpy(X, dA, dfactors):
+    @baseline("units_of_a_test_times_factors_gradient")
+    def units_of_a_test_times_factors_gradient_numpy(X, dA, dfactors):
         dfactors[...] = (dA * X).sum(axis=0)
 
     return kind(UnitScale)
@@ -87,20 +87,20 @@ class UnitScale(Layer):
         self._values[0][...] = rng.uniform(0.5, 1.5, self.n)
 
     def forward(self, X, Z, A, spot):
-        return [Call("scale_units", (X, self._values[0], A))]
+        return [Call("units_of_a_test_times_factors", (X, self._values[0], A))]
 
     def propagate(self, delta, Z, X, f, delta_before, spot):
-        calls = [Call("scale_units", (delta, self._values[0], delta_before))]
+        calls = [Call("units_of_a_test_times_factors", (delta, self._values[0], delta_before))]
         return calls if f == "identity" else [*calls, formulas.derivative(Z, X, f, delta_before)]
 
     def gradients(self, X, delta, spot):
-        return [Call("scale_units_gradient", (X, delta, self._grads[0]))]
+        return [Call("units_of_a_test_times_factors_gradient", (X, delta, self._grads[0]))]
 
     def gradient(self, delta):
         return ScaleGradient(self._grads[0].copy(), delta)
 
 
-OPERATIONS = ("scale_units", "scale_units_gradient")
+OPERATIONS = ("units_of_a_test_times_factors", "units_of_a_test_times_factors_gradient")
 
 
 @pytest.fixture

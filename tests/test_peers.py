@@ -1,12 +1,16 @@
 """Whole training runs give the same numbers as PyTorch."""
 
 from itertools import pairwise
+from typing import get_args
 
 import numpy as np
 import pytest
 from cases import release
 
 from jitnet import SGD, Adam, AdamW, Dense, Momentum, Network, RMSprop
+from jitnet.kernels.activations import ActivationName
+from jitnet.losses import LossName
+from jitnet.optimizers import OptimizerName
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install torch")
 
@@ -73,6 +77,17 @@ def train_torch(net, X, Y, activations, loss, make_optimizer, steps):
         optimizer.step()
         history.append(value.item())
     return parameters, history
+
+
+LACKING = set()
+"""Names of ours that PyTorch lacks."""
+
+
+def test_everything_that_pytorch_has_is_compared_with_it():
+    compared = {name for activations, loss in RUNS for name in (*activations, loss)}
+    compared |= {optimizer.name for optimizer, _ in OPTIMIZERS}
+    ours = {name for names in (ActivationName, LossName, OptimizerName) for name in get_args(names)}
+    assert compared == ours - LACKING
 
 
 def is_usual(run, optimizer):

@@ -9,6 +9,9 @@ import pytest
 from course import run_here
 
 import jitnet
+from jitnet.compiler.registry import MADE
+from jitnet.kernels.activations import ActivationName
+from jitnet.losses import LossName
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -81,11 +84,23 @@ def test_table_of_loops_names_every_kernel_file():
         assert name in house, name
 
 
-@pytest.mark.parametrize("operation", ["matmul", "matmul_tn", "matmul_nt"])
+@pytest.mark.parametrize("operation", jitnet.kernels.LADDERS)
 def test_table_of_rungs_names_every_rung(operation):
     (row,) = [line for line in KERNELS.splitlines() if line.startswith("|") and f"`{operation}`" in line]
     rungs = [rung for rung in jitnet.kernels.LADDERS[operation] if not rung.endswith("_parallel") and rung != "numpy"]
     assert row.endswith(f"| {', '.join(rungs)} |")
+
+
+def test_table_of_rungs_names_no_other_loop():
+    rows = [line.split(" | ") for line in KERNELS.splitlines() if line.startswith("| ")][1:]
+    named = [name for _, loops, rungs in rows if rungs.startswith("python") for name in re.findall(r"`(\w+)`", loops)]
+    assert sorted(named) == sorted(jitnet.kernels.LADDERS.keys() - MADE.keys())  # users' functions, as on the pages
+
+
+def test_library_guide_names_every_function_and_optimizer():
+    guide = text_of("docs/guide/library.md")
+    for name in (*ActivationName.__args__, *LossName.__args__, *jitnet.optimizers.__all__):
+        assert f"`{name}`" in guide, name
 
 
 def test_figures_are_the_output_of_the_benchmarks():

@@ -2,6 +2,7 @@
 
 import math
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ from jitnet import (
 )  # fmt: skip
 from jitnet.kernels import LADDERS
 from jitnet.training import schedules
+from jitnet.training.history import ENDINGS, Ending
 
 X, CODES = spiral()
 RUNS = {"batch_size": 10, "backend": "numpy"}
@@ -285,6 +287,30 @@ def test_best_weights_follow_the_current_stopping_rule():
         whole.fit(train, y, epochs=14, **options)
         assert net.theta.tobytes() == whole.theta.tobytes()
         assert history.best_epoch == (None if stopping is None else 14)
+
+
+@pytest.mark.parametrize("why", [*sorted(ENDINGS.keys() - {"early"}), "out of time", "paused"])
+def test_a_training_that_ended_for_any_reason_is_shown_and_resumed(why, tmp_path, monkeypatch):
+    """Also for a reason that is new; "early" has tests of its own."""
+    monkeypatch.setitem(ENDINGS, "out of time", Ending("out of time", True))
+    monkeypatch.setitem(ENDINGS, "paused", Ending("paused", False))
+
+    def at_the_third(net, history):
+        history.stopped = why if history.epochs == 3 else ""
+
+    options = {"epochs": 6, "checkpoint": tmp_path / "run.npz", "checkpoint_every": 1, **RUNS}
+    history = make().fit(X, CODES, callbacks=at_the_third, **options)
+    assert history.stopped == why
+    assert ENDINGS[why].words in history._repr_html_()
+    resumed = make().fit(X, CODES, resume=True, **options)
+    is_final = ENDINGS[why].is_final
+    assert (resumed.epochs, resumed.stopped) == ((3, why) if is_final else (6, ""))
+
+
+def test_the_guide_names_every_reason_for_which_training_ends():
+    guide = (Path(__file__).parents[1] / "docs" / "guide" / "fitting.md").read_text(encoding="utf-8")
+    for why in filter(None, ENDINGS):
+        assert f'"{why}"' in guide
 
 
 @pytest.mark.parametrize("answer", [True, "stop", np.True_])

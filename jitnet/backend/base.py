@@ -9,7 +9,7 @@ import numpy as np
 from .. import checks, step
 from ..compiler.jit import Kernel
 from ..compiler.memory import aligned
-from ..compiler.registry import Call
+from ..compiler.registry import Call, expect_new
 from . import thread_choice
 from .refused import raise_if_refused
 
@@ -129,5 +129,6 @@ Registered = TypeVar("Registered", bound=type[Backend])
 
 def register(backend: Registered) -> Registered:
     """Register a backend under its name."""
+    expect_new(f"backend {backend.name!r}", REGISTRY.get(backend.name), backend)
     REGISTRY[backend.name] = backend
     return backend

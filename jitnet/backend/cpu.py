@@ -189,7 +189,7 @@ class Fast(CpuBackend):
     """The fastest rung of each operation; for large work its threaded version, if it has one."""
 
     name = "fast"
-    rungs = ("fused", "packed", "polynomial", "wide", "ahead", "njit")
+    rungs = ("fused", "packed", "polynomial", "wide", "ahead", "lanes", "njit")
     uses_threads = True
     descends = True
 

@@ -359,10 +359,9 @@ def _in_words(result: dict[str, Any], history: History) -> str:
             f"\nnote: the test loss was lowest after epoch {best + 1}, {lowest}, and is {last} at the end; "
             "--early-stopping 5 keeps the weights of the best epoch"
         )
-    if history.stopped == "early":
-        text += f"\nstopped early; the weights are those of epoch {history.best_epoch}"
-    if history.stopped == "interrupted":
-        text += f"\ninterrupted after {epochs}"
+    if history.stopped:
+        text += f"\n{history.ending.words} after {epochs}"
+        text += f"; the weights are those of epoch {history.best_epoch}" if history.best_epoch else ""
     if result["disturbed"] and result["seconds"] >= COMPARED:
         text += f"\n{disturbance.sentence(result['disturbed_by'])}"
         text += " Until then, --threads 1 may be faster." if backends.get(result["backend"]).uses_threads else ""

@@ -6,8 +6,9 @@ interpreted, it runs the plain-Python version.
     lanes(array)                        the number of array elements that fill one vector register
     stack_array(size, like)             scratch memory on the stack: no allocation, and tiles that are small enough
                                         end up in registers
-    heap_array(size, like)              the same for large sizes, since a thread's stack can be as small as 64 KB;
-    give_back(array)                    empty if there is no memory. The kernel must give the memory back
+    heap_array(size, like)              the same for large sizes, since a thread's stack can be as small as 64 KB; empty
+                                        if there is no memory
+    give_back(array)                    frees the memory of heap_array, which the kernel must do
     window(array, start, count)         a view of the array's memory from element `start` on, without Python's rules
                                         for negative and too large indices, which cost ten instructions per row
     submatrix(matrix, i0, i1, j0, j1)   matrix[i0:i1, j0:j1], again without these rules

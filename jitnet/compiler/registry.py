@@ -49,6 +49,13 @@ def _changed() -> None:
     changes += 1
 
 
+def expect_new(what: str, old: Any, new: Any) -> None:
+    """An error if the name belongs to another function or class, `old`; but a cell of a notebook can run again."""
+    old = getattr(old, "py_func", old)
+    if old is not None and (old.__module__, old.__qualname__) != (new.__module__, new.__qualname__):
+        raise ValueError(f"{what} exists already: {old.__module__}.{old.__qualname__}; give the new one another name")
+
+
 def operation(signature: str, flop: Callable[..., int] = one_for_each_number) -> Callable[[Kernel], Kernel]:
     """Register an operation by its first body, under three compilers; `flop` counts the FLOP of a call.
 
@@ -58,9 +65,11 @@ def operation(signature: str, flop: Callable[..., int] = one_for_each_number) ->
     """
 
     def register(body: Kernel) -> Kernel:
-        SIGNATURES[body.__name__] = signature
-        FLOP[body.__name__] = flop
-        LADDERS[body.__name__] = ladder = LazyFunctions()
+        name = body.__name__
+        expect_new(f"operation {name!r}", LADDERS[name]["python"] if name in LADDERS else None, body)
+        SIGNATURES[name] = signature
+        FLOP[name] = flop
+        LADDERS[name] = ladder = LazyFunctions()
         ladder["python"] = body
         ladder.add("njit", compiled_later(body))
         ladder.add("parallel", compiled_later(body, parallel=True))
@@ -74,6 +83,8 @@ def rung(ladder: str, name: str, allocates: bool = False) -> Callable[[Kernel], 
     """Register a body with a new idea as the next rung of a ladder, and its threaded version above it."""
 
     def register(body: Kernel) -> Kernel:
+        for each in (name, f"{name}_parallel"):
+            expect_new(f"rung {each!r} of {ladder}", LADDERS[ladder].get(each), body)
         LADDERS[ladder].add(name, compiled_later(body, allocates=allocates))
         LADDERS[ladder].add(f"{name}_parallel", compiled_later(body, parallel=True, allocates=allocates))
         _changed()
@@ -83,7 +94,7 @@ def rung(ladder: str, name: str, allocates: bool = False) -> Callable[[Kernel], 
 
 
 def baseline(ladder: str) -> Callable[[Kernel], Kernel]:
-    """Register the NumPy baseline of a ladder, as rung `numpy`."""
+    """Register the NumPy baseline of a ladder, as rung `numpy`; it replaces the one that an activation implies."""
 
     def register(body: Kernel) -> Kernel:
         LADDERS[ladder]["numpy"] = body

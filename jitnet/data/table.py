@@ -21,6 +21,7 @@ from .text_column import Words
 __all__ = ["MISSING", "Column", "Kind", "Table", "as_list", "as_option", "is_missing", "listed", "listed_in"]
 
 Kind = Literal["csv", "npz", "pictures", "parquet", "frame"]
+"""What a table was read from, which a model remembers."""
 
 
 class Column:

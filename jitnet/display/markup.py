@@ -59,6 +59,6 @@ def history(history: Any) -> str:
     columns = {name: column for name, column in columns.items() if column[0]}
     rows = [[epoch, *(_shown(values[epoch - 1], style) for values, style in columns.values())] for epoch in shown]
     best = f"; the weights are those of epoch {best_epoch}" if best_epoch else ""
-    why = {"early": ", stopped early", "interrupted": ", interrupted"}.get(history.stopped, "")
+    why = f", {history.ending.words}" if history.stopped else ""
     caption = f"{epochs} epoch{'' if epochs == 1 else 's'} in {sum(history.seconds):.3g} s{why}{best}"
     return (curve(history.loss) if epochs > 1 else "") + table(caption, ["epoch", *columns], rows)

@@ -25,7 +25,7 @@ from numba import prange
 from ..compiler.fingerprint import fingerprint
 from ..compiler.intrinsics import wide, window
 from ..compiler.jit import Kernel, linked
-from ..compiler.registry import LADDERS, baseline, operation, rung
+from ..compiler.registry import LADDERS, baseline, expect_new, operation, rung
 from ..compiler.scalar import ON_ARRAYS, calls, on_arrays, scalar
 from ..compiler.threads import PART, parts_of
 from ..compiler.types import Matrix, Vector
@@ -91,7 +91,12 @@ def activation(name: str, fast: Function | None = None) -> Callable[[Function], 
 
     fast      computes f without a call into the math library, if replacing e^x (`FAST`) is not enough
     """
-    return lambda f: Activation(name, f, fast)
+
+    def define(f: Function) -> Activation:
+        expect_new(f"activation {name!r}", getattr(ACTIVATIONS.get(name), "f", None), f)
+        return Activation(name, f, fast)
+
+    return define
 
 
 def flop(Z: Matrix, *others: Matrix) -> int:

@@ -203,9 +203,12 @@ def register_rule(name: str, rule: Function, numbers: int, vectors: int) -> None
 
     rule      (g, w, *memory, numbers) -> (*memory, w): the gradient, the parameter, its state from earlier steps, and a
               tuple of the numbers of this step; returns the new state and parameter
+
+    Errors    ValueError unless there are one or two state vectors, or if another operation has this name
     """
-    RULES[name] = rule, numbers, vectors
-    loops, fast = {1: (loop_of_one, fast_of_one), 2: (loop_of_two, fast_of_two)}[vectors]
+    if vectors not in (1, 2):
+        raise ValueError(f"optimizer {name!r} has {vectors} state vectors, but a rule has one or two")
+    loops, fast = (loop_of_one, fast_of_one) if vectors == 1 else (loop_of_two, fast_of_two)
     one_by_one, as_tuple = scalar(rule, {}), tuple_of(numbers)
     first_rung = named(loops(one_by_one, as_tuple), name, rule)
     operation(f"T[::1], T[::1], {'T[::1], ' * vectors}T[::1]", assumed_flop)(first_rung)
@@ -218,6 +221,7 @@ def register_rule(name: str, rule: Function, numbers: int, vectors: int) -> None
             vector[...] = values
 
     baseline(name)(in_numpy)
+    RULES[name] = rule, numbers, vectors
 
 
 def tuple_of(count: int, helper: Callable[..., Any] = part_of_kernels) -> Function:

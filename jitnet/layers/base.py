@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import arrays, checks
-from ..compiler.registry import Call
+from ..compiler.registry import Call, expect_new
 from ..compiler.types import Matrix, Vector
 
 
@@ -125,6 +125,7 @@ KINDS: dict[str, type[Layer]] = {}
 
 def kind(layer: type[Any]) -> type[Any]:
     """Register a kind of layer by its name."""
+    expect_new(f"layer {layer.__name__!r}", KINDS.get(layer.__name__), layer)
     KINDS[layer.__name__] = layer
     return layer
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from .. import checks, storage
 from ..compiler.types import Vector
-from .history import History
+from .history import ENDINGS, History
 from .state import State
 
 RECORDED = (
@@ -32,7 +32,7 @@ class Checkpoint:
 
     def is_due(self, history: History, epochs: int, is_interrupted: bool) -> bool:
         """True after an epoch that has to be saved; not if ^C ended an epoch before its last batch."""
-        is_last = history.epochs == epochs or history.stopped in ("early", "callback") or is_interrupted
+        is_last = history.epochs == epochs or history.ending.is_final or is_interrupted
         is_whole = history.stopped != "interrupted"
         return self.is_wanted and is_whole and (history.epochs % self.every == 0 or is_last)
 
@@ -66,7 +66,7 @@ class Checkpoint:
             arrays["best_theta"] = state.best_theta
         about = {
             "settings": plan.settings(), "step": state.step,
-            "history": {name: getattr(state.history, name) for name in RECORDED},
+            "history": {name: getattr(state.history, name) for name in RECORDED} | _lasting(state.history),
             "best_loss": None if state.history.best_epoch is None else state.best_loss,
         }  # fmt: skip
         storage.write(self.path, "checkpoint", about, arrays)
@@ -131,6 +131,10 @@ class Checkpoint:
         return about, seed, history, arrays
 
 
+def _lasting(history: History) -> dict[str, str]:
+    return {} if history.ending.is_final else {"stopped": ""}
+
+
 def _vectors(state: State) -> dict[str, Vector]:
     """The parameters and the optimizer's vectors, by their names in the file."""
     return {"theta": state.theta, **{f"memory{i}": vector for i, vector in enumerate(state.memory)}}
@@ -167,6 +171,7 @@ def _recorded(content: Any, plan: Any) -> dict[str, Any]:
         values = enumerate(checks.listed(name, history[name], length), 1)
         history[name] = [checks.number(f"{name} of epoch {epoch}", value, **limits) for epoch, value in values]
     history["compile_seconds"] = checks.number("compile_seconds", history["compile_seconds"], least=0)
+    checks.one_of("reason", history["stopped"], ENDINGS)
     if history["best_epoch"] is not None:
         checks.whole("best_epoch", history["best_epoch"], least=1)
     return history
@@ -178,7 +183,7 @@ def _check_counts(about: dict[str, Any], history: Any, plan: Any) -> None:
     best, waited = history.best_epoch, history.epochs - (history.best_epoch or 0)
     is_over = plan.early_stopping is not None and waited >= plan.early_stopping.patience
     steps = about["step"] if plan.batches else history.epochs * batches
-    stopped = "callback" if history.stopped == "callback" else ""
+    stopped = history.stopped if history.ending.is_final and history.stopped != "early" else ""
     for name, value, expected in (
         ("step", about["step"], checks.whole("step", steps, least=0)),
         ("best_epoch", best, best if plan.early_stopping is not None and waited >= 0 else None),

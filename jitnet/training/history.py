@@ -5,10 +5,26 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..checks import count
 from ..display import markup
+
+
+class Ending(NamedTuple):
+    words: str
+    """For captions and the command line."""
+    is_final: bool
+    """True if a training that is resumed from its checkpoint remains ended; otherwise it continues."""
+
+
+ENDINGS = {
+    "": Ending("", False),
+    "early": Ending("stopped early", True),
+    "callback": Ending("stopped by a callback", True),
+    "interrupted": Ending("interrupted", False),
+}
+"""Why training ended before the last epoch; "" if it did not."""
 
 
 @dataclass(repr=False)
@@ -28,7 +44,7 @@ class History:
     threads: int = 1
     """The number of threads of the last steps; by default one or all, whichever is faster."""
     stopped: str = ""
-    """Why training ended before the last epoch: "", "early", "callback" or "interrupted"."""
+    """Why training ended before the last epoch, a key of `ENDINGS`: "early", ...; "" if it did not."""
     checkpoint_error: str = ""
     """Why the latest checkpoint could not be written, and which one remains; "" if it was written."""
 
@@ -36,6 +52,10 @@ class History:
     def epochs(self) -> int:
         """The number of completed epochs."""
         return len(self.loss)
+
+    @property
+    def ending(self) -> Ending:
+        return ENDINGS[self.stopped]
 
     def __repr__(self) -> str:
         """<History: 20 epochs, loss 1.88 to 0.12, validation accuracy 0.95, 3.2 s>"""

@@ -146,7 +146,8 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/network.py": [QUICK, ["tests/test_labels.py", "tests/test_storage.py", *TRAINING]],
     "jitnet/npz.py": [["tests/test_limits.py", "tests/test_storage.py"]],
     "jitnet/optimizers.py": [
-        *loops("sgd or momentum or nesterov or adam or rmsprop"), ["tests/test_schedules.py", "-k", "rate_of_its_time"],
+        FORMULAS, *loops("sgd or momentum or nesterov or adam or rmsprop"),
+        ["tests/test_schedules.py", "-k", "rate_of_its_time"],
         QUICK, ["tests/test_peers.py"], ["tests/test_training.py", "-k", "adam or goes_on"],
     ],
     "jitnet/labels.py": [["tests/test_labels.py", "tests/test_weights.py"]],

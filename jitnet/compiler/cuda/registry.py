@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ..registry import expect_new
 from .device import SIMULATED, cuda, stream
 
 if not SIMULATED:
@@ -136,7 +137,9 @@ def rung(
     """Register a function that executes these launches as a rung; its last `writes` arguments are its outputs."""
 
     def register(body: Kernel) -> Kernel:
-        LADDERS.setdefault(operation, {})[name] = Rung(body, list(launches), writes, eps, capability)
+        ladder = LADDERS.setdefault(operation, {})
+        expect_new(f"rung {name!r} of {operation} on the GPU", getattr(ladder.get(name), "body", None), body)
+        ladder[name] = Rung(body, list(launches), writes, eps, capability)
         return body
 
     return register

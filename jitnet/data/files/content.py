@@ -10,6 +10,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from ... import checks
 from ...npz import DENSEST, PORTION, office_document
@@ -58,7 +59,7 @@ UNREADABLE = (
     (b"ORC", "an ORC file", "save it as Parquet or CSV"),
     (b"Obj\1", "an Avro file", "save it as Parquet or CSV"),
     (b"FEA1", "a Feather file", "save it as Parquet or CSV"),
-    (b"RIFF", "a WebP picture", "save the pictures as PNG, in one folder per class"),
+    (b"RIFF", "a WebP picture, a sound or a video", "save pictures as PNG, in one folder per class"),
 )
 """First bytes, what such a file is, and what to do instead."""
 
@@ -70,13 +71,20 @@ BOMS = (
 ENCODINGS = "Japanese can be cp932, Chinese gb18030, Korean cp949, Russian cp1251"
 NOT_CP1252 = (b"\x81", b"\x8d", b"\x8f", b"\x90", b"\x9d")
 
+Form = Literal["text", "npz", "idx", "folder", "picture", "parquet", "workbook"]
+
+WORDS: dict[Form, str] = {
+    "text": "a CSV", "npz": "an NPZ file", "idx": "a file of images", "folder": "a folder", "picture": "a picture",
+    "parquet": "a Parquet file", "workbook": "a workbook",
+}  # fmt: skip
+"""What each form is called in messages."""
+
 
 @dataclass
 class Content:
     """A file's kind, and its bytes if the kind is text, parquet or workbook; other kinds are read from the path."""
 
-    kind: str
-    """"text", "npz", "idx", "folder", "picture", "parquet" or "workbook"."""
+    kind: Form
     source: str
     """The name of the file in messages."""
     data: bytes
@@ -117,7 +125,7 @@ def content_of(path: str | Path) -> Content:
     return content
 
 
-def _kind_by_head(head: bytes, path: str | Path) -> str | None:
+def _kind_by_head(head: bytes, path: str | Path) -> Form | None:
     """The kind, if the first bytes suffice and the file is read from its path."""
     first = _decompressed(head)
     if _is_idx_head(first) or (is_idx(path) and (not first or b"\0" in first)):

@@ -10,7 +10,7 @@ from ...checks import shown
 from ...spelling import column_name, is_number, spelled
 from ..missing import is_missing_word
 from ..table import Column, Table
-from .content import Content, content_of
+from .content import WORDS, Content, Form, content_of
 from .csv_file import read_csv
 from .csv_header import is_like
 from .folder import read_folder
@@ -18,11 +18,6 @@ from .idx import read_images
 from .npz import read_npz
 from .parquet import read_parquet
 from .workbook import sheet_as_csv
-
-KINDS = {
-    "text": "a CSV", "npz": "an NPZ file", "idx": "a file of images", "folder": "a folder", "picture": "a picture",
-    "parquet": "a Parquet file", "workbook": "a workbook",
-}  # fmt: skip
 
 
 def read_table(
@@ -95,7 +90,7 @@ def read_table(
 
 def _misplaced(name: str, what: str, content: Content) -> checks.Error:
     """The error about an option that does not fit the kind of the file."""
-    return checks.Error(f"--{name} (in Python {name}=) is for {what}; {content.source} is {KINDS[content.kind]}")
+    return checks.Error(f"--{name} (in Python {name}=) is for {what}; {content.source} is {WORDS[content.kind]}")
 
 
 def _read_workbook(
@@ -153,7 +148,7 @@ def _read_text(
 
 
 def _read_arrays(
-    path: str | Path, kind: str, target: str | None, labels: str | Path | None, names: list[str],
+    path: str | Path, kind: Form, target: str | None, labels: str | Path | None, names: list[str],
     features: list[str] | None,
 ) -> Table:  # fmt: skip
     """Arrays and pictures: their target has no name to choose, and their features have none."""

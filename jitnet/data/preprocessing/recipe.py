@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,9 +23,6 @@ from .columns import Category, Number, Standard, from_plain, names_in, to_plain
 from .decisions import Choices, Planner
 from .ranges import Outside
 from .target import TASKS, Target
-
-KINDS = ("csv", "npz", "pictures", "parquet", "frame")
-"""The kinds of files."""
 
 FIRST = ("kind", "task", "features", "target", "mean", "scale", "classes", "target_mean", "target_scale")
 SECOND = ("names", "has_header", "columns", "target_form", "decisions", "warnings", "reading", "extents")
@@ -89,7 +86,7 @@ class Recipe:
             if is_new:
                 content = {"extents": [], **content}  # earlier versions did not save them
             c = checks.fields("it", content, [*FIRST, *SECOND] if is_new else FIRST)
-            checks.one_of("kind", c["kind"], KINDS)
+            checks.one_of("kind", c["kind"], get_args(Kind))
             task = checks.one_of("task", c["task"], TASKS)
             standard = Standard(c["features"], c["mean"], c["scale"], c["extents"] if is_new else [])
             standard.check()  # below, names lose their spaces, which earlier versions saved

@@ -1,9 +1,9 @@
 """Tests that read the source of a submission, or its machine code, each in its own process.
 
 Here the grader runs in the same process as the submission, so only sources come here that its language allows: they
-cannot reach the grader, and do nothing when they are imported. For `race_in` and `cause_in`, NUMBA_DISABLE_JIT is set:
-nothing of the submission is compiled, and the arrays check each index. `scalar_loop_in` runs one call of the compiled
-code in another process, after the test of correctness.
+cannot reach the grader, and do nothing when they are imported. For `has_no_race` and `cause_in`, NUMBA_DISABLE_JIT is
+set: nothing of the submission is compiled, and the arrays check each index. `scalar_loop_in` runs one call of the
+compiled code in another process, after the test of correctness.
 """
 
 import ast
@@ -38,7 +38,7 @@ ALONE = 0.25
 """The fraction of the work that may be done one number at a time: remainders, and what is not in the inner loop."""
 
 
-def race_in(file: str, name: str, spec: str, dtype: str, memory: int) -> tuple[bool | None, str]:
+def has_no_race(file: str, name: str, spec: str, dtype: str, memory: int) -> tuple[bool | None, str]:
     """Whether the sanitizer finds no race, nor an index outside of an array, and what it found, or has not reached.
 
     What takes too long on the usual shapes is checked on smaller ones: many accesses are not a race. None if it takes

@@ -284,7 +284,7 @@ class Judge:
 
     def _without_race(self, test: Test) -> tuple[bool | None, str]:
         dtype = test.dtype or self.problem.dtypes[0]
-        found, failure = self._asked(inspection.race_in, self.kernel.spec, dtype, NUMBA_DISABLE_JIT="1")
+        found, failure = self._asked(inspection.has_no_race, self.kernel.spec, dtype, NUMBA_DISABLE_JIT="1")
         passed, said = found or (False, failure)
         return passed, said.removeprefix("race: ")
 

@@ -1,4 +1,4 @@
-"""Nine verdicts on the machine code of a loop, each with evidence and a fix.
+"""Verdicts on the machine code of a loop, each with evidence and a fix.
 
 A verdict is good, bad, or neither if it may be unavoidable. All counts are instructions in one iteration of the
 compiled loop, which may do the work of many iterations of the source loop. `facts.py` counts them.
@@ -180,6 +180,11 @@ def accumulators(facts: Facts) -> Verdict:
             "accumulators", f"in memory: {back} loaded and stored per iteration", False,
             "load, add, store" + over + also,
             "keep each sum in a local variable, or a tile of sums in registers, and store it after the loop",
+        )  # fmt: skip
+    if facts.spills and not carried and not any(o.stores and o.on_stack for o in facts.operations):
+        return Verdict(
+            "accumulators", "none: no value is carried to the next iteration", None,
+            f"constants are on the stack: {stack} per iteration",
         )  # fmt: skip
     if facts.spills:
         return Verdict(
