@@ -22,8 +22,7 @@ F = {
     "softmax": lambda Z: np.exp(Z) / np.exp(Z).sum(axis=1, keepdims=True),
 }  # fmt: skip
 
-LACKING = set()
-"""Activations of ours that PyTorch or ONNX lacks."""
+LACKING = set()  # activations of ours that PyTorch or ONNX lacks
 
 
 def network(*layers, dtype="float32", seed=0):
@@ -35,9 +34,8 @@ def network(*layers, dtype="float32", seed=0):
 
 def square(f, dtype="float32"):
     """All layers are square, so a transposed matrix would have a valid shape and only give wrong numbers."""
-    return network(
-        Dense(5, 5, f), LayerNorm(5, 1e-3), Dense(5, 5, "tanh", bias=False), Dropout(0.25), Dense(5, 5, f), dtype=dtype
-    )
+    middle = LayerNorm(5, 1e-3), Dense(5, 5, "tanh", bias=False), Dropout(0.25)
+    return network(Dense(5, 5, f), *middle, Dense(5, 5, f), dtype=dtype)
 
 
 def odd(dtype="float32"):
@@ -81,9 +79,8 @@ EACH = [lambda f=f: square(f) for f in F] + [odd, lambda: square("gelu", "float6
 
 
 def test_every_activation_is_tested():
-    assert set(F) == set(get_args(ActivationName)) - LACKING
-    for library in ("torch", "onnx"):
-        assert set(importlib.import_module(f"jitnet.interop.{library}").ACTIVATIONS) == set(F)
+    names = [importlib.import_module(f"jitnet.interop.{library}").ACTIVATIONS for library in ("torch", "onnx")]
+    assert set(F) == set(names[0]) == set(names[1]) == set(get_args(ActivationName)) - LACKING
 
 
 @pytest.mark.parametrize("make", EACH)
