@@ -12,7 +12,7 @@ from small_assignment import ADDITION, SPEED, graded, made
 
 from jitnet import checks
 from jitnet.lab import estimate, problems
-from jitnet.lab.grade import assignment, grading, new
+from jitnet.lab.grade import assignment, grading, handed_in, new, student
 from jitnet.lab.grade.language import NUMPY, Language
 
 HERE = Path(__file__).parent
@@ -84,6 +84,93 @@ def test_starter_says_what_to_compute(tmp_path):
     assert "    Shapes    X (m, n_in), W (n_in, n_out), Z (m, n_out); rows contiguous\n\n    Write Z" in starter
 
 
+PARTS = """title = "Parts"
+file = "work.py"
+threads = 1
+seconds = 4
+imports = ["math", "numpy"]
+numpy = ["sqrt"]
+[[kernel]]
+name = "add"
+problem = "vector_add"
+[[kernel.test]]
+check = "correct"
+points = 3
+[[kernel.test]]
+check = "no race"
+points = 1.5
+[[kernel.test]]
+check = "speed"
+of = "naive"
+reach = 0.5
+points = 2
+"""
+
+OLD = f'"""Loops.\n\n{student.HEADING}\nAnything.\n"""\n\ndef add(a, b, c):\n    c[:] = a + b\n'
+
+
+@pytest.fixture
+def handed_out(tmp_path):
+    """An assignment with an outdated starter file, and its updated files."""
+    wanted = made(tmp_path / "parts", PARTS)
+    (tmp_path / "parts" / "student").mkdir()
+    (tmp_path / "parts" / "student" / "work.py").write_text(OLD)
+    jitnet_command("assignment", "update", tmp_path / "parts")
+    return wanted, tmp_path / "parts" / "student"
+
+
+def test_starter_states_the_rules_of_the_grader(handed_out):
+    text = (handed_out[1] / "work.py").read_text()
+    assert text.startswith(
+        f'"""Loops.\n\n{student.HEADING}\n\n- You may import math and numpy. Of NumPy, you may use sqrt.'
+    )
+    assert "- A submission runs on 1 thread. One call may take 4 seconds and 2 GiB of memory." in text
+    assert text.endswith(OLD.partition("Anything.\n")[2])
+    rows = [line.split(maxsplit=2) for line in text.splitlines() if line.startswith("    add:")]
+    assert rows == [
+        ["add:", "3", "correct in float32 and float64"],
+        ["add:", "1.5", "no race"],
+        ["add:", "2", f"at least 50% of the speed of naive for {problems.load('vector_add').timed[0]} in float32"],
+    ]
+    assert "Anything" not in text
+    (handed_out[1] / "work.py").write_text("def add(a, b, c):\n    pass\n")
+    said = jitnet_command("assignment", "update", handed_out[1].parent, status=2).stderr
+    assert "work.py has no rules; end its docstring with the line" in said
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (OLD, None),
+        ("import os\n" + OLD, "add: the file imports os; a submission is one file"),
+        (OLD + "print(3)\n", "add: the file does something outside of its functions"),
+        ("import numpy as np\ndef add(a, b, c):\n    np.add(a, b, c)\n", "add: uses numpy.add, which"),
+        ("import numpy as np\ndef add(a, b, c):\n    np.exp(a, c)\n", "add: uses numpy.exp, which"),
+        (
+            "import numpy as np\nf = np.float32\ndef add(a, b, c):\n    c[:] = a + b\n",
+            "add: the file uses numpy.float32",
+        ),
+        ("def add(a, b, c):\n    c[:] = a\n    c += b * (c.itemsize < 8)\n", "add is wrong: "),
+    ],
+)
+def test_public_test_refuses_what_the_grader_refuses(source, said, handed_out, monkeypatch):
+    wanted, folder = handed_out
+    (folder / "work.py").write_text(source)
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.delitem(sys.modules, "work", raising=False)
+    space = {"__name__": "test_public", "__file__": str(folder / "test_public.py")}
+    exec((folder / "test_public.py").read_text(), space)
+    monkeypatch.delitem(sys.modules, "work")
+    if said is None:
+        space["test_add"]()
+    else:
+        with pytest.raises(AssertionError) as error:
+            space["test_add"]()
+        assert str(error.value).startswith(said)
+        assert "is wrong" not in said or "in float64" in str(error.value)
+        assert graded(wanted, folder / "work.py")["points"] == 0
+
+
 @pytest.mark.slow  # loads problems in processes
 def test_new_assignment_loads_and_refuses_to_overwrite(tmp_path):
     folder = tmp_path / "first"
@@ -114,7 +201,7 @@ def test_guide_lists_the_names_of_numpy_that_submissions_may_use():
 def test_submission_is_a_python_file(tmp_path):
     (tmp_path / "readme.txt").write_text("print me")
     with pytest.raises(checks.Error, match=r"readme.txt is not a Python file; the name of a submission ends with .py"):
-        grading.submissions(tmp_path / "readme.txt", "lab1.py")
+        handed_in.submissions(tmp_path / "readme.txt", "lab1.py")
     error = Language().error_of(b"import helper\n")
     assert error.startswith("imports helper; a submission is one file, which may import math, numba, numpy"), error
 
@@ -126,14 +213,13 @@ COMPLETE = [("matmul", 17), ("by_hand", 12)]
 def test_files_of_a_bundled_assignment_are_consistent(name, points):
     wanted = assignment.load(EXAMPLES / name)
     assert wanted.points == points
-    student = EXAMPLES / name / "student"
-    places = {k.name: Path(k.spec).name if k.spec.endswith(".py") else k.spec for k in wanted.kernels}
-    public = new.public_test(wanted.file.removesuffix(".py"), places)
-    assert (student / "test_public.py").read_text().split() == public.split()
-    for path in (EXAMPLES / name / "solution.py", student / wanted.file):
+    folder = EXAMPLES / name / "student"
+    assert (folder / "test_public.py").read_text() == student.public_test(wanted)
+    assert student.rules(wanted) in (folder / wanted.file).read_text()
+    for path in (EXAMPLES / name / "solution.py", folder / wanted.file):
         assert wanted.language.error_of(path.read_bytes()) is None
-    for place in (place for place in places.values() if place.endswith(".py")):
-        assert set(problems.load(student / place).rungs) == {"numpy"}  # loops would give the solution away
+    for spec in (kernel.spec for kernel in wanted.kernels if kernel.spec.endswith(".py")):
+        assert set(problems.load(folder / Path(spec).name).rungs) == {"numpy"}  # loops would give the solution away
 
 
 @pytest.mark.release

@@ -45,7 +45,7 @@ ERRORS = {
     "other_types": r"is compiled for other types: it is given \((array\(float32, 2d, C\)(, )?){3}\), "
     r"but takes \((array\(float64, 2d, A\)(, )?){3}\)$",
     "not_compiled": r"does not compile: No implementation .* for add\(array\(float32, 2d.* \(mine.py, line \d+\)$",
-    "no_such_name": r"does not compile: NameError: name 'foo' is not defined$",
+    "no_such_name": r"does not compile: NameError: name 'foo' is not defined \(mine.py, line \d+\)$",
     "no_such_function": r"does not compile: AttributeError: .*nothing",
     "wrong_at_an_edge": r"is wrong: 1 of 195 wrong, first at \(2, 64\): expected \S+, got \S+, .* given X \(3, 5\)",
     "wrong_if_large": r"is wrong: 1 of 576 wrong, first at \(9, 9\): .*, given X \(24, 24\)",

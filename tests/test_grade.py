@@ -10,7 +10,7 @@ import pytest
 from small_assignment import ADDITION, HONEST, SPEED, graded, made
 
 from jitnet.lab import explain
-from jitnet.lab.grade import assignment, inspection, judging, output, page, parent
+from jitnet.lab.grade import assignment, inspection, judging, output, page, parent, table
 from jitnet.lab.grade.language import Language
 from jitnet.lab.worker import ask
 
@@ -71,6 +71,17 @@ GUARD = "if __name__ == '__main__':\n    "
         (f"{GUARD}pass\nelse:\n    x = 3\n", "does something outside of its functions"),
         (f"def add(x):\n    {GUARD}    x.dot(x)\n", "uses .dot, which this assignment does not allow"),
         (f"{GUARD}import os as np\nimport numpy as np\ndef add(x):\n    np.dot(x, x)\n", "uses numpy.dot, which"),
+        (
+            "import numpy as np\nA = np.random.rand(3)\ndef add(A):\n    A[0] = 1\n",
+            "calls np.random.rand() outside of its functions; write it below if __name__ == '__main__' (line 2)",
+        ),
+        (
+            "import numpy as np\nbuf = np.zeros(9)\ndef add(x):\n    buf[0] = x[0]\n",
+            "makes buf outside of its functions by np.zeros(); make it in the function that uses it (line 2)",
+        ),
+        ("for i in open('x'):\n    pass\n", "does something outside of its functions; write it below if"),
+        ("with open('x') as f:\n    f.read()\n", "does something outside of its functions; write it below if"),
+        ("class A:\n    pass\n", "uses class, which is not part of the language of this assignment (line 1)"),
         (f"__name__ = '__main__'\n{GUARD}pass\n", "uses the name __name__; names with two underscores belong to"),
         ("def add(x):\n    global __name__\n", "uses the name __name__"),
         ("import numba as __name__\n", "uses the name __name__"),
@@ -149,17 +160,11 @@ def test_line_of_a_class_is_a_sentence_about_a_missing_function(addition, tmp_pa
 
 def test_measured_speed_is_shown_if_it_passes():
     test = assignment.Test("speed", 2, of="naive", reach=0.5)
-    passed = {
-        "kernel": "add",
-        "test": f"add: {test.title}",
-        "check": "speed",
-        "points": 2,
-        "of": 2,
-        "passed": True,
-        "hint": "",
-    }
+    passed = {"kernel": "add", "test": f"add: {test.title}", "check": "speed", "points": 2, "of": 2, "passed": True}
+    passed["hint"] = ""
     tests = [passed | {"said": "1.0 ms, 80% of the speed of naive"}, passed | {"check": "correct", "said": "right"}]
     found = {"submission": "anna.py", "points": 4, "of": 4, "tests": tests, "unfenced": "", "disturbed_by": []}
+    found |= {"refused": "", "note": ""}
     lines = output.as_text(found).splitlines()[2:]
     row = "✓    2 of 2  add: at least 50% of the speed of naive"
     assert lines == [row, "    1.0 ms, 80% of the speed of naive", row]
@@ -312,7 +317,7 @@ def test_submission_that_breaks_the_grader_stops_no_other(addition, tmp_path, mo
     result = graded(addition, path)
     assert (result["points"], result["of"]) == (0, 3)
     assert "Too many open files" in result["tests"][0]["said"]
-    assert "\x1b" not in output.as_text(result) + output.as_table([result]) + page.as_html([result])
+    assert "\x1b" not in output.as_text(result) + table.as_table(addition, [result]) + page.as_html([result])
 
 
 def test_link_to_the_solution_is_refused(addition, tmp_path):

@@ -1,14 +1,16 @@
 """The requests of a submission's judge to other processes, and their time limits."""
 
 import contextlib
+import re
+import sys
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from test_grade import graded, made
+from small_assignment import ADDITION, graded, made
 
 from jitnet.lab import oracle
-from jitnet.lab.grade import inspection, judging, parent
+from jitnet.lab.grade import calls, inspection, judging, parent
 from jitnet.lab.grade.language import Language
 from jitnet.lab.grade.parts import parts_of
 from jitnet.lab.sanitizer import reasons
@@ -22,11 +24,11 @@ def addition(tmp_path):
 def test_judge_sends_the_check_to_a_process(addition, monkeypatch):
     asked = []
     said = "no two iterations touch the same element; no run reached line 7"
-    monkeypatch.setattr(judging, "ask", lambda *arguments, **_: asked.append(arguments) or (True, said))
+    monkeypatch.setattr(calls, "ask", lambda *arguments, **_: asked.append(arguments) or (True, said))
     judge = judging.Judge(addition, addition.kernels[0], "anna.py", 0)
     assert judge._without_race(addition.kernels[0].tests[0]) == (True, said)
     memory = int(addition.limits.memory * 2**30)
-    monkeypatch.setattr(judging, "ask", lambda *_, **__: (False, "race: c[0] is written twice; write it once"))
+    monkeypatch.setattr(calls, "ask", lambda *_, **__: (False, "race: c[0] is written twice; write it once"))
     said = judge._without_race(addition.kernels[0].tests[0])[1]
     assert said == "c[0] is written twice; write it once"  # after the title of the test, "no race"
     assert asked == [(inspection.has_no_race, "anna.py", "add", "vector_add", "float32", memory)]
@@ -110,7 +112,7 @@ def test_wrong_result_of_a_submission_is_explained(addition, monkeypatch):
             raise right
         return 0.0, None if right else "is wrong: ..."
 
-    monkeypatch.setattr(judging, "ask", lambda *arguments, **_: asked.append(arguments[1:-1]) or [line, "", ""])
+    monkeypatch.setattr(calls, "ask", lambda *arguments, **_: asked.append(arguments[1:-1]) or [line, "", ""])
     judge = judging.Judge(addition, addition.kernels[0], "add.py", 0)
     monkeypatch.setattr(judge, "_call", call)
     case = judge._case((5,), "float32")
@@ -206,11 +208,11 @@ def test_free_submissions_are_not_read(addition, tmp_path):
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ("other = numba.njit(total)", "uses numpy.sum"),  # when it is imported, or by another name
-        ("other = total", "uses numpy.sum"),
-        ("add(0, 0, 0)", "uses numpy.sum"),
-        ("for i in range(3):\n    pass", "uses numpy.sum"),
-        ("def f(:", "has a syntax error in line 18"),
+        ("other = numba.njit(total)", "the file uses numpy.sum"),  # when it is imported, or by another name
+        ("other = total", "the file uses numpy.sum"),
+        ("add(0, 0, 0)", "the file uses numpy.sum"),
+        ("for i in range(3):\n    pass", "the file uses numpy.sum"),
+        ("def f(:", "the file has a syntax error in line 18"),
     ],
 )
 def test_error_outside_of_functions_is_one_of_the_whole_submission(more, said):
@@ -222,7 +224,7 @@ def test_functions_that_are_taken_out_one_after_the_other_end():
     """Each gives the next to Numba, which is a function no more once that was taken out."""
     chain = "".join(f"def f{i}(x):\n    numba.njit(f{i + 1})\n" for i in range(99))
     parts = parts_of(f"import numba\n{chain}".encode(), Language())
-    assert parts.error_of("add") == "gives Numba f99; write types and options where Numba is called (line 199)"
+    assert parts.error_of("add") == "the file gives Numba f99; write types and options where Numba is called (line 199)"
 
 
 GIVEN, CALL = ", given a (5,), b (5,), c (5,)", "the call is add(a, b, c)"
@@ -247,3 +249,101 @@ def test_usual_mistakes_of_students_are_named(body, said, addition, tmp_path):
     (found,) = graded(addition, tmp_path / "anna.py")["tests"]
     assert found["said"].startswith(said), found["said"]
     assert (CALL in found["said"]) == ("x" not in body)
+
+
+BLUR = """
+import numpy as np
+def inputs(shape, dtype, rng):
+    n, r = shape
+    return rng.random(n).astype(dtype), r
+def reference(A, r):
+    return np.cumsum(A) * r / 3
+SHAPES, TIMED = [(7, 1), (50, 2)], [(9, 2)]
+def flops(shape):
+    return shape[0]
+def memory(shape, dtype):
+    return shape[0] * dtype.itemsize
+"""
+
+
+@pytest.mark.parametrize(("constant", "only"), [("np.float32(1)", " for float64 only"), ("3", "")])
+def test_message_has_the_numbers_of_the_call_and_the_only_dtype_that_is_wrong(constant, only, tmp_path):
+    (tmp_path / "blur.py").write_text(BLUR)
+    text = ADDITION.replace('problem = "vector_add"', 'problem = "blur.py"').replace('["numba"]', '["numba", "numpy"]')
+    source = f"import numpy as np\ndef add(A, r, B):\n    t = {constant} - np.float32(1)\n    for i in range(A.size):\n"
+    (tmp_path / "anna.py").write_text(f"{source}        t += np.float32(A[i])\n        B[i] = t * r / 3\n")
+    (found,) = graded(made(tmp_path, text), tmp_path / "anna.py")["tests"]
+    assert found["said"].startswith(f"is wrong{only}: 7 of 7 wrong, first at "), found["said"]
+    assert ", given A (7,), r = 1, result (7,)" in found["said"]
+    narrower = "it is computed in a narrower type, float32: keep sums and products in float64"
+    assert (narrower in found["said"]) == bool(only)
+
+
+RACING = """
+import numba
+@numba.njit(parallel=True)
+def add(x, y, c):
+    for i in numba.prange(x.size):
+        c[i] = x[i] + y[i]
+        c[(i + 1) % x.size] = x[(i + 1) % x.size] + y[(i + 1) % x.size]
+"""
+
+MORE = """
+[[kernel.test]]
+check = "no race"
+points = 3
+[[kernel.test]]
+check = "speed"
+of = "naive"
+shapes = [[300000]]
+reach = 0.01
+points = 4
+"""
+
+
+@pytest.mark.parametrize(("threads", "is_wrong"), [(1, False), (2, False), (2, True)])
+def test_a_race_costs_all_points_whether_it_shows_or_not(threads, is_wrong, tmp_path, monkeypatch):
+    """It gets fewer points than a correct slow loop, and the same in each run."""
+    monkeypatch.setattr(judging.Judge, "_error_on", lambda *_: "is wrong: 1 of 5 wrong" if is_wrong else None)
+    (tmp_path / "anna.py").write_text(RACING)
+    text = ADDITION.replace('["numba"]', f'["numba"]\nthreads = {threads}') + MORE
+    result = graded(made(tmp_path, text), tmp_path / "anna.py")
+    correct, race, speed = result["tests"]
+    assert result["points"] == 0
+    assert correct["said"].startswith("fails 'no race': c[")
+    assert race["said"] == correct["said"].removeprefix("fails 'no race': ")
+    assert speed["said"] == "not tried, because add fails 'no race'"
+
+
+def test_what_could_not_be_examined_costs_only_its_own_points(tmp_path, monkeypatch):
+    monkeypatch.setattr(judging.Judge, "_without_race", lambda *_: (False, "could not be examined: it took too long"))
+    (tmp_path / "anna.py").write_text(RACING)
+    result = graded(
+        made(tmp_path, ADDITION + MORE.partition('\n[[kernel.test]]\ncheck = "speed"')[0]), tmp_path / "anna.py"
+    )
+    assert [test["points"] for test in result["tests"]] == [3, 0]
+
+
+def test_name_that_is_not_defined_has_its_line(addition, tmp_path):
+    head = "import numba\n@numba.njit\ndef add(x, y, result):\n"
+    source = f"{head}    n = x.size\n    for i in range(m):\n        result[i] = n\n"
+    (tmp_path / "anna.py").write_text(source)
+    (found,) = graded(addition, tmp_path / "anna.py")["tests"]
+    assert found["said"].startswith("does not compile: NameError: name 'm' is not defined (anna.py, line 5), given a (")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says how much memory a process has filled")
+def test_call_that_fills_memory_until_its_time_is_over_says_so(tmp_path):
+    text = ADDITION.replace('["numba"]', '["numpy"]\nseconds = 3\nmemory = 0.2')
+    source = "import numpy as np\ndef add(x, y, result):\n    z = np.ones(10_000_000)\n    while True:\n        pass\n"
+    (tmp_path / "anna.py").write_text(source)
+    (found,) = graded(made(tmp_path / "small", text), tmp_path / "anna.py")["tests"]
+    said = r"did not .* one call; it has filled 0\.07\d* GiB of memory, and the limit is 0\.2, given a .*"
+    assert re.fullmatch(said, found["said"]), found["said"]
+
+
+def test_numbers_that_differ_after_nine_digits_are_shown_in_full():
+    case = oracle.Case([np.array([0.125])], [np.array([0.125 + 2**-40])], [np.array([1e-15])])
+    assert case.error().endswith("expected 0.12500000000090949, got 0.125, bound 1e-15")
+    case.expected = [np.array([0.126])]
+    assert case.error().endswith("expected 0.126, got 0.125, bound 1e-15")

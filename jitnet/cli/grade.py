@@ -7,15 +7,20 @@ protect against bugs of the operating system: for strangers' code, use a contain
 """
 
 import argparse
-import functools
 import json
+import shlex
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from .. import backend, checks, storage
-from ..lab.grade import assignment, grading, output, page
+from ..lab.grade import assignment, grading, handed_in, output, page, table
 from ..process import progress
 from .shared import as_json, check_paths, shown
+
+AGAIN, PAUSE = 3, 5.0
+"""Times that disturbed tests of speed are repeated, and the seconds between."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -23,9 +28,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "submission", help="a Python file; or a folder of Python files, or of folders with one for each student"
     )
-    parser.add_argument("--csv", metavar="FILE", help="write a table: a row for each submission")
+    parser.add_argument("--csv", metavar="FILE", help="write a table: a row for each submission; other rows of it stay")
     parser.add_argument("--html", metavar="FILE", help="write a page with all results")
+    parser.add_argument("--feedback", metavar="FOLDER", help="write a page for each student, with their results alone")
     parser.add_argument("--gradescope", metavar="FILE", help="write results.json for Gradescope, for one submission")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="grade only these submissions of a folder")
     parser.add_argument("--seed", type=int, metavar="N", help="draw the same tests as the run that printed this seed")
     parser.add_argument(
         "--json", nargs="?", const="-", metavar="FILE",
@@ -37,61 +44,147 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     check_paths(options, writes=("csv", "html", "gradescope", *(["json"] if options.json not in (None, "-") else [])))
     wanted = assignment.load(options.assignment)
-    found = grading.submissions(options.submission, wanted.file)
-    options.one = found[0][1] in (Path(options.submission), Path(options.submission) / wanted.file)
+    found = _chosen(handed_in.submissions(options.submission, wanted.file), options.only)
+    _check_replaces_no_class(options)
+    options.one = found[0][1] == Path(options.submission)
+    options.left_out = handed_in.left_out(options.submission, wanted.file)
     if options.gradescope and not options.one:
         raise checks.Error("--gradescope is for one submission; for a folder, there is --csv")
+    if options.feedback is not None:
+        _make_folder(options.feedback, options.submission)
+    earlier = [] if options.csv is None else table.rows_in(options.csv, wanted)
     seed = grading.new_seed() if options.seed is None else checks.whole("seed", options.seed, 0)
     backend.start()
-    results: list[dict[str, Any]] = []
+    run = _Run(options, wanted, found, seed, earlier)
     try:
         with shown(options) as show:
             show.expected = grading.expected(wanted, found)
             grading.prepare(wanted, seed)
-            for done, (name, path) in enumerate(found):
-                say = functools.partial(_say, show, done, len(found), name)
-                results.append(grading.grade(wanted, name, path, seed, say))
-                _write(options, results)
+            run.grade_all(show)
+            run.time_open_ones_again(show)
     finally:  # ^C loses no result
-        _print(options, results, len(found))
+        run.end()
     return 0
 
 
-def _say(show: progress.Progress, done: int, count: int, name: str, step: str) -> None:
-    show.measuring(done, count, f"{name}: {step}")
+def _chosen(found: list[tuple[str, Path]], only: list[str] | None) -> list[tuple[str, Path]]:
+    """The submissions that --only names."""
+    names = [name for name, _ in found]
+    for name in only or ():
+        checks.one_of("submission", name, names)
+    return [(name, path) for name, path in found if only is None or name in only]
 
 
-def _write(options: argparse.Namespace, results: list[dict[str, Any]]) -> None:
-    """Rewrite all files after each submission, so that an interruption loses no results."""
-    if options.csv is not None:
-        _replace(options.csv, output.as_table(results))
-    if options.html is not None:
-        _replace(options.html, page.as_html(results))
-    if options.gradescope is not None:
-        _replace(options.gradescope, json.dumps(output.as_gradescope(results[0]), indent=1))
-    if options.json not in (None, "-"):
-        _replace(options.json, _as_json(options, results))
+def _check_replaces_no_class(options: argparse.Namespace) -> None:
+    """Only the table keeps the results of the others."""
+    for option in ("html", "json"):
+        path = getattr(options, option)
+        if options.only is not None and path not in (None, "-") and Path(path).exists():
+            raise checks.Error(
+                f"{path} exists, and would lose the results of all that --only leaves out; name another file"
+            )
 
 
-def _replace(path: str, text: str) -> None:
+def _make_folder(folder: str, submissions: str) -> None:
+    """A new folder among the submissions would be one of them in the next run."""
+    if Path(submissions).resolve() in Path(folder).resolve().parents:
+        raise checks.Error(f"--feedback {folder} is in the folder of the submissions; name a folder outside of it")
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise checks.Error(f"cannot write into the folder {folder}: {error.strerror}") from None
+
+
+def _name_of_page(submission: str, place: int) -> str:
+    """`anna.html`; students choose names, and a file system allows 255 bytes."""
+    return f"{submission if len(submission.encode()) <= 200 else f'{submission[:40]}-{place + 1}'}.html"
+
+
+class _Run:
+    """The results of a run so far; all files are written again after each submission."""
+
+    def __init__(
+        self, options: argparse.Namespace, wanted: assignment.Assignment, found: list[tuple[str, Path]], seed: int,
+        earlier: list[table.Row],
+    ) -> None:  # fmt: skip
+        self.options, self.wanted, self.found, self.seed, self.earlier = options, wanted, found, seed, earlier
+        self.expected = grading.seconds_of_each(wanted, found)
+        self.results: list[dict[str, Any]] = []
+
+    def grade_all(self, show: progress.Progress) -> None:
+        for done, (name, path) in enumerate(self.found):
+            say = self._reporter(show, done, grading.left(self.expected, self.results))
+            self.results.append(grading.grade(self.wanted, name, path, self.seed, say))
+            self._write(self.results[-1])
+
+    def time_open_ones_again(self, show: progress.Progress) -> None:
+        """Tests of speed that another program disturbed, a few times; it may have ended."""
+        for again in range(AGAIN):
+            places = [place for place, result in enumerate(self.results) if grading.is_open(result)]
+            if places and again:
+                time.sleep(PAUSE)
+            for place in places:
+                say, path = self._reporter(show, place, ""), self.found[place][1]
+                self.results[place] = grading.timed_again(self.wanted, self.results[place], path, say)
+                if again == AGAIN - 1 or not grading.is_open(self.results[place]):
+                    self._write(self.results[place])
+
+    def _reporter(self, show: progress.Progress, done: int, left: str) -> Callable[[str], None]:
+        name, count = self.found[done][0], len(self.found)
+        return lambda step: show.measuring(done, count, f"{name}: {step}{left}")
+
+    def _write(self, result: dict[str, Any]) -> None:
+        """Rewrite all files, so that an interruption loses no results; and print the row of this submission."""
+        options, results = self.options, self.results
+        if options.csv is not None:
+            _replace(options.csv, table.as_table(self.wanted, results, self.earlier), table.ENCODING)
+        if options.html is not None:
+            _replace(options.html, page.as_html(results))
+        if options.feedback is not None:
+            name = _name_of_page(result["submission"], results.index(result))
+            _replace(str(Path(options.feedback, name)), page.as_html([result]))
+        if options.gradescope is not None:
+            _replace(options.gradescope, json.dumps(output.as_gradescope(results[0]), indent=1))
+        if options.json not in (None, "-"):
+            _replace(options.json, _as_json(options, results))
+        if options.json != "-" and not options.one:
+            print(output.row_of(result), flush=True)
+
+    def end(self) -> None:
+        """The results as JSON; or in full, if there is one submission; or the tests of the class. And what is left."""
+        options, results = self.options, self.results
+        if options.json == "-":
+            print(_as_json(options, results))
+        elif options.one:
+            print("\n".join(map(output.as_text, results)))
+        elif results:
+            print(output.class_as_text(results, options.left_out))
+        if results and self.earlier:
+            progress.say(f"{options.csv}: {table.replaced(results, self.earlier)}")
+        others, still_open = self.found[len(results) :], [r["submission"] for r in results if grading.is_open(r)]
+        if results and others:
+            progress.say(
+                f"jitnet: {len(results)} of {len(self.found)} submissions were graded; to continue with the same "
+                f"tests: {self._only([name for name, _ in others])}"
+            )
+        elif results and not options.quiet:
+            progress.say(f"to repeat these tests: --seed {self.seed}")
+        if still_open:
+            names = "" if options.one else f": {self._only(still_open)}"
+            progress.say(
+                f"points for speed are open, because the machine was busy; run it again when it is idle{names}"
+            )
+
+    def _only(self, names: list[str]) -> str:
+        """The options that grade only these submissions."""
+        return shlex.join(["--seed", str(self.seed), "--only", *names])
+
+
+def _replace(path: str, text: str, encoding: str = "utf-8") -> None:
     with storage.replacing(path) as target:
-        target.write(text.encode())
+        target.write(text.encode(encoding))
 
 
 def _as_json(options: argparse.Namespace, results: list[dict[str, Any]]) -> str:
     """The result of a submission, or for a folder of them `{"results": [...]}`."""
     return as_json(results[0] if options.one and results else {"results": results})
-
-
-def _print(options: argparse.Namespace, results: list[dict[str, Any]], count: int) -> None:
-    """The results: as JSON, in full if there is one submission, else a line for each, and the tests of the class."""
-    if options.json == "-":
-        print(_as_json(options, results))
-    elif options.one:
-        print("\n".join(map(output.as_text, results)))
-    elif results:
-        print(output.class_as_text(results))
-    if results and len(results) < count:
-        progress.say(f"jitnet: {len(results)} of {count} submissions were graded")
-    elif results and not options.quiet:
-        progress.say(f"to repeat these tests: --seed {results[0]['seed']}")

@@ -24,8 +24,12 @@ def said(seconds: float) -> str:
     """The estimate in words; empty for a short time."""
     if seconds < WORTH_SAYING:
         return ""
-    about = f"{round(seconds / 5) * 5} s" if seconds < 90 else f"{seconds / 60:.0f} min"
-    return f"this takes about {about} on an idle machine (an estimate)"
+    return f"this takes about {about(seconds)} on an idle machine (an estimate)"
+
+
+def about(seconds: float) -> str:
+    """`20 s`, `4 min`."""
+    return f"{max(5, round(seconds / 5) * 5)} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
 def of_ladder(rungs: int, custom: int = 0, on_gpu: bool = False, flops: float = 0.0) -> float:

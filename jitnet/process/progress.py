@@ -210,7 +210,10 @@ class Bars(Progress):
         elapsed = TimeElapsedColumn(table_column=Column(min_width=7, no_wrap=True))
         columns = TextColumn("{task.description}"), BarColumn(), elapsed  # an epoch fits into 80 columns
         stream = cast(Any, _Tolerant(sys.stderr))
-        self._bars = RichProgress(*columns, console=Console(file=stream), refresh_per_second=10)
+        self._bars = RichProgress(
+            *columns, console=Console(file=stream), refresh_per_second=10,
+            redirect_stdout=sys.stdout.isatty(),  # else what is printed into a file would go to the terminal
+        )  # fmt: skip
         self._intro = intro
         self._compiling: Any = None
         self._measuring: Any = None

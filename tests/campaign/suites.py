@@ -225,5 +225,9 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/lab/grade/board.py": [["tests/test_grade.py"]],
     "jitnet/lab/grade/parent.py": [["tests/test_judging.py"], ["tests/test_grade.py"]],
     "jitnet/lab/grade/judging.py": [["tests/test_judging.py"], ["tests/test_grade.py"]],
+    "jitnet/lab/grade/calls.py": [["tests/test_judging.py"], ["tests/test_grade.py"]],
+    "jitnet/lab/grade/handed_in.py": [["tests/test_handed_in.py"]],
+    "jitnet/lab/grade/student.py": [["tests/test_assignments.py"]],
+    "jitnet/lab/grade/table.py": [["tests/test_grade_classes.py"]],
 }  # fmt: skip
 """File -> stages of tests, quick ones first; the next stage runs if the previous one has passed."""

@@ -4,6 +4,7 @@ It is any callable with the arguments of a rung, `(inputs..., outputs)`, on NumP
 Numba in any way.
 """
 
+import dis
 import os
 import re
 import traceback
@@ -63,7 +64,21 @@ def _does_not_compile(error: BaseException, function: Function) -> str:
     if not isinstance(error, errors.NumbaError):
         return f"does not compile: {not_compiled(error)}"
     text = str(error)
-    return f"does not compile: {_essence(text)}{_line_in(text, _file_of(function))}"
+    place = _line_in(text, _file_of(function)) or _line_of_name(text, function)
+    return f"does not compile: {_essence(text)}{place}"
+
+
+def _line_of_name(text: str, function: Function) -> str:
+    """The first line that uses a name which is not defined: then the message of Numba has no line."""
+    code, found = getattr(_body(function), "__code__", None), re.search(r"NameError: name '(\w+)'", text)
+    if not (code and found):
+        return ""
+    lines, line = dict(dis.findlinestarts(code)), code.co_firstlineno
+    for step in dis.get_instructions(code):
+        line = lines.get(step.offset) or line
+        if step.argval == found[1] and "GLOBAL" in step.opname:
+            return f" ({os.path.basename(code.co_filename)}, line {line})"
+    return ""
 
 
 def _types(types: Iterable[Any]) -> str:

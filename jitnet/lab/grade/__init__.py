@@ -1,12 +1,15 @@
 """A grader for assignments: submissions run in a process that the grader never trusts.
 
 assignment.py   the file assignment.toml: kernels, their problems, tests with points, limits
+handed_in.py    what students handed in: the Python file of each submission, or why there is none
 language.py     what the source of a submission may contain, decided without running it
 child.py        the process in which a submission runs: it calls a function on memory that belongs to the grader
 board.py        that memory: arguments of a call, with guards around them
 parent.py       the grader's side: it draws the inputs, starts the clock, stops the process and looks at the memory
+calls.py        calls of a kernel, and its first error in words
 judging.py      the tests: correct, no race, vectorized, speed
 grading.py      all tests of a submission, and all submissions of a folder
-output.py       results as text, JSON, Gradescope's JSON, CSV and HTML
+output.py       results as text and as Gradescope's JSON; page.py: as HTML; table.py: as CSV
 new.py          the files of a new assignment
+student.py      those for the students: the rules and the public test
 """

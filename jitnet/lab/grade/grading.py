@@ -4,7 +4,6 @@ import contextlib
 import os
 import re
 import secrets
-import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -14,9 +13,9 @@ from typing import Any
 from ... import checks
 from ...checks import described
 from .. import estimate, machine
+from . import handed_in
 from .assignment import CHECKS, PEAK, Assignment
 from .judging import Judge, Verdict, peaks
-from .language import LONGEST
 from .output import one_line
 from .parts import parts_of
 
@@ -32,43 +31,27 @@ def new_seed() -> int:
     return secrets.randbits(SEEDS)
 
 
-def submissions(place: str | Path, file: str) -> list[tuple[str, Path]]:
-    """Names and files of a submission, or of all in a folder.
-
-    In a folder, each Python file is a submission, and each folder, in which the file has the wanted name, or is the
-    only one; otherwise it does not exist. A folder that has a file of the wanted name is itself a submission.
-    """
-    path = Path(place)
-    if not path.is_dir():
-        if not path.exists():
-            raise checks.Error(f"there is no submission {place}; expected a Python file, or a folder of submissions")
-        if path.suffix != ".py":
-            raise checks.Error(f"{place} is not a Python file; the name of a submission ends with .py")
-        return [(path.name, path)]
-    if (path / file).is_file():
-        return [(path.resolve().name, path / file)]
-    found = []
-    for entry in sorted(path.iterdir()):
-        if entry.is_symlink():
-            continue
-        if entry.is_dir() and not entry.name.startswith((".", "__")):
-            files = sorted(entry.rglob("*.py"))
-            named = [inner for inner in files if inner.name == file] or files
-            found.append((entry.name, named[0] if len(named) == 1 else entry / file))
-        elif entry.suffix == ".py":
-            found.append((entry.stem, entry))
-    if not found:
-        raise checks.Error(f"{place} has no submissions; expected Python files, or a folder for each student")
-    return found
-
-
 def expected_seconds(assignment: Assignment, found: list[tuple[str, Path]]) -> float:
     """Seconds to grade these submissions; those of which nothing will run take no time."""
+    peaks_too = _needs_peaks(assignment) and not machine.cached()
+    return sum(seconds_of_each(assignment, found)) + (estimate.LIMITS if peaks_too else 0)
+
+
+def seconds_of_each(assignment: Assignment, found: list[tuple[str, Path]]) -> list[float]:
+    """Seconds to grade each of these submissions, on an idle machine."""
     tests = [test for kernel in assignment.kernels for test in kernel.tests]
     of_one = CORRECT * len(assignment.kernels) + sum(CHECKS[test.check] for test in tests)
-    contents = [_content(path) for _, path in found]
-    running = sum(not (error or parts_of(content, assignment.language).error) for content, error in contents)
-    return running * of_one + (estimate.LIMITS if _needs_peaks(assignment) and not machine.cached() else 0)
+    files = [handed_in.file_of(path, assignment.file) for _, path in found]
+    return [0 if file.error or parts_of(file.content, assignment.language).error else of_one for file in files]
+
+
+def left(expected: list[float], results: list[dict[str, Any]]) -> str:
+    """`, about 4 min left`, from the time that the first submissions took; "" before one has run."""
+    done = sum(expected[: len(results)])
+    if not done:
+        return ""
+    factor = sum(result["seconds"] for result in results) / done
+    return f", about {estimate.about(factor * sum(expected[len(results) :]))} left"
 
 
 def expected(assignment: Assignment, found: list[tuple[str, Path]]) -> str:
@@ -96,27 +79,61 @@ def prepare(assignment: Assignment, seed: int) -> None:
 def grade(
     assignment: Assignment, name: str, path: Path, seed: int, report: Callable[[str], object] = lambda step: None
 ) -> dict[str, Any]:
-    """The result of one submission, whatever it does.
+    """The result of one submission, a file or a folder, whatever it does.
 
     Keys: assignment, submission, points, of, tests: a list of kernel, test, check, points, of, passed (None if it
     cannot be judged here), said, hint (of the assignment, for a test that was not passed); seed (draws the same tests
-    again), unfenced (what the submission's process could do on this system, besides computing), disturbed_by,
-    seconds.
+    again), refused (why nothing of it ran, a sentence about its file), note (about that file), unfenced (what the
+    submission's process could do on this system, besides computing), disturbed_by, seconds.
     """
-    start = time.monotonic()
-    with _copied(path, assignment.file) as (file, error):
+    start, handed = time.monotonic(), handed_in.file_of(path, assignment.file)
+    with _copied(handed, assignment.file) as file:
         parts = parts_of(Path(file).read_bytes(), assignment.language)
         Path(file).write_bytes(parts.source)
         judges = [Judge(assignment, kernel, file, seed) for kernel in assignment.kernels]
-        errors = [error or parts.error_of(kernel.name) for kernel in assignment.kernels]
+        refused = handed.error or parts.error or ""
+        errors = [refused or parts.error_of(kernel.name) for kernel in assignment.kernels]
         verdicts = [v for pair in zip(judges, errors, strict=True) for v in _verdicts(*pair, report)]
+    file_name = assignment.file if refused else handed.path.name
     return {
         "assignment": assignment.title, "submission": one_line(name),
         "points": sum(verdict.points for verdict in verdicts), "of": sum(verdict.of for verdict in verdicts),
-        "tests": [_as_dict(verdict, assignment.file, path.name) for verdict in verdicts], "seed": seed,
+        "tests": [_as_dict(verdict, assignment.file, file_name) for verdict in verdicts], "seed": seed,
+        "refused": one_line(refused), "note": one_line(handed.note),
         "unfenced": next((judge.unfenced for judge in judges if judge.unfenced), ""),
         "disturbed_by": next((judge.disturbed_by for judge in judges if judge.disturbed_by), []),
         "seconds": time.monotonic() - start,
+    }  # fmt: skip
+
+
+def is_open(result: dict[str, Any]) -> bool:
+    """Whether a disturbance of the machine left points of speed open."""
+    return bool(result["disturbed_by"]) and any(map(_is_open, result["tests"]))
+
+
+def _is_open(test: dict[str, Any]) -> bool:
+    return test["check"] == "speed" and test["passed"] is None
+
+
+def timed_again(
+    assignment: Assignment, result: dict[str, Any], path: Path, report: Callable[[str], object] = lambda step: None
+) -> dict[str, Any]:
+    """The same result, after its open tests of speed were made again."""
+    handed = handed_in.file_of(path, assignment.file)
+    pairs = [(kernel, test) for kernel in assignment.kernels for test in kernel.tests]
+    tests, disturbed_by = list(result["tests"]), []
+    with _copied(handed, assignment.file) as file:
+        Path(file).write_bytes(parts_of(Path(file).read_bytes(), assignment.language).source)
+        for place, (kernel, test) in enumerate(pairs):
+            if _is_open(tests[place]):
+                report(f"{kernel.name}, {test.title}, again")
+                with contextlib.suppress(OSError, RuntimeError, ValueError):
+                    with Judge(assignment, kernel, file, result["seed"]) as judge:
+                        tests[place] = _as_dict(judge.timed_again(test), assignment.file, handed.path.name)
+                    disturbed_by += judge.disturbed_by
+    return result | {
+        "tests": tests, "points": sum(test["points"] for test in tests), "of": sum(test["of"] for test in tests),
+        "disturbed_by": disturbed_by,
     }  # fmt: skip
 
 
@@ -144,22 +161,9 @@ def _as_dict(verdict: Verdict, copied_as: str, name: str) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _copied(path: Path, name: str) -> Iterator[tuple[str, str | None]]:
-    """A copy of a submission alone in a folder, and the error if there is nothing to copy."""
+def _copied(file: handed_in.File, name: str) -> Iterator[str]:
+    """A copy of a submission alone in a folder."""
     with tempfile.TemporaryDirectory(prefix="jitnet-grade-", ignore_cleanup_errors=True) as folder:
         copy = os.path.join(os.path.realpath(folder), name)
-        content, error = _content(path)
-        Path(copy).write_bytes(content)
-        yield copy, error
-
-
-def _content(path: Path) -> tuple[bytes, str | None]:
-    """The bytes of a submission, or the error if it is not a file: a link could lead to the solution."""
-    try:
-        number = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
-    except OSError as error:
-        return b"", f"cannot be read: {error.strerror}"
-    with os.fdopen(number, "rb") as file:
-        if not stat.S_ISREG(os.fstat(number).st_mode):
-            return b"", "is not a file"
-        return file.read(LONGEST + 1), None
+        Path(copy).write_bytes(file.content)
+        yield copy

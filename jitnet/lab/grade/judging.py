@@ -1,6 +1,7 @@
 """The tests of one kernel of a submission: correct, no race, vectorized, speed.
 
-A kernel that is not correct gets no points for anything else: a loop that does nothing is free of races, and fast.
+A kernel that is not correct gets no points for anything else: a loop that does nothing is free of races, and fast. One
+with a race is not correct: its results are right by chance, or because its threads take turns.
 """
 
 import contextlib
@@ -9,7 +10,6 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,16 +17,14 @@ import numpy as np
 from ... import checks
 from ...process import disturbance
 from .. import explain, machine, roofline
-from ..benchmark.judge import AGAIN, drawn_shapes, growing_shapes
+from ..benchmark.judge import drawn_shapes, growing_shapes
 from ..formatting import duration
 from ..oracle import Case, Shape, holds_nothing
-from ..sanitizer import reasons
-from ..worker import NoAnswerError, ask
 from . import inspection
-from .assignment import PEAK, Assignment, Kernel, Test
+from .assignment import PEAK, Test
 from .board import Board
+from .calls import UNEXAMINED, Calls
 from .parent import FailureError, Process
-from .parts import parameters_of
 
 DRAWN = 60
 """Shapes that are drawn from the seed, besides those of the problem."""
@@ -39,9 +37,6 @@ ROUNDS, MOST_ROUNDS = 7, 42
 
 HOPELESS = 4
 """The factor of speed that more calls cannot make up for."""
-
-INSPECTING = 120.0
-"""Seconds that the sanitizer, or the explanation of a loop, may take."""
 
 FALSE_PEAK = 1.5
 """No kernel is that much faster than a peak that was measured well."""
@@ -91,41 +86,42 @@ def _as_rival() -> Iterator[None]:
         raise _RivalError from failure
 
 
-class Judge:
+class Judge(Calls):
     """The tests of one kernel in a file that is not trusted, as long as the `with` block lasts."""
-
-    def __init__(self, assignment: Assignment, kernel: Kernel, file: str, seed: int) -> None:
-        self.kernel, self.problem, self.file, self.seed = kernel, kernel.problem, file, seed
-        self.limits, self.is_free = assignment.limits, assignment.language.is_free
-        self.numbers = np.random.default_rng(seed)
-        self.process: Process | None = None
-        self.unfenced = ""
-        """What the process can still do on this system."""
-        self.disturbed_by: list[str] = []
-        self.took = 0.0
-        """Seconds of the last call."""
-
-    def __enter__(self) -> "Judge":
-        self.board = Board()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._end_submission()
-        self.board.close()
 
     def verdicts(self, report: Callable[[str], object]) -> Iterator[Verdict]:
         """The verdicts of all tests, in their order."""
         report(f"{self.kernel.name}, correct")
-        wrong = self._error_on(self._all_cases())
+        wrong, race = self._error_on(self._all_cases()), ""
+        if not wrong or self.limits.threads > 1:  # then chance decides whether a race shows
+            race = self._race(report)
         for test in self.kernel.tests:
-            if test.check != "correct" and not wrong:
+            if test.check not in ("correct", "no race") and not wrong and not race:
                 report(f"{self.kernel.name}, {test.title}")
-            yield self._verdict(test, wrong)
+            yield self._verdict(test, wrong, race)
 
-    def _verdict(self, test: Test, wrong: str | None) -> Verdict:
+    def _race(self, report: Callable[[str], object]) -> str:
+        """What a test `no race` finds; its results are right by chance, so no test gives points."""
+        self.examined: dict[Test, tuple[bool | None, str]] = {}
+        for test in self.kernel.tests:
+            if test.check == "no race":
+                report(f"{self.kernel.name}, {test.title}")
+                passed, said = self.examined[test] = self._without_race(test)
+                if passed is False and not said.startswith(UNEXAMINED):
+                    return said
+        return ""
+
+    def _verdict(self, test: Test, wrong: str | None, race: str) -> Verdict:
         passed: bool | None
         tried = True
-        if test.check == "correct":
+        if race:
+            tried = test.check == "no race"
+            passed, said = False, f"not tried, because {self.kernel.name} fails 'no race'"
+            if test.check == "correct":
+                said = f"fails 'no race': {race}"
+            elif tried:
+                said = race
+        elif test.check == "correct":
             error = self._error_on(self._cases(test)) if test.is_chosen else wrong
             passed, said = not error, error or "right for all shapes that were tried"
         elif wrong:
@@ -134,7 +130,7 @@ class Judge:
                 said += f": it {wrong}"
         else:
             made: dict[str, Callable[[Test], tuple[bool | None, str]]] = {
-                "no race": self._without_race, "vectorized": self._vectorized, "speed": self._fast,
+                "no race": self.examined.__getitem__, "vectorized": self._vectorized, "speed": self._fast,
             }  # fmt: skip
             passed, said = made[test.check](test)
         return Verdict(self.kernel.name, test, passed, said, tried)
@@ -170,117 +166,7 @@ class Judge:
         for dtype in [test.dtype] if test.dtype else self.problem.dtypes:
             yield from (self._case(shape, dtype) for shape in test.shapes or self.problem.shapes)
 
-    def _case(self, shape: Shape, dtype: str) -> Case:
-        """Numbers that a submission cannot know before; the seed repeats them."""
-        self.drawn = shape, dtype, int(self.numbers.integers(2**31))
-        return self.problem.case(*self.drawn)
-
-    def _error_on(self, cases: Iterator[Case]) -> str | None:
-        """The error of the kernel on the first case that it gets wrong, or None."""
-        try:
-            process = self._submission()
-        except FailureError as failure:
-            return str(failure)
-        for case in cases:
-            try:
-                _, error = self._call(process, case)
-            except FailureError as failure:
-                self._end_submission()
-                return f"{failure}, {self.problem.given(case)}" + reasons.joined(self._order())
-            if error:
-                return self._explained(process, case, error) + reasons.joined(self._order())
-        return None
-
-    def _order(self) -> str:
-        """Why parameters in another order than those of the problem are wrong; "" for others."""
-        names = parameters_of(Path(self.file).read_bytes(), self.kernel.name)
-        return self.problem.order_of(names, self.kernel.name) or ""
-
-    def _explained(self, process: Process, case: Case, error: str) -> str:
-        """The error of the last call, with the line that wrote the wrong number and its usual cause, if it is known."""
-        if not error.startswith("is wrong"):
-            return error
-        (shape, dtype, seed), where = self.drawn, reasons.first_wrong(case)
-        line = unread = ""
-        idle = reasons.writes_nothing(self.problem.results)
-        if where and not self.is_free:
-            asked = self.kernel.spec, dtype, shape, seed, *where
-            with contextlib.suppress(NoAnswerError):
-                line, unread, idle = self._ask(inspection.cause_in, *asked, NUMBA_DISABLE_JIT="1")
-        known = reasons.pattern(case, line)
-        untouched = all(map(holds_nothing, case.outputs))  # they are on the board, which the next call changes
-        if all(self._needs_zeros(process) for _ in range(AGAIN)):  # a race may be right once
-            error = f"{reasons.only_from_zeros(self.problem.results)}, {self.problem.given(case)}"
-        elif untouched and process is self.process and self._is_idle(process):
-            return f"{idle}, {self.problem.given(case)}"
-        return error + reasons.joined(line, known or unread)
-
-    def _is_idle(self, process: Process) -> bool:
-        """Whether calls on the numbers drawn last leave the outputs as they were: NaN, or 0."""
-        for clear in (False, True):
-            case = self.problem.case(*self.drawn)
-            for output in case.outputs if clear else ():
-                output.fill(0)
-            before = [output.tobytes() for output in case.outputs]
-            try:
-                self._call(process, case)
-            except FailureError:
-                self._end_submission()
-                return False
-            if before != [view.tobytes() for view in process.board.views[-len(before) :]]:
-                return False
-        return True
-
-    def _needs_zeros(self, process: Process) -> bool:
-        """Whether a call on the numbers drawn last is right if the outputs are 0 before, and wrong if not."""
-        zeros, nothing = (self.problem.case(*self.drawn) for _ in range(2))
-        if not all(map(holds_nothing, zeros.outputs)):
-            return False
-        for output in zeros.outputs:
-            output.fill(0)
-        try:
-            return not self._call(process, zeros)[1] and bool(self._call(process, nothing)[1])
-        except FailureError:
-            self._end_submission()
-            return False
-
-    def _submission(self) -> Process:
-        """The process of the submission; a new one if the last failed."""
-        if self.process is None:
-            process = Process.of_submission(self.file, self.kernel.name, self.limits, self.board)
-            self.process = process.__enter__()
-            self.unfenced = process.unfenced
-        return self.process
-
-    def _end_submission(self) -> None:
-        """End the process, which may be at work still: it must not disturb what is timed next."""
-        if self.process is not None:
-            self.process.close()
-            self.process = None
-
-    def _call(self, process: Process, case: Case) -> tuple[float, str | None]:
-        """Seconds of a call, and its error."""
-        inputs = len(case.arguments) - len(case.expected)
-        seconds = self.took = process.call(case.arguments, inputs)
-        error = process.board.error(self.problem.parameters)
-        if not error:
-            case.arguments[inputs:] = process.board.views[inputs:]
-            found = case.error()
-            error = f"is wrong: {found}" if found else None
-        return seconds, f"{error}, {self.problem.given(case)}" if error else None
-
     # in separate processes
-
-    def _ask(self, function: Callable[..., Any], *arguments: Any, **environment: str) -> Any:
-        file, memory = self.file, int(self.limits.memory * 2**30)
-        return ask(function, file, self.kernel.name, *arguments, memory, environment=environment, seconds=INSPECTING)
-
-    def _asked(self, function: Callable[..., Any], *arguments: Any, **environment: str) -> tuple[Any, str]:
-        """The answer of `_ask`, or None and why there is none."""
-        try:
-            return self._ask(function, *arguments, **environment), ""
-        except NoAnswerError as failure:
-            return None, f"could not be examined: {failure}"
 
     def _without_race(self, test: Test) -> tuple[bool | None, str]:
         dtype = test.dtype or self.problem.dtypes[0]
@@ -336,7 +222,13 @@ class Judge:
         said = f"{duration(mine)} for {shape}, {fraction:.0%} of the speed of {rival}"
         if test.of == PEAK and fraction > FALSE_PEAK:
             return None, f"not judged: {said}; the peak is out of date (jitnet machine --again)"
+        if self.timing_disturbed_by and test.reach / HOPELESS < fraction < test.reach:
+            return None, f"not judged: {said}, but {' and '.join(self.timing_disturbed_by)}"
         return fraction >= test.reach, said
+
+    def timed_again(self, test: Test) -> Verdict:
+        """The verdict of a test of speed of a correct kernel, which was disturbed before."""
+        return Verdict(self.kernel.name, test, *self._fast(test))
 
     def _times(self, test: Test, shape: Shape, dtype: str) -> tuple[float, float]:
         """The best seconds of a call of the submission, and of its rival; more calls if they are not fast enough."""
@@ -351,6 +243,7 @@ class Judge:
                 fraction = (least or other) / mine
                 if not test.reach / HOPELESS < fraction < test.reach:
                     break
+        self.timing_disturbed_by = watch.reasons
         self.disturbed_by = self.disturbed_by or watch.reasons
         return mine, least or other
 

@@ -139,6 +139,10 @@ class _Reader:
         self.of_numba = {a.asname or a.name: a.name for node in numba for a in node.names}
         """Name in the submission -> the name in Numba."""
         self.functions = {node.name for node in self.nodes if isinstance(node, ast.FunctionDef)}
+        self.globals = {
+            name for node in tree.body if isinstance(node, ast.FunctionDef) for name in _read_from_outside(node)
+        }
+        """Names that functions read, and do not give to something themselves."""
         decorators = [part for node in self.nodes if isinstance(node, ast.FunctionDef) for part in node.decorator_list]
         calls = [node.func for node in self.nodes if isinstance(node, ast.Call)]
         self.placed = {id(part) for part in [*decorators, *calls]}
@@ -150,13 +154,16 @@ class _Reader:
 
     def refused(self) -> Iterator[tuple[int, str]]:
         """What is not allowed, as lines and sentences."""
+        outside = [(statement, self._error_at_the_top(statement)) for statement in self.tree.body]
+        # there, what a statement calls does not matter: it may not run at all
+        idle = {id(n) for s, error in outside if error and isinstance(s, _RUNNING) for n in ast.walk(s)}
         for node in self.nodes:
-            if found := self._error_at(node):
+            if id(node) not in idle and (found := self._error_at(node)):
                 line = getattr(node, "lineno", 0)
                 yield line, f"{found} (line {line})" if line else found
-        for statement in self.tree.body:
-            if found := self._error_at_the_top(statement):
-                yield statement.lineno, f"{found} (line {statement.lineno})"
+        for statement, error in outside:
+            if error:
+                yield statement.lineno, f"{error} (line {statement.lineno})"
 
     def _error_at(self, node: ast.AST) -> str | None:
         if not isinstance(node, STATEMENTS):
@@ -187,20 +194,22 @@ class _Reader:
 
     def _error_of_module(self, alias: ast.alias) -> str | None:
         if alias.name not in self.language.modules:
-            return self._not_importable(alias.name)
+            return self._not_importable(alias.name, [alias])
         name = alias.asname or alias.name
         if self.modules.get(name, alias.name) != alias.name or name in self.of_numba:
             return f"imports two modules as {name}"
         return None
 
-    def _not_importable(self, module: str) -> str:
+    def _not_importable(self, module: str, names: list[ast.alias]) -> str:
         allowed = checks.some(self.language.modules) or "nothing"
-        return f"imports {module}; a submission is one file, which may import {allowed}"
+        is_used = any((name.asname or name.name).split(".")[0] in self.globals for name in names)
+        advice = "" if is_used else f"; for a test of your own, {_BELOW}"
+        return f"imports {module}; a submission is one file, which may import {allowed}{advice}"
 
     def _error_of_import(self, node: ast.ImportFrom) -> str | None:
         module = "." * node.level + (node.module or "")
         if module not in self.language.modules:
-            return self._not_importable(module)
+            return self._not_importable(module, node.names)
         for alias in node.names:
             name = alias.asname or alias.name
             if error := self._error_of_part(module, alias.name):
@@ -254,11 +263,15 @@ class _Reader:
     def _error_at_the_top(self, statement: ast.stmt) -> str | None:
         is_text = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
         if not (is_text or isinstance(statement, AT_THE_TOP)):
-            return "does something outside of its functions; write it below if __name__ == '__main__':"
+            return f"does something outside of its functions; {_BELOW}"
         inside = {id(inner) for inner in _bodies(statement)}
         for node in ast.walk(statement):
             if id(node) not in inside and isinstance(node, ast.Call) and not self._is_of_numba(node.func):
-                return "calls a function when it is imported; write it below if __name__ == '__main__':"
+                called = ast.unparse(node.func)[:_SHOWN]
+                used = next((name for name in _targets(statement) if name in self.globals), None)
+                if used:
+                    return f"makes {used} outside of its functions by {called}(); make it in the function that uses it"
+                return f"calls {called}() outside of its functions; {_BELOW}"
         return None
 
     def _is_of_numba(self, function: ast.AST) -> bool:
@@ -275,11 +288,32 @@ def _bodies(statement: ast.stmt) -> Iterator[ast.AST]:
             yield from ast.walk(inner)
 
 
+def _targets(statement: ast.stmt) -> list[str]:
+    """The names that a statement gives to something."""
+    return [node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and not _is_read(node)]
+
+
+def _read_from_outside(function: ast.FunctionDef) -> set[str]:
+    nodes = [node for statement in function.body for node in ast.walk(statement)]
+    own = {name for node in [function.args, *nodes] for name in _given_in(node)}
+    return {node.id for node in nodes if isinstance(node, ast.Name) and _is_read(node)} - own
+
+
+def _given_in(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.arguments):
+        return [part.arg for part in [*node.posonlyargs, *node.args, *node.kwonlyargs]]
+    return [node.id] if isinstance(node, ast.Name) and not _is_read(node) else []
+
+
 def _is_main_guard(statement: ast.stmt) -> bool:
     """True for `if __name__ == "__main__":` without an `else`."""
     return isinstance(statement, ast.If) and ast.unparse(statement.test) in _MAIN and not statement.orelse
 
 
+_BELOW = "write it below if __name__ == '__main__'"
+_SHOWN = 40
+_RUNNING = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Expr, ast.For, ast.While, ast.If, ast.With, ast.Try)
+"""Statements that run with the import; `def` and `class` have errors of their own."""
 _MAIN = ("__name__ == '__main__'", "'__main__' == __name__")
 _OPTIONS = (
     ast.Constant, ast.List, ast.Tuple, ast.Set, ast.Dict, ast.keyword, ast.Attribute, ast.Subscript, ast.Slice,

@@ -1,6 +1,6 @@
 """The files of a new assignment: for the teacher assignment.toml and solution.py, for the students a folder.
 
-The students' folder has a starter file with gaps, a public test, and copies of the problems that are files.
+The students' folder has a starter file with gaps and the rules, a public test, and copies of problems that are files.
 Nothing in it is secret, because the grader draws its numbers and shapes from a new random seed.
 """
 
@@ -14,37 +14,11 @@ from pathlib import Path
 from ... import checks, storage
 from .. import problems
 from ..problems import Problem
-from .assignment import FILE
+from . import student
+from .assignment import FILE, load
 from .language import is_allowed_name
 
-STUDENT = "student"
-
-PUBLIC_TEST = '''\
-"""The public test: python test_public.py, or pytest. The grader tries more shapes, with other numbers."""
-
-{first}import {module}
-from jitnet.lab import problems
-from jitnet.lab.benchmark.judge import error_of
-{here}
-
-def check(kernel, problem):
-    for shape in problem.shapes:
-        error = error_of(kernel, problem, shape, "float32")
-        assert error is None, f"{{kernel.__name__}} {{error}}"
-    print(f"{{kernel.__name__}} is right for the public shapes")
-
-{tests}
-
-if __name__ == "__main__":
-{calls}
-'''
-
-RACES = "  # finds a race with any number of threads, and costs as much as a wrong result"
-
-TEST = """
-def test_{name}():
-    check({module}.{name}, problems.load({place}))
-"""
+RACES = "  # finds a race with any number of threads; a function with one gets no points"
 
 
 def write(folder: str | Path, specs: Sequence[str], title: str = "") -> list[Path]:
@@ -61,22 +35,29 @@ def write(folder: str | Path, specs: Sequence[str], title: str = "") -> list[Pat
     found = {_name_of(spec): (spec, problems.tried(spec)) for spec in specs}
     if len(found) < len(specs):
         raise checks.Error("two problems have the same name; give one of the files another name")
-    texts = {
-        Path(FILE): _assignment(title or module, module, found), Path("solution.py"): _starter(found, "the solution"),
-        Path(STUDENT, f"{module}.py"): _starter(found, "your loops"),
-        Path(STUDENT, "test_public.py"): public_test(module, {name: spec for name, (spec, _) in found.items()}),
-    }  # fmt: skip
-    (place / STUDENT).mkdir(parents=True)
-    for path, text in texts.items():
-        with storage.replacing(place / path) as target:
-            target.write(text.encode())
+    (place / student.FOLDER).mkdir(parents=True)
     copies = {
         place / below / Path(spec).name: spec
-        for spec, _ in found.values() if spec.endswith(".py") for below in ("", STUDENT)
+        for spec, _ in found.values() if spec.endswith(".py") for below in ("", student.FOLDER)
     }  # fmt: skip
     for copy, original in copies.items():
         shutil.copyfile(original, copy)
-    return [*(place / path for path in texts), *copies]
+    written = [_written(place / FILE, _assignment(title or module, module, found))]
+    wanted = load(place)  # its rules are those of the grader
+    about = f"Write your loops in the functions, which do nothing yet.\n\n{student.rules(wanted)}"
+    return [
+        *written,
+        _written(place / "solution.py", _starter(found, "Write the solution in the functions, which do nothing yet.")),
+        _written(place / student.FOLDER / wanted.file, _starter(found, about)),
+        _written(place / student.FOLDER / student.PUBLIC, student.public_test(wanted)),
+        *copies,
+    ]
+
+
+def _written(path: Path, text: str) -> Path:
+    with storage.replacing(path) as target:
+        target.write(text.encode())
+    return path
 
 
 def _name_of(spec: str) -> str:
@@ -85,25 +66,11 @@ def _name_of(spec: str) -> str:
     return name if is_allowed_name(name) else f"my_{re.sub('[^a-zA-Z0-9_]', '_', name)}"
 
 
-def public_test(module: str, kernels: dict[str, str]) -> str:
-    """The text of test_public.py for kernels and their problems."""
-    tests = [
-        TEST.format(
-            name=name, module=module, place=f'HERE / "{Path(spec).name}"' if spec.endswith(".py") else f'"{spec}"'
-        )
-        for name, spec in kernels.items()
-    ]
-    calls = "\n".join(f"    test_{name}()" for name in kernels)
-    has_files = any(spec.endswith(".py") for spec in kernels.values())
-    first, here = ("from pathlib import Path\n\n", "\nHERE = Path(__file__).parent\n") if has_files else ("", "")
-    return PUBLIC_TEST.format(first=first, module=module, here=here, tests="\n".join(tests), calls=calls)
-
-
 def _assignment(title: str, module: str, found: dict[str, tuple[str, Problem]]) -> str:
     lines = [
         f"title = {json.dumps(title, ensure_ascii=False)}",
         f'file = "{module}.py"',
-        "threads = 1  # a prange runs in order, so a race produces correct results; with 2, chance decides",
+        'threads = 1  # a prange runs in order, so a race produces correct results; only "no race" finds it',
         'imports = ["math", "numba", "numpy"]',
     ]
     for name, (spec, problem) in found.items():
@@ -135,15 +102,15 @@ def _within_reach(problem: Problem) -> str:
     return serial[-1] if serial else ""
 
 
-def _starter(found: dict[str, tuple[str, Problem]], what: str) -> str:
-    """Functions with holes."""
-    parts = [f'"""Write {what} in the functions, which do nothing yet."""\n\nimport numba\n']
+def _starter(found: dict[str, tuple[str, Problem]], about: str) -> str:
+    """Functions with holes, below a docstring."""
+    parts = [f'"""{about}"""\n\nimport numba\n']
     for name, (_, problem) in found.items():
-        about = f"{problem.title.rstrip('.')}.\n\n"
+        what = f"{problem.title.rstrip('.')}.\n\n"
         if problem.statement:
-            about += f"{problem.statement}\n\n"
-        about += f"Write {' and '.join(problem.results)}, and return nothing.\n"
-        docstring = textwrap.indent(about, "    ").lstrip().replace("\\", "\\\\")  # it is not a raw string
+            what += f"{problem.statement}\n\n"
+        what += f"Write {' and '.join(problem.results)}, and return nothing.\n"
+        docstring = textwrap.indent(what, "    ").lstrip().replace("\\", "\\\\")  # it is not a raw string
         head = f"@numba.njit\ndef {name}({', '.join(problem.parameters)}):"
         parts.append(f'\n{head}\n    """{docstring}    """\n    # your loops\n')
     return "\n".join(parts)

@@ -1,7 +1,5 @@
-"""Results of a grader: as text, as a table of a class, and in Gradescope's format."""
+"""Results of a grader: as text, and in Gradescope's format."""
 
-import csv
-import io
 import statistics
 import textwrap
 from typing import Any
@@ -66,7 +64,7 @@ def score(test: dict[str, Any]) -> str:
 
 def row_of(result: dict[str, Any]) -> str:
     """A submission of a class: its points, the first that it lost, and the first test that could not be judged."""
-    text = "; ".join(filter(None, (headline(result), _first_lost(result), _first_unjudged(result))))
+    text = "; ".join(filter(None, (headline(result), first_lost(result), first_unjudged(result), result["note"])))
     return textwrap.fill(text, WIDTH, subsequent_indent="    ", break_on_hyphens=False)
 
 
@@ -85,14 +83,18 @@ def passed_by(results: list[dict[str, Any]]) -> list[tuple[str, int, int]]:
     ]
 
 
-def class_as_text(results: list[dict[str, Any]]) -> str:
-    """A line or more for each submission, then the median, and how many passed each test."""
-    lines = [*map(row_of, results), "", f"{checks.count(len(results), 'submission')}, {median_of(results)}; passed by:"]
-    return "\n".join([*lines, *(f"{passed:>4} of {judged:<4} {test}" for test, passed, judged in passed_by(results))])
+def class_as_text(results: list[dict[str, Any]], left_out: list[str]) -> str:
+    """Below the rows: the median, how many passed each test, and what was left out."""
+    lines = ["", f"{checks.count(len(results), 'submission')}, {median_of(results)}; passed by:"]
+    lines += [f"{passed:>4} of {judged:<4} {test}" for test, passed, judged in passed_by(results)]
+    others = f"left out, because it is no submission: {checks.some(left_out)}" if left_out else ""
+    return "\n".join([*lines, *wrapped(others)])
 
 
-def _first_lost(result: dict[str, Any]) -> str:
-    """`add is wrong: ...`, `add fails 'no race': ...`; "" if no points were lost."""
+def first_lost(result: dict[str, Any]) -> str:
+    """`add is wrong: ...`, `add fails 'no race': ...`, or what is wrong with the file; "" if no points were lost."""
+    if result["refused"]:
+        return str(result["refused"])
     for test in result["tests"]:
         if test["passed"] is False:
             title = test["test"].removeprefix(f"{test['kernel']}: ")
@@ -101,7 +103,7 @@ def _first_lost(result: dict[str, Any]) -> str:
     return ""
 
 
-def _first_unjudged(result: dict[str, Any]) -> str:
+def first_unjudged(result: dict[str, Any]) -> str:
     """`add: no race: not judged: ...`; "" if all tests were judged."""
     unjudged = (test for test in result["tests"] if test["passed"] is None)
     return next((f"{test['test']}: {one_line(test['said'])}" for test in unjudged), "")
@@ -109,31 +111,12 @@ def _first_unjudged(result: dict[str, Any]) -> str:
 
 def notes_of(result: dict[str, Any]) -> list[str]:
     """Notes that a reader of the result must see."""
-    notes = []
+    notes = [f"{result['note'][0].upper()}{result['note'][1:]}."] if result["note"] else []
     if result["unfenced"]:
         notes.append(f"On this system the submission could {result['unfenced']}: grade strangers' code in a container.")
     if result["disturbed_by"]:
         notes.append(disturbance.sentence(result["disturbed_by"]))
     return notes
-
-
-def as_table(results: list[dict[str, Any]]) -> str:
-    """A class as CSV: a row for each submission, a column for each test."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    tests = [test["test"] for test in results[0]["tests"]]
-    writer.writerow(["submission", "points", "of", *tests, "first lost point", UNJUDGED, "disturbed by"])
-    for result in results:
-        points = map(score, result["tests"])
-        cells = [result["submission"], number(result["points"]), number(result["of"]), *points]
-        cells += [_first_lost(result), _first_unjudged(result), one_line(", ".join(result["disturbed_by"]))]
-        writer.writerow([_no_formula(cell) for cell in cells])
-    return text.getvalue()
-
-
-def _no_formula(cell: str) -> str:
-    """A cell that no spreadsheet evaluates, because students choose file names, and messages quote their code."""
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t")) else cell
 
 
 def as_gradescope(result: dict[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -28,6 +29,9 @@ STARTING, COMPILING, ENDING = 60.0, 120.0, 5.0
 
 ALL = 300
 """Limits for all calls together, in seconds: CPU time of one core, and wall-clock time."""
+
+MUCH = 0.25
+"""The fraction of its memory that a message about a call mentions."""
 
 LONGEST = 1 << 16
 """The maximum number of bytes that it may write without a complete line."""
@@ -64,7 +68,7 @@ class Process:
             "trusted": "problem" in job, "memory": board.number, "bytes": int(limits.memory * 2**30), "seconds": ALL,
         }  # fmt: skip
         self.limits, self.board = limits, board
-        self.said, self.unfenced = b"", ""
+        self.said, self.unfenced, self.loaded_bytes = b"", "", 0
         self.compiling_left, self.end_of_all = COMPILING, time.monotonic() + ALL
 
     @classmethod
@@ -126,6 +130,7 @@ class Process:
             self._wait_for("fenced", STARTING)
         self._wait_for("loaded", STARTING if self.job["trusted"] else self.limits.seconds)
         self._pause()
+        self.loaded_bytes = self._resident()
 
     def call(self, arguments: Sequence[Any], inputs: int) -> float:
         """Call it with these arguments, of which the first so many are inputs; seconds until it says that it is done.
@@ -183,7 +188,7 @@ class Process:
             if not ready:
                 raise FailureError(
                     "takes more than two minutes to compile" if compiling
-                    else f"did not finish within {most:g} seconds, the limit for one call"
+                    else f"did not finish within {most:g} seconds, the limit for one call{self._memory()}"
                 )  # fmt: skip
             heard = os.read(self.child.stdout.fileno(), LONGEST)
             if not heard:
@@ -199,6 +204,18 @@ class Process:
         if word not in ("fenced", "loaded", "compiling", "compiled", "done", "error") or not isinstance(text, str):
             raise FailureError(_FORGED)
         return word, text
+
+    def _memory(self) -> str:
+        """How much memory it has filled, if that is a reason why it takes long."""
+        filled = (self._resident() - self.loaded_bytes) / 2**30
+        is_much = self.loaded_bytes and filled > MUCH * self.limits.memory
+        return f"; it has filled {filled:.2g} GiB of memory, and the limit is {self.limits.memory:g}" if is_much else ""
+
+    def _resident(self) -> int:
+        """Bytes of memory that it has touched; 0 where the system does not say."""
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            return int(Path(f"/proc/{self.child.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return 0
 
     def _end(self) -> str:
         """How it ended, if it ended too early."""

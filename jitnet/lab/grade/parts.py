@@ -21,7 +21,7 @@ class Parts:
     source: bytes
     """Its text, in which the lines of these functions are blank."""
     error: str | None = None
-    """Why nothing of it may run."""
+    """Why nothing of it may run, as a sentence."""
     refused: dict[str, str] = field(default_factory=dict)
     """Name of a function that is not allowed -> its error."""
     names: dict[str, set[str]] = field(default_factory=dict)
@@ -46,18 +46,23 @@ def parts_of(source: bytes, language: Language) -> Parts:
     for _ in range(MOST):
         errors = language.errors(left) or _errors_of_headers(left, refused)
         if not errors:
-            return _rest(left, refused) or Parts(source, language.error_of(source))
+            return _rest(left, refused) or _refused(source, language)
         lines, functions = left.splitlines(keepends=True), _functions(left) if errors[0][0] else []
         for line, error in errors:
             inside = [node for node in functions if line in _lines(node)]
             if line and not inside:
-                return Parts(source, language.error_of(source))
+                return _refused(source, language)
             for node in inside:
                 refused.setdefault(node.name, error)
                 for number in _lines(node):
                     lines[number - 1 : number] = [b"\n"]
         left = b"".join(lines)
-    return Parts(source, language.error_of(source))
+    return _refused(source, language)
+
+
+def _refused(source: bytes, language: Language) -> Parts:
+    """A submission of which nothing may run."""
+    return Parts(source, f"the file {language.error_of(source)}")
 
 
 def _errors_of_headers(source: bytes, refused: dict[str, str]) -> list[tuple[int, str]]:

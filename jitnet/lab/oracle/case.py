@@ -73,10 +73,11 @@ class Case:
             if wrong.any():
                 where = tuple(int(i) for i in np.argwhere(wrong)[0])
                 bound_there = np.broadcast_to(bound, wrong.shape)[where]
-                return (
-                    f"{wrong.sum()} of {wrong.size} wrong, first at {where}: "
-                    f"expected {expected[where]:.9g}, got {got[where]:.9g}, bound {bound_there:.3g}"
-                )
+                numbers = expected[where], got[where]
+                digits = 9 if f"{numbers[0]:.9g}" != f"{numbers[1]:.9g}" else 17  # enough to tell two of float64 apart
+                a, b = (f"{number:.{digits}g}" for number in numbers)
+                wrong_ones = f"{wrong.sum()} of {wrong.size} wrong, first at {where}"
+                return f"{wrong_ones}: expected {a}, got {b}, bound {bound_there:.3g}"
         for got, expected, typical in zip(self.outputs, self.expected, self.typical, strict=False):
             ratio = float(np.sqrt(np.mean(((got.astype(np.float64) - expected) / typical) ** 2)))
             if not ratio <= 1:

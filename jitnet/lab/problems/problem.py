@@ -96,9 +96,12 @@ class Problem:
         return f"{name}({', '.join(self.parameters)})"
 
     def given(self, case: Case) -> str:
-        """`given X (2, 3), W (3, 5), Z (2, 5)`."""
+        """`given A (2, 3), r = 1, B (2, 3)`."""
         pairs = zip(self.parameters, case.arguments, strict=True)
-        return "given " + ", ".join(f"{name} {array.shape}" for name, array in pairs if isinstance(array, np.ndarray))
+        return "given " + ", ".join(
+            f"{name} {value.shape}" if isinstance(value, np.ndarray) else f"{name} = {value!s:.40}"
+            for name, value in pairs
+        )
 
 
 def _signature(kernel: Function) -> inspect.Signature | None:

@@ -6,27 +6,33 @@ import layer
 
 from jitnet.lab import problems
 from jitnet.lab.benchmark.judge import error_of
+from jitnet.lab.grade.language import Language
+from jitnet.lab.grade.parts import parts_of
 
 HERE = Path(__file__).parent
+RULES = parts_of((HERE / "layer.py").read_bytes(), Language(("math", "numba", "numpy")))
 
 
-def check(kernel, problem):
-    for shape in problem.shapes:
-        error = error_of(kernel, problem, shape, "float32")
-        assert error is None, f"{kernel.__name__} {error}"
-    print(f"{kernel.__name__} is right for the public shapes")
+def check(name, problem):
+    error = RULES.error_of(name)
+    assert error is None, f"{name}: {error}"
+    for dtype in problem.dtypes:
+        for shape in problem.shapes:
+            error = error_of(getattr(layer, name), problem, shape, dtype)
+            assert error is None, f"{name} {error}, in {dtype}"
+    print(f"{name} is right for the public shapes")
 
 
 def test_forward():
-    check(layer.forward, problems.load(HERE / "forward.py"))
+    check("forward", problems.load(HERE / "forward.py"))
 
 
 def test_propagate():
-    check(layer.propagate, problems.load(HERE / "propagate.py"))
+    check("propagate", problems.load(HERE / "propagate.py"))
 
 
 def test_gradients():
-    check(layer.gradients, problems.load("gradients"))
+    check("gradients", problems.load("gradients"))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,29 @@ and return nothing. Write the loops yourself: no @, no np.dot, no sums of arrays
     jitnet ladder matmul --with products.py:reordered    how fast is it?
     jitnet check products.py:threaded --as matmul        is there a race?
     jitnet explain products.py:tiled --as matmul         what machine code did the compiler make?
+
+The rules, as the grader applies them:
+
+- You may import numba and numpy. Of NumPy, you may use empty, zeros, ones, full, empty_like,
+  zeros_like, ones_like, float32, float64, int8, int16, int32, int64, intp, uint8, uint16, uint32,
+  uint64, bool_, inf, nan, pi, e, newaxis, sqrt, exp, log, log1p, expm1, tanh, sin, cos, abs, fabs,
+  maximum, minimum, isnan, isinf, isfinite, floor, ceil, sign, finfo, array, arange, linspace. No @,
+  classes, with, try, generators, getattr or names with two underscores. Outside of functions, call
+  nothing; code below if __name__ == "__main__": never runs in the grader.
+- A submission runs on 1 thread. One call may take 10 seconds and 2 GiB of memory.
+- A function that is not correct gets no other points. One with a race is not correct.
+
+17 points:
+
+    naive:            3  correct in float32 and float64
+    naive:            1  at least 50% of the speed of njit for (512, 512, 512) in float32
+    reordered:        2  correct in float32 and float64
+    reordered:        2  vectorized
+    reordered:        2  at least 50% of the speed of reordered for (512, 512, 512) in float32
+    threaded:         1  correct in float32 and float64
+    threaded:         2  no race
+    tiled:            1  correct in float32 and float64
+    tiled:            3  at least 120% of the speed of reordered for (512, 512, 512) in float32
 """
 
 import numba

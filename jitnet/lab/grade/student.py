@@ -1,0 +1,142 @@
+"""The files for the students: the starter file with the rules in its docstring, and the public test.
+
+Both follow from the settings of an assignment, so that they agree with the grader.
+"""
+
+import json
+import textwrap
+from collections.abc import Iterable
+from pathlib import Path
+
+from ... import checks, storage
+from .assignment import Assignment, Kernel, Test
+from .language import NUMPY
+from .output import number
+
+FOLDER = "student"
+
+PUBLIC = "test_public.py"
+
+WIDTH = 100
+"""Columns of the rules."""
+
+HEADING = "The rules, as the grader applies them:"
+
+PUBLIC_TEST = '''\
+"""The public test: python test_public.py, or pytest. The grader tries more shapes, with other numbers."""
+
+from pathlib import Path
+
+import {module}
+
+from jitnet.lab import problems
+from jitnet.lab.benchmark.judge import error_of
+from jitnet.lab.grade.language import Language
+from jitnet.lab.grade.parts import parts_of
+
+HERE = Path(__file__).parent
+RULES = parts_of((HERE / "{module}.py").read_bytes(), Language({language}))
+
+
+def check(name, problem):
+    error = RULES.error_of(name)
+    assert error is None, f"{{name}}: {{error}}"
+    for dtype in problem.dtypes:
+        for shape in problem.shapes:
+            error = error_of(getattr({module}, name), problem, shape, dtype)
+            assert error is None, f"{{name}} {{error}}, in {{dtype}}"
+    print(f"{{name}} is right for the public shapes")
+
+{tests}
+
+if __name__ == "__main__":
+{calls}
+'''
+
+TEST = """
+def test_{name}():
+    check("{name}", problems.load({place}))
+"""
+
+
+def public_test(assignment: Assignment) -> str:
+    """The text of test_public.py: what the grader refuses, and the shapes of the problems in the graded dtypes."""
+    module, language = Path(assignment.file).stem, assignment.language
+    lists = [language.modules, *([] if language.numpy == NUMPY else [language.numpy])]
+    tests = [TEST.format(name=kernel.name, place=_place(kernel)) for kernel in assignment.kernels]
+    calls = "\n".join(f"    test_{kernel.name}()" for kernel in assignment.kernels)
+    return PUBLIC_TEST.format(
+        module=module, language=", ".join(map(_tuple, lists)), tests="\n".join(tests), calls=calls
+    )
+
+
+def _tuple(texts: Iterable[str]) -> str:
+    listed = [json.dumps(text) for text in texts]
+    return f"({', '.join(listed)}{',' * (len(listed) == 1)})"
+
+
+def _place(kernel: Kernel) -> str:
+    """How the public test names the problem; a file is next to it."""
+    return f'HERE / "{Path(kernel.spec).name}"' if kernel.spec.endswith(".py") else f'"{kernel.spec}"'
+
+
+def rules(assignment: Assignment) -> str:
+    """What submissions may do, and the tests with their points, for the end of the starter file's docstring."""
+    limits = assignment.limits
+    sentences = [
+        *_language(assignment),
+        f"A submission runs on {checks.count(limits.threads, 'thread')}. One call may take {limits.seconds:g} seconds "
+        f"and {limits.memory:g} GiB of memory.",
+        "A function that is not correct gets no other points.",
+    ]
+    if any(test.check == "no race" for kernel in assignment.kernels for test in kernel.tests):
+        sentences[-1] += " One with a race is not correct."
+    lines = [f"{number(assignment.points)} points:", ""]
+    for kernel in assignment.kernels:
+        lines += [f"    {kernel.name + ':':15} {number(t.points):>3}  {_goal(kernel, t)}" for t in kernel.tests]
+    listed = [textwrap.fill(text, WIDTH, initial_indent="- ", subsequent_indent="  ") for text in sentences]
+    return "\n".join([HEADING, "", *listed, "", *lines, ""])
+
+
+def _language(assignment: Assignment) -> list[str]:
+    language = assignment.language
+    if language.is_free:
+        return ["You may import and use anything."]
+    texts = [f"You may import {_and(language.modules) or 'nothing'}."]
+    if "numpy" in language.modules:
+        texts.append(f"Of NumPy, you may use {', '.join(language.numpy)}.")
+    texts.append("No @, classes, with, try, generators, getattr or names with two underscores.")
+    texts.append('Outside of functions, call nothing; code below if __name__ == "__main__": never runs in the grader.')
+    return [" ".join(texts)]
+
+
+def _goal(kernel: Kernel, test: Test) -> str:
+    """`correct in float32 and float64`, `at least 50% of the speed of naive for (512, 512, 512)`."""
+    if test.check == "correct":
+        return test.title if test.dtype else f"{test.title} in {_and(kernel.problem.dtypes)}"
+    if test.check == "speed":
+        dtype = "" if test.dtype else f" in {kernel.problem.dtypes[0]}"
+        return test.title + ("" if test.shapes else f" for {kernel.problem.timed[0]}") + dtype
+    return test.title
+
+
+def _and(names: Iterable[str]) -> str:
+    *first, last = ["", *names]
+    return f"{', '.join(filter(None, first))} and {last}" if first[1:] else last
+
+
+def update(assignment: Assignment) -> list[Path]:
+    """Write the public test again, and the rules in the starter file; returns what was written."""
+    folder = assignment.path.parent / FOLDER
+    starter, test = folder / assignment.file, folder / PUBLIC
+    if not starter.is_file():
+        raise checks.Error(f"there is no starter file {starter}; jitnet assignment new writes one")
+    text = starter.read_text(encoding="utf-8")
+    before, heading, after = text.partition(HEADING)
+    _, quotes, rest = after.partition('"""')
+    if not (heading and quotes):
+        raise checks.Error(f"{starter} has no rules; end its docstring with the line {HEADING!r}")
+    for path, content in ((starter, before + rules(assignment) + quotes + rest), (test, public_test(assignment))):
+        with storage.replacing(path) as target:
+            target.write(content.encode())
+    return [starter, test]
