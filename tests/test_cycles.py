@@ -64,6 +64,7 @@ def test_output_of_llvm_mca_is_parsed(version, loading):
     assert found.width == 6
     assert found.latencies == [loading, loading + 4, loading, loading + 4, 1, 1, 1]
     assert found.loads == {"scalar": loading}
+    assert found.model == ("sapphirerapids" if version == 19 else "skylake-avx512")  # LLVM 14 knows the name only
     operations = [understood(text) for text in DOT]
     port, does = cycles._busiest_port(operations, found)
     ports = 3 if version == 19 else 2  # ports that load: two in LLVM 14, which has Skylake's model
@@ -81,6 +82,7 @@ def test_units_of_a_group_of_ports_have_digits():
     ports = {port for row in found.pressure for port in row}
     assert {"Zn3FPP45.0", "Zn3FPP45.1", "Zn3Load.0", "Zn3Load.1", "Zn3Load.2", "Zn3FPP0"} <= ports
     assert all(port.isprintable() for port in ports)
+    assert found.model == "znver3"
 
 
 def test_output_of_osaca_is_parsed():
@@ -135,6 +137,24 @@ def test_ports_are_described_by_their_instructions():
         assert cycles._use_of(name, [understood(text) for text in texts], found) == does
 
 
+@pytest.mark.parametrize("divider", ["SKXFPDivider", "port 0DV"])
+def test_divider_is_shown_unless_it_is_the_busiest_port(divider):
+    operations = [understood(text) for text in ("vsqrtps %zmm2, %zmm3", "vfmadd231ps %zmm3, %zmm1, %zmm2")]
+    found = analyzers.Analysis("", "", [{divider: 12, "p0": 2}, {"p0": 11}])
+    assert cycles._divider(operations, found, "p0") == {"name": divider, "cycles": 12}
+    assert cycles._divider(operations, found, divider) is None
+    assert cycles._divider(operations, analyzers.Analysis("", "", [{"p0": 2}, {"p0": 11}]), "p0") is None
+
+
+def run_of(loop, times):
+    """A run of the loop that took so many times the eight predicted cycles."""
+    return {
+        "missing": None, "executions": [{str(loop.loop.head.row): 100}], "seconds": times * 8 * 100 / 2e9, "clock": 2e9,
+        "samples": None, "no_samples": "forbidden", "size": [4, 5, 6],
+        "size_in_words": "4 × 6", "bytes": 10**9, "threads": 1, "disturbed_by": [],
+    }  # fmt: skip
+
+
 def test_missing_analyzer_is_reported(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     found = cycles.predicted(loop_of(*DOT), "sapphirerapids")
@@ -157,7 +177,8 @@ def test_errors_of_an_analyzer_are_reported(monkeypatch, tmp_path):
     assert analyzers.found() == str(script)  # the newest
     found = cycles.predicted(loop_of(*DOT), "znver6")
     assert found["missing"] is None
-    assert found["notes"] == ["llvm-mca 99.0.1 does not know znver6, so it describes znver4"]
+    assert found["model"] == "sapphirerapids"  # whose ports the stored output has
+    assert found["notes"] == ["llvm-mca 99.0.1 has no tables of znver6; these are those of sapphirerapids"]
     assert (found["chain"]["cycles"], found["limit"]) == (8, "dependency chain")
     assert cycles.limit_of(found, "memory") == "the dependency chain"
     missing = cycles.predicted(loop_of(*DOT), "pentium")["missing"]
@@ -321,16 +342,13 @@ def test_run_that_crashes_is_reported(tmp_path):
 def test_measurement_is_compared_with_the_prediction(times, limit, calls, size, said):
     prediction = {"missing": None, "program": "P", "cycles": 8.0, "limit": limit, "blocks": 1}
     loop = loop_of(*["callq *%rbx"] * calls, *DOT)
-    run = {
-        "missing": None, "executions": [{str(loop.loop.head.row): 100}], "seconds": times * 8 * 100 / 2e9, "clock": 2e9,
-        "samples": None, "no_samples": "forbidden", "size": [4, 5, 6], "bytes": size, "threads": 1, "disturbed_by": [],
-    }  # fmt: skip
+    run = run_of(loop, times) | {"bytes": size}
     taken = measurement.measured(loop, 0, run, prediction, 48 << 10)
     assert taken["cycles"] == pytest.approx(times * 8)
     assert measurement._bytes(loop) == 4 * 4
     assert said in taken["means"]
     assert taken["limit"] == ("memory" if "memory" in said else None)
-    assert measurement.in_words(taken).startswith("4 × 5 × 6, 1 thread: 100 iterations in ")
+    assert measurement.in_words(taken).startswith("4 × 6, 1 thread: 100 iterations in ")
     rows = {str(instruction.row): 10 for instruction in loop.loop.instructions[:2]} | {"10000": 5}
     run |= {"samples": {"count": 25, "seconds": 1e-3, "rows": [rows]}, "calls": 4}
     sampled = measurement.measured(loop, 0, run, prediction, 48 << 10)

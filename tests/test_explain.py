@@ -9,7 +9,6 @@ import pytest
 import slow_loops
 from cases import release, slow
 from command import in_a_process, jitnet_command
-from test_cycles import loop_of
 
 from jitnet.compiler.intrinsics import VECTOR_BYTES
 from jitnet.kernels import LADDERS
@@ -17,8 +16,6 @@ from jitnet.kernels.register_tile import ROWS, VECTORS
 from jitnet.lab import explain, listing
 from jitnet.lab.machine_code import sources
 from jitnet.lab.machine_code.assembly import functions_of
-from jitnet.lab.machine_code.facts import Facts
-from jitnet.lab.machine_code.verdicts import divisions
 from jitnet.lab.machine_code.x86 import understood
 from jitnet.lab.problems import FOLDER, load
 
@@ -209,20 +206,6 @@ def test_verdicts_of_single_rungs(registry):
     assert registry["matmul.packed_parallel"]["options"]["parallel"]
     assert registry["matmul.njit"]["remarks"] != []
     assert registry["adam.parallel"]["loop"]["source"] == "for i in prange(theta.size):"
-
-
-@pytest.mark.parametrize(
-    ("instructions", "said"),
-    [
-        (["vdivps %ymm8, %ymm1, %ymm2"], "1 per iteration, 1 of them by the same number"),
-        (["vdivps 16(%rsp), %ymm1, %ymm2"], "1 per iteration, 1 of them by the same number"),  # it was spilled
-        (["vdivps (%rcx,%rbx,4), %ymm1, %ymm2"], "1 division per iteration"),
-        (["vdivps 16(%rsp), %ymm1, %ymm2", "vmovups %ymm2, 16(%rsp)"], "1 division per iteration"),
-    ],
-)
-def test_divisor_in_memory_is_the_same_number_if_its_address_and_content_stay(instructions, said):
-    loop = loop_of(*instructions, "addq $8, %rbx", "cmpq %rbx, %r9", "jne .LBB0_3")
-    assert divisions(Facts(loop, "", {}, 256, 16, True)).answer == said
 
 
 @pytest.mark.parametrize("rung", EACH)

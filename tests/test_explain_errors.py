@@ -17,6 +17,8 @@ from jitnet.lab import explain
 MINE = """
 import numpy as np
 from numba import njit
+from jitnet.compiler.intrinsics import quotient
+from jitnet.compiler.jit import compiled
 LENGTH = 3
 
 @njit
@@ -40,6 +42,11 @@ def product(X, Z):
 
 def straight(x):
     return x[0]
+
+@compiled
+def like_ours(x):
+    for i in range(x.size):
+        x[i] = quotient(0.1 * x[i], x[i])
 """
 
 
@@ -57,7 +64,8 @@ def test_errors_in_functions_and_their_arguments_are_reported(mine):
     cases = [
         ("mine.py:fin", {"types": "float32[::1]"}, "has no function .*known: .*did you mean 'fine'"),
         ("mine.py:LENGTH", {}, "LENGTH in .*mine.py is 3, but must be a function"),
-        ("mine.py:wrong", {"types": "float32[::1]"}, r"does not compile: .*upper.*mine.py, line 15"),
+        ("mine.py:wrong", {"types": "float32[::1]"}, r"does not compile: .*upper.*mine.py, line 17"),
+        ("mine.py:like_ours", {"types": "float32[::1]"}, r"^Numba refuses .*mine.py, line 33: .*0.1 is float64"),
         ("mine.py:fine", {}, r"fine\(x\) needs argument types"),
         ("mine.py:fine", {"arguments": "ones(3, flaot32)"}, "cannot be evaluated: NameError.*flaot32"),
         ("mine.py:fine", {"arguments": "ones((64, 64), float32), 4"},

@@ -8,6 +8,7 @@ import pytest
 from numba import prange
 from numba.core.compiler_lock import global_compiler_lock
 
+import jitnet
 from jitnet.backend.base import REGISTRY
 from jitnet.backend.base import register as register_backend
 from jitnet.compiler import jit, parallel_for, registry
@@ -91,7 +92,7 @@ def test_only_kernels_that_allocate_have_a_runtime():
     x = np.zeros(3)
     jit.compiled(fill, allocates=True)(x)
     assert (x == [0, 1, 2]).all()
-    with pytest.raises(numba.core.errors.NumbaError):
+    with pytest.raises(jitnet.Error, match="kernels allocate no memory"):
         jit.compiled(fill)(x)
 
 

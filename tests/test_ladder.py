@@ -15,7 +15,7 @@ from command import jitnet_command
 
 import jitnet
 from jitnet.kernels import LADDERS
-from jitnet.lab import ladder, oracle, plots
+from jitnet.lab import formatting, ladder, ladder_table, oracle, plots, problems
 from jitnet.lab.benchmark import candidates, training
 from jitnet.lab.problems import of_operation
 from jitnet.lab.problems.operations import PRODUCTS
@@ -247,6 +247,22 @@ def test_kernel_is_not_ranked_by_a_disturbed_measurement(disturbed, said):
     assert ("of njit" in text) != disturbed
 
 
+@pytest.mark.parametrize(
+    ("value", "quiet", "noisy"),
+    [
+        (21808.2, "21,800", "22,000"), (218.08, "218", "220"), (21.808, "21.8", "22"), (9.96, "10.0", "10"),
+        (2.1808, "2.2", "2.2"), (0.218, "0.2", "0.2"), (0, "0", "0"),
+    ],
+)  # fmt: skip
+def test_ratios_have_the_digits_that_mean_something(value, quiet, noisy):
+    assert (formatting.ratio(value), formatting.ratio(value, 2)) == (quiet, noisy)
+    if value:
+        found = made_up("matmul", ["python", "njit"], disturbed=False)
+        found["rungs"][1] |= {"speedup": value}
+        assert f" {quiet} " in ladder.as_text(found)
+        assert f" {noisy} " in ladder.as_text(found | {"disturbed": True})
+
+
 @pytest.mark.parametrize("operation", [*LADDERS, "train"])
 def test_every_ladder_fits_a_terminal(operation, tmp_path):
     rungs = candidates.problem_of(operation).rungs
@@ -254,11 +270,26 @@ def test_every_ladder_fits_a_terminal(operation, tmp_path):
     found = made_up(operation, names)
     lines = ladder.as_text(found).splitlines()
     assert max(map(len, lines)) <= 80
-    assert "python (64x64x64)    123.4 µs" in "\n".join(lines)
+    used = problems.size_in_words(operation, [64, 64, 64]).removesuffix(" parameters")
+    assert re.search(rf"^python \({used}\) +123.4 µs", "\n".join(lines), re.MULTILINE)
     assert any(line.startswith("A size in parentheses: ") for line in lines)
     figures = [line for line in lines if "±" in line]
     assert len(figures) == len(names)
     assert all(len(line[20:].split()) == 8 for line in figures), figures  # columns stay separate
+
+
+@pytest.mark.parametrize(
+    ("operation", "said"),
+    [
+        ("matmul", "512x784x10"), ("sigmoid", "512x10"), ("cross_entropy", "512x10"), ("gather", "512x784x10"),
+        ("adam", "7,840 parameters"), ("sgd", "7,840 parameters"), ("rmsprop", "7,840 parameters"),
+        ("train", "512x784x10"), ("mine", "512x784x10"),
+    ],
+)  # fmt: skip
+def test_size_is_that_which_the_operation_uses(operation, said):
+    assert problems.size_in_words(operation, (512, 784, 10)) == said
+    result = {"operation": operation, "shape": [512, 784, 10], "dtype": "float32", "threads": 1, "cpu": "a CPU"}
+    assert f"{operation} {said}" in ladder_table.subject(result)
 
 
 def test_gpu_ladder_fits_a_terminal():

@@ -1,5 +1,6 @@
 """A rung cannot exceed a peak of the machine: a peak that was measured too low is raised (simulated timings)."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -8,6 +9,7 @@ from test_ladder import LIMITS
 
 from jitnet.lab import ladder, machine, peaks, problems
 from jitnet.lab.benchmark.candidates import Candidate
+from jitnet.lab.timing import Timing
 
 F32 = np.dtype("float32")
 
@@ -103,6 +105,45 @@ def test_custom_kernel_alone_raises_no_peak(again):
     found, said = peaks.above(rates, limits(), F32, True)
     assert found["peak"]["float32"]["1"] == 165e9
     assert "as mine exceeded it; it was raised from 137 to 165 GFLOP/s" in said[0]
+
+
+def test_disturbed_rung_above_the_saved_peak_says_that_the_peak_is_too_low(again):
+    rates = [("tiled", candidate(), 160e9), ("packed", candidate(), 166e9), ("mine", candidate(custom=True), 1e12)]
+    calls = again(limits(165e9))
+    (said,) = peaks.too_low(rates, limits(), F32, True)
+    assert said.startswith(
+        "packed reached 166 GFLOP/s, more than the saved peak rate of multiply-adds (1 thread) of 137,"
+    )
+    assert said.endswith("jitnet machine --again.")
+    assert calls == []  # that measurement would be disturbed too
+    assert peaks.too_low(rates[2:], limits(), F32, True) == peaks.too_low(rates, limits(165e9), F32, True) == []
+    who = candidate()
+    who.moves = 1000
+    assert (
+        "peak bandwidth of copying in L1 (1 thread) of 50"
+        in peaks.too_low([("wide", who, 60e9)], limits(), F32, False)[0]
+    )
+
+
+@pytest.mark.parametrize("noise", [[], ["other processes used 1.4 of 2 cores"]])
+def test_disturbed_ladder_says_that_the_peak_is_too_low(again, noise):
+    again(limits(165e9))
+    head = {
+        "operation": "matmul",
+        "shape": [64, 64, 64],
+        "dtype": "float32",
+        "threads": 1,
+        "numpy_threads": 1,
+        "seed": None,
+    }
+    problem, flops = problems.of_operation("matmul"), 2.0 * 64**3
+    found = {name: Candidate((64, 64, 64), flops=flops, moves=5e4) for name in ("python", "njit")}
+    times = {"python": Timing(1.0, 1.0, 1.0, 1.0), "njit": Timing(*[flops / 166e9] * 4)}
+    one = dataclasses.replace(problem, rungs={name: problem.rungs[name] for name in found})
+    result = ladder._result(head, one, found, times, limits(), noise, None, lambda error: None)
+    text = " ".join(ladder.as_text(result).split())
+    assert ("njit reached 166 GFLOP/s, more than the saved peak" in text) == bool(noise)
+    assert "was measured too low" in text
 
 
 def test_lower_of_the_two_limits_decides_the_unit():

@@ -238,6 +238,14 @@ def test_conflicts_do_not_contradict_a_reuse_above_the_cache():
 def test_loads_are_counted_per_multiply_add_and_the_other_way_round():
     (said,) = (x for x in table.conclusions(traced("njit", (4, 8, 32))) if "loaded number" in x)
     assert said.startswith("A multiply-add takes 2 loads, which is 0.5 multiply-adds per loaded number; ")
+    assert said.endswith("jitnet explain counts instructions, of which one may load a whole vector.")
+    assert "blocks of rows and terms" in said
+
+
+@pytest.mark.parametrize(("rung", "shape"), [("blocked", (8, 32, 32)), ("tiled", (12, 8, 64)), ("packed", (12, 8, 64))])
+def test_blocks_are_no_advice_for_a_kernel_that_has_them(rung, shape):
+    (said,) = (x for x in table.conclusions(traced(rung, shape)) if "loaded number" in x)
+    assert "blocks of rows and terms" not in said
 
 
 def test_trace_explains_what_blocking_saves():

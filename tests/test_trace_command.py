@@ -127,6 +127,20 @@ def test_a_call_takes_most_of_a_short_time_only_if_most_is_not_predicted(measure
     assert ("Most of this is call overhead" in table._time(found)[0]) == is_said
 
 
+@pytest.mark.parametrize(("measured", "is_said"), [(0.7e-3, True), (1e-3, False)])
+def test_kernel_faster_than_the_saved_peak_says_that_the_peak_is_too_low(measured, is_said):
+    predicted = {
+        "memory": 1e-4,
+        "levels": {},
+        "waits": None,
+        "arithmetic": 1e-3,
+        "limit": "arithmetic",
+        "seconds": 1e-3,
+    }
+    found = {"predicted": predicted, "times": 1000, "per": "multiply-add", "measured": measured, "disturbed_by": []}
+    assert ("So the saved peak was measured too low" in table._time(found)[0]) == is_said
+
+
 @pytest.mark.parametrize("rung", ["njit", "blocked", "packed"])
 def test_accesses_are_extrapolated_from_a_small_shape(rung):
     kernel = LADDERS["matmul"][rung]

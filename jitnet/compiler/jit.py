@@ -54,9 +54,23 @@ def compiled_later(
             kernel: Any = numba.njit(**options)(body)
         if kernel is not body:
             kernel._cache = cache
+            kernel.compile = functools.partial(_compile, body, kernel.compile)
         return kernel  # type: ignore[no-any-return]
 
     return make
+
+
+EXPLAIN: list[Callable[[Callable[..., Any], Exception], None]] = []
+"""Called with a body that Numba refuses, and its error, to raise a clear one; `backend/refused.py` adds one."""
+
+
+def _compile(body: Callable[..., Any], compile_: Callable[[Any], Any], signature: Any) -> Any:
+    try:
+        return compile_(signature)
+    except Exception as error:
+        for explain in EXPLAIN:
+            explain(body, error)
+        raise
 
 
 def part_of_kernels(helper: Callable[..., Any]) -> Callable[..., Any]:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from .. import arrays, backend, checks, losses, step
+from ..backend.refused import REFUSES
 from ..compiler.jit import compile_for, is_compiled, needs_compiling, signature_for
 from ..compiler.registry import Call
 from ..compiler.threads import thread_count
@@ -31,7 +32,7 @@ from .benchmark import candidates, training
 from .benchmark.training import CLASSES
 from .formatting import count, duration, row, wrapped
 from .oracle import Shape
-from .problems import of_operation
+from .problems import of_operation, size_in_words
 from .timing import in_turn, manageable, time_of
 from .worker import NoAnswerError, ask
 
@@ -112,7 +113,8 @@ class _Processes:
         try:
             found = ask(self.measure, *arguments, self.shape, self.dtype, environment={"JITNET_CACHE_DIR": folder})
         except NoAnswerError as error:
-            raise checks.Error(f"{name} could not be measured: {error}; jitnet doctor looks for the reason") from None
+            hint = "" if str(error).startswith(REFUSES) else "; jitnet doctor looks for the reason"
+            raise checks.Error(f"{name} could not be measured: {error}{hint}") from None
         if found["error"]:
             raise checks.Error(f"{name} is wrong: {found['error']}")
         return found  # type: ignore[no-any-return]
@@ -255,7 +257,7 @@ WIDTHS = 9, 9, 11, 11, 11, 10
 
 def as_text(result: dict[str, Any]) -> str:
     """The costs as a table for a terminal of 80 columns."""
-    unit, asked = unit_of(result), "x".join(map(str, result["asked"]))
+    unit, asked = unit_of(result), size_in_words(result["what"], result["asked"])
     smaller = f"a smaller size than {asked}, for which the interpreter takes too long"
     lines = wrapped(
         f"Compile cost of {subject(result)}, on {result['cpu']}", smaller if result["shape"] != result["asked"] else ""
@@ -303,6 +305,6 @@ def subject(result: dict[str, Any]) -> str:
     m, n_in, n_out = result["shape"]
     threads = count(result["threads"], "thread")
     if result["kind"] == "operation":
-        return f"{result['what']} {m}x{n_in}x{n_out}, {result['dtype']}, {threads}"
+        return f"{result['what']} {size_in_words(result['what'], result['shape'])}, {result['dtype']}, {threads}"
     one = f"a training step of {n_in}-{n_out}-{CLASSES}, batch {m}"
     return f"{one}, backend {result['what']}, {result['dtype']}, {threads}"

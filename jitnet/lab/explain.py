@@ -50,6 +50,9 @@ from .machine_code.work import Work, work_of
 from .worker import command
 
 _NUMBA = str(Path(numba.__file__).parent)
+IN_CACHE = " where the data are in the L1 cache"
+"""Of a limit other than memory: predictions assume it."""
+
 _UNITS = {512: "AVX-512", 256: "AVX2", 128: "SSE"}
 
 
@@ -233,7 +236,7 @@ def _explained(target: str, answer: dict[str, Any], analyzer: str | None = None)
     found_verdicts = verdicts(_facts(answer, loop))
     prediction = predicted(loop, answer["cpu"], analyzer)
     measurement = _measurement(loop, texts, run, prediction)
-    limit = (measurement or {}).get("limit") or limit_of(prediction, _limit(found_verdicts, loop))
+    limit = _limit(found_verdicts, loop, prediction, measurement or {})
     file, line = loop.place
     name, _, _ = sources.function_around(file, line)
     shown = [_shown(instruction) for instruction in loop.loop.instructions]
@@ -255,7 +258,7 @@ def _explained(target: str, answer: dict[str, Any], analyzer: str | None = None)
             {"text": i.text, "comment": called.get(id(i), i.comment), "file": place[0], "line": place[1]}
             for i, place in zip(loop.loop.instructions, shown, strict=True)
         ],
-        "verdicts": found_verdicts, **summary(found_verdicts, limit),
+        "verdicts": found_verdicts, **summary(found_verdicts, limit, "" if limit == "memory" else IN_CACHE),
         "remarks": remarks.about(answer["remarks"], loop.place),
         "cycles": prediction, "measured": measurement,
         "lines": _sampled_lines(texts, run) or _predicted_lines(shown, prediction),
@@ -310,18 +313,21 @@ def _iterations(found: list[Candidate], texts: list[list[Function]], run: dict[s
 
 
 def _sampled_lines(texts: list[list[Function]], run: dict[str, Any] | None) -> dict[str, Any] | None:
-    """The share of samples of each source line; None without samples."""
+    """The share of samples of each source line; None without samples.
+
+    A sample is at the instruction that comes next: the one before it, in its block, took the time.
+    """
     if run is None or run["missing"] or not run["samples"] or not run["samples"]["count"]:
         return None
     weights: list[tuple[Place, float]] = []
     for functions, rows in zip(texts, run["samples"]["rows"], strict=True):
         for block in (block for function in functions for block in function.blocks):
-            place: Place = ("", 0)
+            place, before = ("", 0), None
             for instruction in block.instructions:
-                place = (
-                    _shown(instruction) if instruction.places else place
-                )  # without a line: that of the previous instruction
-                weights.append((place, rows.get(str(instruction.row), 0) / run["samples"]["count"]))
+                if instruction.places:  # without a line: that of the previous instruction
+                    place = _shown(instruction)
+                weights.append((before or place, rows.get(str(instruction.row), 0) / run["samples"]["count"]))
+                before = place
     return listing.by_line(weights, run["samples"]["count"])
 
 
@@ -340,10 +346,15 @@ def _shown(instruction: Instruction) -> Place:
     return (named or ours or list(instruction.places) or [("", 0)])[-1]
 
 
-def _limit(verdicts: list[dict[str, Any]], loop: Candidate) -> str:
-    """What limits the loop if there is nothing to fix, according to its instructions."""
+def _limit(
+    verdicts: list[dict[str, Any]], loop: Candidate, prediction: dict[str, Any], measurement: dict[str, Any]
+) -> str | None:
+    """What limits the loop if there is nothing to fix: by the measurement, a prediction that it does not contradict, or
+    the instructions."""
+    if measurement.get("contradicts"):
+        return None if measurement["limit"] is None else str(measurement["limit"])
     traffic = next(verdict for verdict in verdicts if verdict["name"] == "loads and stores")
-    return "arithmetic" if traffic["good"] and loop.arithmetic else "memory"
+    return limit_of(prediction, "arithmetic" if traffic["good"] and loop.arithmetic else "memory")
 
 
 def as_text(found: dict[str, Any]) -> str:

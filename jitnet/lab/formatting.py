@@ -1,5 +1,6 @@
 """The formatting of numbers and text in the lab."""
 
+import math
 import textwrap
 from collections.abc import Iterable
 
@@ -25,15 +26,16 @@ def row(name: str, cells: Iterable[str], widths: Iterable[int], column: int) -> 
     return [*textwrap.wrap(name, WIDTH, break_on_hyphens=False), " " * column + figures]
 
 
-def nothing_to_fix(limit: str, reached: float | None = None) -> str:
+def nothing_to_fix(limit: str, reached: float | None = None, where: str = "") -> str:
     """The summary of a loop with nothing to fix: its limit, and whether the measurement confirms it.
 
     limit       "arithmetic" or "memory", by its instructions
     reached     the measured fraction of that limit; None if it was not measured
+    where       for which data it should be the limit
     """
     text = "Its instructions show nothing to fix"
     if reached is None:
-        return f"{text}; {limit} should be the limit."
+        return f"{text}; {limit} should be the limit{where}."
     if reached >= REACHED:
         return f"{text}, and {limit} is the limit."
     return f"{text}; its limit is {limit}, but something outside of the loop slows it down."
@@ -54,6 +56,13 @@ def duration(seconds: float) -> str:
         if seconds * factor >= 1 or unit == "µs":
             return f"{seconds * factor:.4g} {unit}"
     return ""
+
+
+def ratio(value: float, digits: int = 3, decimals: int = 1) -> str:
+    """A ratio of two times with as many digits as mean something: `21,800`, `21.8`, `2.2`."""
+    rounded = float(f"{value:.{digits}g}")
+    places = digits - 1 - math.floor(math.log10(rounded)) if rounded else 0
+    return f"{rounded:,.{min(max(places, 0), decimals)}f}"
 
 
 def share(part: float | None) -> str:

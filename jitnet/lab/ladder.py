@@ -147,9 +147,11 @@ def _result(
     dtype = np.dtype(head["dtype"])
     typical = dataclasses.replace(max(found.values(), key=lambda who: who.moves), threads=1)
     unit = problem.unit or _unit(limits, dtype, typical)
-    is_product, raised = unit == "GFLOP/s", list[str]()
-    if not disturbed_by:
-        rates = [(name, found[name], found[name].work(unit) / time.seconds) for name, time in times.items()]
+    is_product = unit == "GFLOP/s"
+    rates = [(name, found[name], found[name].work(unit) / time.seconds) for name, time in times.items()]
+    if disturbed_by:
+        raised = peaks.too_low(rates, limits, dtype, is_product)
+    else:
         limits, raised = peaks.above(rates, limits, dtype, is_product, stage("machine peaks", report))
     rungs = _compared(names, found, times, limits, dtype, is_product)
     if not disturbed_by and _refuse_impossible(rungs, found, problem, tell):

@@ -4,7 +4,7 @@ from typing import Any
 
 from ..display import markup
 from ..process import disturbance
-from . import formatting
+from . import formatting, problems
 
 NAME = 20
 COLUMNS = {"time": 9, "spread": 7, "speed": 9, "first": 10, "previous": 8, "peak": 8, "numpy": 9}
@@ -55,15 +55,17 @@ def _head(result: dict[str, Any]) -> list[str]:
 def _name(rung: dict[str, Any], result: dict[str, Any]) -> str:
     """The name of a rung, with its size if that is another one."""
     shape = rung.get("shape", result["shape"])
-    return f"{rung['name']}" + ("" if shape == result["shape"] else f" ({'x'.join(map(str, shape))})")
+    if shape == result["shape"]:
+        return str(rung["name"])
+    return f"{rung['name']} ({problems.size_in_words(result['operation'], shape).removesuffix(' parameters')})"
 
 
 def _cells(rung: dict[str, Any], result: dict[str, Any]) -> list[str]:
-    speed, speedup = rung[formatting.SPEEDS[result["unit"]]], rung["speedup"]
+    speed, digits = rung[formatting.SPEEDS[result["unit"]]], 2 if result["disturbed"] else 3
     cells = [
         formatting.duration(rung["seconds"]), formatting.spread(rung["low"], rung["seconds"], rung["high"]),
-        f"{speed:.4g}" if speed >= 1 else f"{speed:.3g}", f"{speedup:,.1f}" if speedup < 1e5 else f"{speedup:,.0f}",
-        f"{rung['gain']:.{2 if rung['gain'] < 100 else 0}f}" if rung["gain"] else "",
+        f"{speed:.4g}" if speed >= 1 else f"{speed:.3g}", formatting.ratio(rung["speedup"], digits),
+        formatting.ratio(rung["gain"], digits, 2) if rung["gain"] else "",
     ]  # fmt: skip
     if result["limit"] is None:
         return cells
@@ -106,9 +108,9 @@ def _footnotes(result: dict[str, Any]) -> list[str]:
 
 def subject(result: dict[str, Any]) -> str:
     """What was measured, and on what."""
-    shape = "x".join(map(str, result["shape"]))
+    shape = problems.size_in_words(result["operation"], result["shape"])
     threads = f", {formatting.count(result['threads'], 'thread')}" if result["threads"] else ""
-    return f"{result['operation']} {shape} {result['dtype']}{threads}, on {result['cpu']}"
+    return f"{result['operation']} {shape}{',' * shape.endswith('s')} {result['dtype']}{threads}, on {result['cpu']}"
 
 
 def _place(rung: dict[str, Any], rungs: list[dict[str, Any]]) -> str:

@@ -22,7 +22,7 @@ machine code, and the fewest that a long instruction leaves to the source."""
 
 PORTS = (
     "A port starts one instruction per cycle; a chain of dependent instructions waits for its own results; the front "
-    "end delivers the instructions. The largest is the limit, if the data are in the L1 cache."
+    "end delivers the instructions. The largest should be the limit, if the data are in the L1 cache."
 )
 SYNTAX = (
     "The last operand of an instruction is its target; parentheses mean an address in memory. %xmm, %ymm and %zmm are "
@@ -133,11 +133,13 @@ def cycles_of(found: dict[str, Any]) -> list[str]:
     else:
         limit, port = cycles["limit"], cycles["port"]
         lines += wrapped(f"Cycles of one iteration, predicted by {cycles['program']} for {cycles['model']}:")
+        divider = cycles["divider"]
         lines += _figures([
             ("busiest port", port["cycles"], f"{port['name']}, {port['does']}"),
+            *([("divider", divider["cycles"], f"{divider['name']}, divisions and roots")] if divider else []),
             ("dependency chain", cycles["chain"]["cycles"], ""),
             *([("front end", cycles["front_end"]["cycles"], "")] if cycles["front_end"] else []),
-        ], limit)  # fmt: skip
+        ], limit, not (taken or {}).get("contradicts"))  # fmt: skip
     if taken and not taken["missing"]:
         lines += _figures([("measured", taken["cycles"], in_words(taken))])
         lines += wrapped(f"→ {taken['means']}") if taken["means"] else []
@@ -149,12 +151,12 @@ def cycles_of(found: dict[str, Any]) -> list[str]:
     return [*lines, *(wrapped(PORTS) if not cycles["missing"] else [])]
 
 
-def _figures(rows: list[tuple[str, float, str]], limit: str = "") -> list[str]:
-    """Rows of a figure, its name, and more about it; the limit is the first."""
+def _figures(rows: list[tuple[str, float, str]], limit: str = "", is_marked: bool = True) -> list[str]:
+    """Rows of a figure, its name, and more about it; the limit is the first, and marked unless it is in doubt."""
     found = []
     for name, figure, more in sorted(rows, key=lambda row: row[0] != limit):
         first, *rest = textwrap.wrap(more, WIDTH - 40) or [""]
-        found.append(f"{figure:8.1f}  {name + ' (the limit)' * (name == limit):30}{first}".rstrip())
+        found.append(f"{figure:8.1f}  {name + ' (the limit)' * (is_marked and name == limit):30}{first}".rstrip())
         found += [" " * 40 + line for line in rest]
     return found
 

@@ -150,6 +150,8 @@ def raised(error: BaseException, file: str) -> str:
 
 def not_compiled(error: BaseException) -> str:
     """Why Numba did not compile a function, if the exception is not one of Numba's."""
+    if isinstance(error, checks.Error):
+        return str(error)
     if isinstance(error, ImportError) and "scipy" in str(error):
         return "Numba needs SciPy for @, np.dot and numpy.linalg; write the loops, or: pip install scipy"
     if found := re.fullmatch(r"Use of unsupported opcode \((\w+)\) found\. Raised from (.+) \((\d+)\)", str(error)):

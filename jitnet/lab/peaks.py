@@ -64,3 +64,21 @@ def above(
                 f"was raised from {before / 1e9:.4g} to {now / 1e9:.4g} {unit}."
             )
     return limits, said
+
+
+def too_low(
+    rates: Iterable[tuple[str, Candidate, float]], limits: Limits, dtype: np.dtype[Any], is_product: bool
+) -> list[str]:
+    """A sentence for each peak that a rung exceeds, for a disturbed measurement, after which no peak is measured again:
+    a disturbance makes rungs slower only, so their rates are possible."""
+    said: dict[str, str] = {}
+    for name, who, rate in sorted(rates, key=lambda each: -each[2]):
+        peak = peak_of(limits, dtype, who, is_product)
+        what = f"{name_of(limits, who, is_product)} ({formatting.count(who.threads, 'thread')})"
+        if rate > ABOVE * peak and who.is_trusted and what not in said:
+            unit = "GFLOP/s" if is_product else "GB/s"
+            said[what] = (
+                f"{name} reached {rate / 1e9:.3g} {unit}, more than the saved {what} of {peak / 1e9:.3g}, which was "
+                "measured too low; measure it again when the machine is idle: jitnet machine --again."
+            )
+    return list(said.values())

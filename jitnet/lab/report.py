@@ -23,9 +23,10 @@ from ..process import disturbance
 from ..process.progress import Report, stage
 from . import compile_cost, explain, ladder, ladder_table, machine
 from .benchmark.candidates import known
-from .formatting import SPEEDS, count, duration, nothing_to_fix, share, spread
+from .formatting import SPEEDS, count, duration, nothing_to_fix, ratio, share, spread
 from .listing import short
 from .machine_code.cycles import LIMITS
+from .problems import size_in_words
 from .templates.charts import roofline_places
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -149,7 +150,7 @@ def _chapter(chapter: dict[str, Any]) -> dict[str, Any]:
     """One operation as the templates need it: texts and widths of bars."""
     result, costs = chapter["ladder"], chapter["compile_cost"]
     operation, threads = result["operation"], result["threads"]
-    key = SPEEDS[result["unit"]]
+    key, digits = SPEEDS[result["unit"]], 2 if result["disturbed"] else 3
     rates = [rung[key] for rung in result["rungs"]]
     floor = min(rates) / 2  # so that the slowest rung has a bar too
     limit = max([*rates, *(rung[key] / rung["share_of_peak"] for rung in result["rungs"] if rung["share_of_peak"])])
@@ -161,16 +162,17 @@ def _chapter(chapter: dict[str, Any]) -> dict[str, Any]:
             "id": f"{operation}-{name}", "name": name, "idea": rung["idea"], "kind": _kind(name),
             "rate": f"{rung[key]:.4g}", "time": duration(rung["seconds"]),
             "spread": spread(rung["low"], rung["seconds"], rung["high"]),
-            "speedup": f"{rung['speedup']:,.1f}", "gain": f"{rung['gain']:.2f}" if rung["gain"] else "",
+            "speedup": ratio(rung["speedup"], digits),
+            "gain": ratio(rung["gain"], digits, 2) if rung["gain"] else "",
             "share_of_peak": share(rung["share_of_peak"]), "share_of_numpy": ladder_table.vs_numpy(rung),
             "width": round(100 * math.log(rung[key] / floor) / math.log(limit / floor), 1),
-            "smaller": "" if rung["shape"] == result["shape"] else f" (at {_shape(rung['shape'])})",
+            "smaller": "" if rung["shape"] == result["shape"] else f" (at {_size(operation, rung['shape'])})",
             "explained": explained is not None,
         }  # fmt: skip
         rungs.append(entry | (_explained(entry["id"], explained, _reached(result, rung)) if explained else {}))
     return {
-        "operation": operation, "shape": _shape(result["shape"]), "dtype": result["dtype"], "unit": result["unit"],
-        "threads": count(threads, "thread"), "several": threads > 1,
+        "operation": operation, "shape": _size(operation, result["shape"]), "dtype": result["dtype"],
+        "unit": result["unit"], "threads": count(threads, "thread"), "several": threads > 1,
         "limit": result["limit"], "rungs": rungs, "disturbed": disturbance.sentence(result["disturbed_by"]),
         "compile_cost": {
             "subject": compile_cost.subject(costs), "unit": compile_cost.unit_of(costs),
@@ -215,8 +217,8 @@ def _gpu(found: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _shape(shape: list[int]) -> str:
-    return "×".join(map(str, shape))
+def _size(operation: str, shape: list[int]) -> str:
+    return size_in_words(operation, shape, "×")
 
 
 def _kind(name: str) -> str:

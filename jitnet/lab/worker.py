@@ -109,7 +109,7 @@ def main() -> None:
     try:
         reply = {"answer": getattr(importlib.import_module(module), name)(*arguments)}
     except Exception as error:  # `ask` raises it again
-        reply = {"error": checks.described(error)}
+        reply = {"error": str(error) if isinstance(error, checks.Error) else checks.described(error)}
     print("\n" + MARK + json.dumps(reply), flush=True)
 
 

@@ -43,6 +43,14 @@ _OSACA = {
 }  # fmt: skip
 """Processor -> its name in OSACA."""
 
+_TABLES = {
+    "SB": "sandybridge", "HW": "haswell", "BW": "broadwell", "SKL": "skylake", "SKX": "skylake-avx512",
+    "ICX": "icelake-server", "SPR": "sapphirerapids", "ADLP": "alderlake", "LNLP": "lunarlake",
+    "Zn": "znver1", "Zn2": "znver2", "Zn3": "znver3", "Zn4": "znver4", "Zn5": "znver5",
+}  # fmt: skip
+"""How the names of ports begin in llvm-mca -> the processor that they belong to. A version that knows the name of a new
+processor may have the tables of an older one for it: LLVM 14 describes sapphirerapids by those of skylake-avx512."""
+
 _PROBES = {
     "scalar": ("vaddss (%rax), %xmm0, %xmm0", "vaddss %xmm1, %xmm0, %xmm0"),
     "128": ("vaddps (%rax), %xmm0, %xmm0", "vaddps %xmm1, %xmm0, %xmm0"),
@@ -60,7 +68,7 @@ class Analysis:
     program: str
     """Its name and version."""
     model: str
-    """The processor that it describes."""
+    """The processor that its tables describe."""
     pressure: list[dict[str, float]]
     """Port -> cycles in which the instruction occupies it."""
     micro_operations: list[int] | None = None
@@ -168,6 +176,8 @@ def from_llvm(output: str, program: str, model: str, kinds: list[str]) -> Analys
     ]
     # units of a group are numbered by a last character: Zn3FPP45.\0
     names = [re.sub(r"[\0-\x1f]$", lambda unit: str(ord(unit[0])), name) for name in _inside(document, "Resources")]
+    begin = re.match(r"(Zn\d?|[A-Z]+?(?=Port|Div|FPDiv))", next(iter(names), ""))
+    model = _TABLES.get(begin[0], model) if begin else model
     pressure: list[dict[str, float]] = [{} for _ in infos[0]]
     for entry in _inside(regions[0], "ResourcePressureInfo"):
         if entry["InstructionIndex"] < len(pressure):  # the last entries are the sums

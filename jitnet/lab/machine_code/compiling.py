@@ -128,6 +128,8 @@ def compiled(request: Request, listener: Listener) -> dict[str, Any]:
     try:
         if types not in dispatcher.overloads:
             dispatcher.compile(types)
+    except checks.Error:  # a kernel of jitnet that Numba refuses
+        raise
     except NumbaError as error:
         given = _notation(*types) or "nothing"
         raise checks.Error(f"{request['target']} does not compile: {_in_one_line(error)}, given {given}") from None

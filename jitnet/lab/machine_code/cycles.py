@@ -31,7 +31,8 @@ EQUAL = 0.95
 """Ports that are this close to the busiest one count as equally busy."""
 
 OTHER = "integers and jumps"
-ARITHMETIC = ("multiply-adds", "arithmetic", "divisions and roots")
+DIVIDES = "divisions and roots"
+ARITHMETIC = ("multiply-adds", "arithmetic", DIVIDES)
 
 LIMITS = {"port": "busiest port", "chain": "dependency chain", "front_end": "front end"}
 """Key of the result -> its name."""
@@ -40,7 +41,8 @@ LIMITS = {"port": "busiest port", "chain": "dependency chain", "front_end": "fro
 def predicted(loop: Candidate, cpu: str, asked: str | None = None) -> dict[str, Any]:
     """The prediction for one iteration, or why there is none.
 
-    Keys: program, model (of the processor), port (name, does, cycles), chain and front_end (cycles), cycles (the
+    Keys: program, model (of the processor), port (name, does, cycles), divider (name and cycles of the unit for
+    divisions and roots, if the loop has any and it is not that port), chain and front_end (cycles), cycles (the
     largest), limit (its name), weights (of each instruction: its part of `cycles`), blocks (between the branches of the
     loop), notes (what the prediction leaves out), missing (None, or why the others are None). The front end is None if
     the program does not know it.
@@ -66,7 +68,7 @@ def predicted(loop: Candidate, cpu: str, asked: str | None = None) -> dict[str, 
     return {
         "program": analysis.program, "model": analysis.model,
         "port": {"name": port, "does": does, "cycles": sums["port"]},
-        "chain": {"cycles": sums["chain"]},
+        "divider": _divider(operations, analysis, port), "chain": {"cycles": sums["chain"]},
         "front_end": {"cycles": sums["front_end"]} if "front_end" in sums else None,
         "cycles": sums[limit], "limit": LIMITS[limit], "blocks": _blocks(loop), "notes": _notes(loop, cpu, analysis),
         "weights": weights[limit], "missing": None,
@@ -87,7 +89,7 @@ def limit_of(found: dict[str, Any], otherwise: str) -> str:
 
 
 def _nothing(why: str) -> dict[str, Any]:
-    keys = ("program", "model", "port", "chain", "front_end", "cycles", "limit", "blocks", "weights")
+    keys = ("program", "model", "port", "divider", "chain", "front_end", "cycles", "limit", "blocks", "weights")
     return {**dict.fromkeys(keys), "notes": [], "missing": why}
 
 
@@ -98,7 +100,7 @@ def _blocks(loop: Candidate) -> int:
 def _notes(loop: Candidate, cpu: str, analysis: Analysis) -> list[str]:
     notes = []
     if analysis.model != cpu:
-        notes.append(f"{analysis.program} does not know {cpu}, so it describes {analysis.model}")
+        notes.append(f"{analysis.program} has no tables of {cpu}; these are those of {analysis.model}")
     if loop.calls:
         notes.append(f"the work inside {count(len(loop.calls), 'call')} is not counted")
     if _blocks(loop) > 1:
@@ -110,12 +112,26 @@ def _notes(loop: Candidate, cpu: str, analysis: Analysis) -> list[str]:
     return notes
 
 
-def _busiest_port(operations: list[Operation], analysis: Analysis) -> tuple[str, str]:
-    """The port and what it does; among equally busy ones, one for arithmetic."""
+def _occupied(analysis: Analysis) -> dict[str, float]:
+    """Port -> cycles."""
     total: dict[str, float] = defaultdict(float)
     for ports in analysis.pressure:
         for port, cycles in ports.items():
             total[port] += cycles
+    return total
+
+
+def _divider(operations: list[Operation], analysis: Analysis, busiest: str) -> dict[str, Any] | None:
+    """Name and cycles of the unit that divides, if it is not the busiest port."""
+    total = _occupied(analysis)
+    units = [port for port in total if total[port] and _use_of(port, operations, analysis) == DIVIDES]
+    most = max(units, key=lambda unit: total[unit], default=busiest)
+    return None if most == busiest else {"name": most, "cycles": total[most]}
+
+
+def _busiest_port(operations: list[Operation], analysis: Analysis) -> tuple[str, str]:
+    """The port and what it does; among equally busy ones, one for arithmetic."""
+    total = _occupied(analysis)
     most = max(total.values(), default=0.0)
     busy = [(port, _use_of(port, operations, analysis)) for port in total if total[port] >= EQUAL * most]
     return max(busy, key=lambda use: (use[1] in ARITHMETIC, total[use[0]]), default=("", ""))
@@ -125,7 +141,7 @@ def _use_of(port: str, operations: list[Operation], analysis: Analysis) -> str:
     """What the port does in this loop, by the instructions that use it."""
     users = [o for o, ports in zip(operations, analysis.pressure, strict=True) if ports.get(port, 0) > 0]
     if re.search("div", port, re.IGNORECASE) or port.endswith("DV"):
-        return "divisions and roots"
+        return DIVIDES
     if all(o.loads for o in users):
         return "loads"
     if all(o.stores or o.kind == "call" for o in users):

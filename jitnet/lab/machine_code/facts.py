@@ -1,5 +1,7 @@
 """Facts about the machine code of a loop, on which its verdicts are based: counts, and how values flow through it."""
 
+import re
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -7,6 +9,9 @@ from typing import Any
 from . import sources
 from .hottest import Candidate, moves_vectors
 from .instructions import Operation, registers_in, understood
+
+NUMBER = 8
+"""Bytes of the largest number."""
 
 
 @dataclass
@@ -84,6 +89,39 @@ class Facts:
         adds = any(o.kind in ("fma", "add") and o.is_float for o in self.arithmetic)
         return len(both) if adds else 0
 
+    @cached_property
+    def far(self) -> list[int]:
+        """For each group of neighbors at an address that advances by a step known only at run time: how many numbers.
+
+        Accesses with the same registers in their address, unchanged in between, differ in their offset only.
+        """
+        registers = self._far_registers()
+        changes: Counter[str] = Counter()
+        groups: dict[tuple[Any, ...], list[int]] = defaultdict(list)
+        for o in self.operations:
+            in_address = registers_in(o.memory)
+            if (o.loads or o.stores) and in_address & registers and not o.on_stack:
+                group = (o.address, *sorted((register, changes[register]) for register in in_address))
+                groups[group] += [_offset(o.memory) + NUMBER // 2 * n for n in range(o.accesses)]
+            changes.update(o.writes)
+        return [run for offsets in groups.values() for run in _runs(sorted(set(offsets)))]
+
+    def _far_registers(self) -> set[str]:
+        """The registers that such a step advances, and those computed from them."""
+        steps = [o for o in self.operations if o.adds_register and not (o.reads - o.writes) & self._changing]
+        found = set[str]().union(*(o.writes for o in steps))
+        before = None
+        while before != found:
+            before = set(found)
+            copies = (o for o in self.operations if o.name.startswith(("lea", "mov")) and o.reads & before)
+            found |= set[str]().union(*(o.writes for o in copies if not o.loads))
+        return found
+
+    @property
+    def _changing(self) -> set[str]:
+        """Registers that something else than an addition of whole numbers writes."""
+        return set[str]().union(*(o.writes for o in self.operations if o.name not in ("addq", "add")))
+
     @property
     def ways_out(self) -> int:
         """Jumps out of the loop, except the one that ends it."""
@@ -92,6 +130,24 @@ class Facts:
         out = sum(target not in labels for target in jumps)
         ends_by_itself = self.loop.loop.header in jumps
         return out if ends_by_itself else max(out - 1, 0)
+
+
+def _offset(memory: str) -> int:
+    """-28 of -28(%r8,%r13,4); 16 of [x8, #16]."""
+    number = re.match(r"-?\d+(?=\()", memory) or re.search(r"(?<=, #)-?\d+", memory)
+    return int(number[0]) if number else 0
+
+
+def _runs(offsets: list[int]) -> list[int]:
+    """The lengths of runs of neighbors, which are at most 8 bytes apart."""
+    runs, last = list[int](), None
+    for offset in offsets:
+        if last is not None and offset - last <= NUMBER:
+            runs[-1] += 1
+        else:
+            runs.append(1)
+        last = offset
+    return runs
 
 
 def _unfused(operations: list[Operation]) -> int:

@@ -30,9 +30,10 @@ def measured(loop: Candidate, text: int, run: dict[str, Any], prediction: dict[s
     cache       bytes of the L1 cache
 
     Keys: missing (why there is none, or None), cycles, clock, iterations (per call), seconds (CPU time per call),
-    loop_seconds (the part of it in the loop), size and bytes (of the arguments), threads, samples (how many; None if
-    all the time of a call is taken), no_samples (why), limit ("memory", or None), means (the limit in a sentence),
-    disturbed, disturbed_by (reasons to doubt it).
+    loop_seconds (the part of it in the loop), size, size_in_words and bytes (of the arguments), threads, samples (how
+    many; None if all the time of a call is taken), no_samples (why), limit ("memory", or None), means (the limit in a
+    sentence), contradicts (whether it differs from the prediction, so that the predicted limit is in doubt), disturbed,
+    disturbed_by (reasons to doubt it).
     """
     if run["missing"]:
         return {"missing": run["missing"], "limit": None}
@@ -44,9 +45,11 @@ def measured(loop: Candidate, text: int, run: dict[str, Any], prediction: dict[s
     limit, means = _meaning(cycles, prediction, loop, run, cache)
     return {
         "missing": None, "cycles": cycles, "clock": run["clock"], "iterations": iterations, "seconds": run["seconds"],
-        "loop_seconds": seconds, "size": run["size"], "bytes": run["bytes"], "threads": run["threads"],
-        "samples": run["samples"] and run["samples"]["count"], "no_samples": run["no_samples"],
-        "limit": limit, "means": means, "disturbed": bool(run["disturbed_by"]), "disturbed_by": run["disturbed_by"],
+        "loop_seconds": seconds, "size": run["size"], "size_in_words": run["size_in_words"], "bytes": run["bytes"],
+        "threads": run["threads"], "samples": run["samples"] and run["samples"]["count"],
+        "no_samples": run["no_samples"], "limit": limit, "means": means,
+        "contradicts": _contradicts(cycles, prediction), "disturbed": bool(run["disturbed_by"]),
+        "disturbed_by": run["disturbed_by"],
     }  # fmt: skip
 
 
@@ -78,12 +81,20 @@ def _meaning(
     room = f"the data ({kilobytes(run['bytes'])}) do not fit into the L1 cache ({kilobytes(cache)})"
     if run["bytes"] <= cache:
         return None, (
-            "above all three predictions, though the data fit into the L1 cache: too few iterations at a time, "
+            "above all predictions, though the data fit into the L1 cache: too few iterations at a time, "
             "mispredicted branches, a number loaded just after it was stored, or tables that do not fit this processor"
         )
     if times >= FAR or loop.far_apart or _bytes(loop) >= MANY * cycles:
-        return "memory", f"far above all three predictions, so memory is the limit: {room}"
-    return None, f"above all three predictions: {room}, or the tables do not fit this processor"
+        return "memory", f"far above all predictions, so memory is the limit: {room}"
+    return None, f"above all predictions: {room}, or the tables do not fit this processor"
+
+
+def _contradicts(cycles: float, prediction: dict[str, Any]) -> bool:
+    """Less than predicted is no contradiction if an iteration runs some of its blocks only."""
+    if prediction["missing"]:
+        return False
+    times = cycles / float(prediction["cycles"])
+    return times > HOLDS or bool(times < LESS and prediction["blocks"] == 1)
 
 
 def _bytes(loop: Candidate) -> int:
@@ -103,7 +114,7 @@ def _why_less(prediction: dict[str, Any]) -> str:
 
 def in_words(found: dict[str, Any]) -> str:
     """`512 × 512 × 512, 1 thread: 2097152 iterations in 12.1 ms of CPU time, 2.90 GHz`: the time in the loop."""
-    size = " × ".join(map(str, found["size"])) + ", " if found["size"] else ""
+    size = f"{found['size_in_words']}, " if found["size"] else ""
     how = "" if found["samples"] else "; all of its time is taken, without samples"
     return (
         f"{size}{count(found['threads'], 'thread')}: {found['iterations']} iterations in "

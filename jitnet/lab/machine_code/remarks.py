@@ -73,7 +73,7 @@ _REASONS = (
     ),
     (
         "not beneficial",
-        "LLVM expects no gain: numbers would have to be loaded one by one from places far apart",
+        "LLVM expects no gain, often because numbers would have to be loaded one by one from places far apart",
         "let the inner loop walk along rows: change the order of the loops, or make a contiguous copy first",
     ),
     (

@@ -45,10 +45,10 @@ def measured(request: dict[str, Any], answer: dict[str, Any], overload: Any) -> 
     """Run the function that a request names and an answer describes.
 
     Keys: missing (why it was not run, or None), size (of the arguments of an operation or a problem, or None),
-    bytes (of its arrays), threads, calls, seconds (CPU time of all threads per call), clock (in Hz, or 0),
-    executions (of one call; for each text of the assembly: row of a block -> number), samples (count,
-    seconds of each, and for each text: row of an instruction -> how many) or None, no_samples (why there are none),
-    disturbed_by (reasons).
+    size_in_words (the sizes that it uses, or ""), bytes (of its arrays), threads, calls, seconds (CPU time of all
+    threads per call), clock (in Hz, or 0), executions (of one call; for each text of the assembly: row of a block ->
+    number), samples (count, seconds of each, and for each text: row of an instruction -> how many) or None, no_samples
+    (why there are none), disturbed_by (reasons).
     """
     if not can_run():
         return {"missing": "cycles are measured on Linux and x86-64 only"}
@@ -66,8 +66,9 @@ def measured(request: dict[str, Any], answer: dict[str, Any], overload: Any) -> 
         else:
             return {"missing": "give example arguments with --args, so that the function can be run"}
         size = None if operation is None and request["problem"] is None else request["run"]
+        words = "" if size is None else problems.size_in_words(operation or "", size, " × ")
         found = _run(overload, answer, arguments, request["times"])
-        return found | {"size": size, "missing": None}
+        return found | {"size": size, "size_in_words": words, "missing": None}
     except Exception as error:  # of the function, or of LLVM; the explanation does not depend on it
         return {"missing": f"running the function failed: {checks.described(error)}"}
     finally:

@@ -27,12 +27,15 @@ class Verdict:
     fix: str = ""
 
 
-def summary(verdicts: list[dict[str, Any]], limit: str | None) -> dict[str, Any]:
+def summary(verdicts: list[dict[str, Any]], limit: str | None, where: str = "") -> dict[str, Any]:
     """The verdicts in one sentence, and the limit of the loop if there is nothing to fix first."""
     bad = [verdict for verdict in verdicts if verdict["good"] is False and verdict["fix"]]
     if bad:
         return {"summary": f"What to change first: {bad[0]['name']} ({bad[0]['answer']}).", "limit": None}
-    return {"summary": nothing_to_fix(limit) if limit else "Its instructions show nothing to fix.", "limit": limit}
+    return {
+        "summary": nothing_to_fix(limit, where=where) if limit else "Its instructions show nothing to fix.",
+        "limit": limit,
+    }
 
 
 def verdicts(facts: Facts) -> list[dict[str, Any]]:
@@ -126,13 +129,19 @@ def multiply_adds(facts: Facts) -> Verdict:
         )  # fmt: skip
     if facts.fused:
         kinds = ", ".join(sorted({o.name for o in facts.fused}))
-        note = f"; {count(facts.unfused, 'product')} more is also needed unfused" if facts.unfused else ""
+        note = f"; {_used_alone(facts.unfused)}" if facts.unfused else ""
         return Verdict("multiply-adds", f"fused: {len(facts.fused)} per iteration", True, kinds + note)
     if facts.unfused:
-        return Verdict("multiply-adds", f"not fused: {count(facts.unfused, 'product')}", None, "also needed unfused")
+        return Verdict(
+            "multiply-adds", f"not fused: {count(facts.unfused, 'product')}", None, _used_alone(facts.unfused)
+        )
     return Verdict(
         "multiply-adds", "there are none", None, f"{count(len(facts.arithmetic), 'instruction')} of arithmetic"
     )
+
+
+def _used_alone(products: int) -> str:
+    return f"{count(products, 'product')} {'is' if products == 1 else 'are'} also used without the sum"
 
 
 def traffic(facts: Facts) -> Verdict:
@@ -145,11 +154,8 @@ def traffic(facts: Facts) -> Verdict:
     what = f"{'multiply-add' if facts.fused else 'arithmetic'} instruction"
     evidence = f"{count(facts.loads, 'load')}, {count(facts.stores, 'store')}, {count(len(of), what)}"
     answer = f"{facts.loads / len(of):.2g} and {facts.stores / len(of):.2g} per {what}"
-    if facts.loop.far_apart and (not facts.packed or facts.gathers):
-        return Verdict(
-            "loads and stores", answer, False,
-            evidence + "; numbers are loaded one by one from places far apart", FAR_FIX,
-        )  # fmt: skip
+    if (facts.gathers or facts.far) and (not facts.packed or facts.gathers):
+        return Verdict("loads and stores", answer, False, f"{evidence}; {_places(facts)}", FAR_FIX)
     if facts.loads <= len(of) and facts.stores <= len(of) / 2:
         return Verdict(
             "loads and stores", answer, True, evidence + "; most cores do two loads and two of those per cycle"
@@ -160,6 +166,17 @@ def traffic(facts: Facts) -> Verdict:
             "reuse each loaded number: process several rows and columns at once (as `blocked` and `tiled` do)",
         )  # fmt: skip
     return Verdict("loads and stores", answer, None, evidence + BUSY)
+
+
+def _places(facts: Facts) -> str:
+    """Which accesses are far apart."""
+    if facts.gathers:
+        return "a gather accesses numbers one by one, and they may be far apart"
+    alone, runs = facts.far.count(1), [run for run in facts.far if run > 1]
+    if alone:
+        return f"{count(alone, 'number')} per iteration {'is' if alone == 1 else 'are'} far apart from the next"
+    neighbors = " or ".join(map(str, sorted(set(runs))))
+    return f"groups of {neighbors} neighbors are far apart, and their numbers are accessed one by one"
 
 
 def accumulators(facts: Facts) -> Verdict:
@@ -199,9 +216,24 @@ def accumulators(facts: Facts) -> Verdict:
     chain = sum(bool(o.writes & carried) or bool(o.reads & carried) for o in facts.arithmetic) // len(carried)
     steps = f"; each takes {chain} dependent steps per iteration" if chain > 1 and len(carried) < 8 else ""
     if alone := len(carried) == 1 and chain > 1:
-        steps = "; its steps are dependent, and an addition has a latency of 3 or 4 cycles"
+        steps = f"; its steps are dependent, and {_latency(facts, carried)}"
     good = None if alone else True
     return Verdict("accumulators", f"in registers: {len(carried)}", good, f"the loop does not use the stack{steps}")
+
+
+LATENCIES = {
+    "fma": "a multiply-add has a latency of 4 or 5 cycles", "add": "an addition has a latency of 3 or 4 cycles",
+    "multiply": "a multiplication has a latency of 3 to 5 cycles",
+}  # fmt: skip
+
+
+def _latency(facts: Facts, carried: set[str]) -> str:
+    """The latency of the steps of a chain, if all are of one kind."""
+    kinds = {o.kind for o in facts.arithmetic if o.is_float and (o.writes | o.reads) & carried}
+    return LATENCIES.get(kinds.pop(), WAITS) if len(kinds) == 1 else WAITS
+
+
+WAITS = "each waits for the result of the step before"
 
 
 def checks(facts: Facts) -> Verdict:
@@ -301,14 +333,17 @@ def divisions(facts: Facts) -> Verdict:
             "idiv takes 10 to 20 cycles, and has no vector form",
             "count with an addition, divide by a power of two (x >> 3, x & 7), or use floats",
         )  # fmt: skip
+    roots = count(len(slow) - len(by), "root") if len(slow) > len(by) else ""
     if same:
+        also = f"; {roots}" if roots else ""
         return Verdict(
-            "divisions", f"{len(slow)} per iteration, {len(same)} of them by the same number", False,
+            "divisions", f"{len(by)} per iteration, {len(same)} of them by the same number{also}", False,
             "a division takes as long as about ten multiplications",
             "multiply by the reciprocal, computed before the loop (rounding differs in the last place)",
         )  # fmt: skip
-    if slow:
-        roots = sum("sqrt" in o.name for o in slow)
-        what = [count(len(slow) - roots, "division")] * (len(slow) > roots) + [count(roots, "root")] * (roots > 0)
-        return Verdict("divisions", f"{' and '.join(what)} per iteration", None, "by another number in each iteration")
+    if by:
+        what = " and ".join(filter(None, [count(len(by), "division"), roots]))
+        return Verdict("divisions", f"{what} per iteration", None, "the divisor is another number in each iteration")
+    if roots:
+        return Verdict("divisions", f"{roots} per iteration", None, "a root takes as long as about ten multiplications")
     return Verdict("divisions", "none", True, "no division, no root")

@@ -14,6 +14,7 @@ from ... import checks
 from ...kernels import LADDERS
 from .. import worker
 from .operations import of_operation as of_operation
+from .operations import size_in_words as size_in_words
 from .problem import Problem as Problem
 from .reading import FOLDER, from_file
 from .reading import ProblemError as ProblemError

@@ -3,6 +3,7 @@
 import functools
 import inspect
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -28,6 +29,34 @@ def of_operation(name: str) -> Problem:
         memory=lambda shape, dtype: _moved(name, shape, dtype.name), rungs=LADDERS[name],
         unit="GFLOP/s" if name in PRODUCTS else "GB/s",
     )  # fmt: skip
+
+
+def size_in_words(name: str, shape: Sequence[int], times: str = "x") -> str:
+    """The sizes that an operation uses: `512x784x10` of matmul, `512x10` of sigmoid, `7,840 parameters` of adam.
+
+    A problem of another name uses all of its sizes.
+    """
+    if name not in LADDERS:
+        return times.join(map(str, shape))
+    sizes = [math.prod(shape[axis] for axis in of) for of in _axes(name)]
+    return times.join(map(str, sizes)) if len(sizes) > 1 else f"{sizes[0]:,} parameters"
+
+
+_PROBE = (53, 59, 61)
+"""Prime, so that the length of an axis has them as factors."""
+
+
+@functools.cache
+def _axes(name: str) -> tuple[tuple[int, ...], ...]:
+    """The axes of its largest array, each as the positions of the sizes that it is a product of; or all three sizes, if
+    several arrays use them."""
+    arrays = [a.shape for a in oracle.case(name, _PROBE, "float32").arguments if isinstance(a, np.ndarray)]
+    used = [
+        tuple(tuple(at for at, size in enumerate(_PROBE) if length % size == 0) for length in shape) for shape in arrays
+    ]
+    if {at for of in used for axis in of for at in axis} == {0, 1, 2}:
+        return (0,), (1,), (2,)
+    return max(used, key=lambda of: sum(map(len, of)))
 
 
 @functools.lru_cache(maxsize=64)

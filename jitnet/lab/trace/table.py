@@ -37,6 +37,9 @@ OVERLAPS = 0.85
 STEADY = 0.5
 """The minimum fraction of the steps that must have a stride."""
 
+BLOCKED = 1
+"""A kernel that uses a loaded number more often than this is made of blocks already."""
+
 OFTEN = 0.25
 """A row of whose misses this part is conflicts is worth one."""
 
@@ -146,9 +149,10 @@ def _use(found: dict[str, Any]) -> list[str]:
     if found["per"] != "multiply-add" or not found["loads"]:
         return []
     uses, loads = found["times"] / found["loads"], found["loads"] / found["times"]
+    said = f"A multiply-add takes {loads:.3g} loads, which is {uses:.3g} multiply-adds per loaded number"
+    advice = "" if uses >= BLOCKED else "; blocks of rows and terms use each number more often"
     return [
-        f"A multiply-add takes {loads:.3g} loads, which is {uses:.3g} multiply-adds per loaded number; "
-        "blocks of rows and terms use each number more often."
+        f"{said}{advice}. These are numbers; jitnet explain counts instructions, of which one may load a whole vector."
     ]
 
 
@@ -191,6 +195,8 @@ def _measured(found: dict[str, Any], each: Callable[[float], str]) -> str:
         why = " The rest is other arithmetic, calls, or the start of threads: see jitnet explain."
     if found["measured"] <= CALL and share * (1 - UNPREDICTED) > 1:
         why = " Most of this is call overhead: use a larger size."
+    if share < OVERLAPS and found["predicted"]["limit"] == "arithmetic":
+        why = " So the saved peak was measured too low: jitnet machine --again."
     noise = disturbance.sentence(found["disturbed_by"])
     times = float(f"{share:.2g}")
     compared = "as predicted" if times == 1 else f"{times:,g} times that"
