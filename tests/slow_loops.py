@@ -32,11 +32,14 @@ LOOPS = {
     "trips": (f"{MATRIX}, {MATRIX}, {MATRIX}", "loads and stores", "more than a core makes in the time"),
     "spill": (f"{MATRIX}, {MATRIX}, {MATRIX}", "accumulators", "spilled"),
     "recurrence": (f"{VECTOR}, {VECTOR}", "vectorized", "an earlier one wrote"),
-    "scatter": (f"{VECTOR}, int64[::1], {VECTOR}", "vectorized", "which part of the memory"),
+    "scatter": (f"{VECTOR}, int64[::1], {VECTOR}", "accumulators", "the index is data"),
+    "shifted": (f"{MATRIX}, {MATRIX}", "checks", "wrap-around"),
+    "histogram": ("uint8[::1], int64[:,::1]", "accumulators", "the index is data"),
     "counting": (f"{VECTOR}, int64[::1]", "vectorized", "before its last iteration"),
 }
 
 contract = njit(fastmath={"contract"}, error_model="numpy")
+WEIGHTS = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], np.float32)
 
 
 @contract
@@ -253,8 +256,7 @@ def memory_slow(x, y, total):
 def memory_fixed(x, y, total):
     t = total[0]
     for i in range(x.size):
-        t += x[i]
-        y[i] = x[i]
+        t, y[i] = t + x[i], x[i]
     total[0] = t
 
 
@@ -357,3 +359,42 @@ def counting_slow(x, order):
 def counting_fixed(x, order):
     for i in range(order.size):
         x[i] += np.float32(1)
+
+
+@contract
+def shifted_slow(image, out):
+    """j + b - 1 can be negative for LLVM, so each number of a vector gets its own address."""
+    for i in range(1, image.shape[0] - 1):
+        for j in range(1, image.shape[1] - 1):
+            total = np.float32(0)
+            for a in range(3):
+                for b in range(3):
+                    total += WEIGHTS[a, b] * image[i + a - 1, j + b - 1]
+            out[i, j] = total
+
+
+@contract
+def shifted_fixed(image, out):
+    for i in range(image.shape[0] - 2):
+        for j in range(image.shape[1] - 2):
+            total = np.float32(0)
+            for a in range(3):
+                for b in range(3):
+                    total += WEIGHTS[a, b] * image[i + a, j + b]
+            out[i + 1, j + 1] = total
+
+
+@contract
+def histogram_slow(x, counts):
+    """Equal numbers in a row: each addition waits until the previous one is stored."""
+    table = counts[0]
+    for i in range(x.size):
+        table[x[i]] += 1
+
+
+@contract
+def histogram_fixed(x, counts):
+    a, b = counts[0], counts[1]
+    for i in range(0, x.size - 1, 2):
+        a[x[i]] += 1
+        b[x[i + 1]] += 1

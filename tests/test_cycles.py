@@ -13,7 +13,7 @@ import jitnet
 from jitnet.lab import doctor, explain
 from jitnet.lab.machine_code import analyzers, cycles, measurement, sampling
 from jitnet.lab.machine_code.assembly import functions_of
-from jitnet.lab.machine_code.hottest import candidates
+from jitnet.lab.machine_code.hottest import candidates, hottest
 from jitnet.lab.machine_code.x86 import understood
 
 OUTPUTS = Path(__file__).parent / "outputs"
@@ -360,7 +360,26 @@ def test_measurement_is_compared_with_the_prediction(times, limit, calls, size, 
     assert disturbed["limit"] is None
     assert ("not idle" in disturbed["means"]) == (not calls)
     run["executions"] = [{}]
-    assert "did not run" in measurement.measured(loop, 0, run, prediction, 48 << 10)["missing"]
+    assert "do not reach its line" in measurement.measured(loop, 0, run, prediction, 48 << 10)["missing"]
+    other = measurement.measured(loop, 0, run, prediction, 48 << 10, others=9)["missing"]
+    assert "another version of it did, 9 iterations" in other
+
+
+def test_updates_at_an_index_from_memory_explain_a_measurement():
+    loop = loop_of("movzbl (%rsi), %edi", "incq (%r15,%rdi,8)", "incq %rsi", "jne .LBB0_3")
+    prediction = {"missing": None, "program": "P", "cycles": 1.0, "limit": "front end", "blocks": 1}
+    run = {"disturbed_by": [], "bytes": 10**9}
+    assert "waits for its store" in measurement._meaning(9, prediction, loop, run, 48 << 10)[1]
+    assert "the prediction holds" in measurement._meaning(1, prediction, loop, run, 48 << 10)[1]
+
+
+def test_of_equal_versions_the_one_that_ran_is_the_hottest():
+    text = "f:\n" + "".join(
+        f".LBB0_{n}:    # =>This Inner Loop Header: Depth=1\n\tvaddps (%rax), %ymm1, %ymm1\n\tjne .LBB0_{n}\n"
+        for n in (3, 4)
+    )
+    found = candidates(functions_of(text, {}), {})
+    assert [hottest(found, iterations=ran).loop.header for ran in ((), (0, 7), (7, 0))] == ["BB0_3", "BB0_4", "BB0_3"]
 
 
 def test_sampling_is_an_error_where_it_is_unsupported(monkeypatch):

@@ -47,7 +47,7 @@ def test_a_sample_belongs_to_the_instruction_before_the_one_that_comes_next():
     block = Block("BB0_6", instructions=[Instruction(f"{name} %zmm1, %zmm2, %zmm3", "", ((file, line),), row)
                                          for row, (name, line, _) in enumerate(counts)])  # fmt: skip
     rows = {str(row): samples for row, (*_, samples) in enumerate(counts)}
-    run = {"missing": None, "samples": {"count": sum(rows.values()), "rows": [rows]}}
+    run = {"missing": None, "samples": {"count": sum(rows.values()), "waiting": 0, "rows": [rows]}}
     found = explain._sampled_lines([[Function("f", [block])]], run)
     shares = {line["line"]: line["share"] * found["samples"] for line in found["lines"]}
     assert shares == pytest.approx({2: 1 + 66 + 1127 + 588, 1: 1})

@@ -328,9 +328,27 @@ def sum_rows(A, B):
             B[i] += A[i, j]
 
 
+def count_each(A, B):
+    for v in A:
+        B[v] += 1
+
+
+def dot_of_records(R):
+    total = 0.0
+    for i in range(R.size):
+        total += R[i]["x"] * R[i].w
+    return total
+
+
+PAIR = [("x", "f8"), ("w", "f8")]
+
+
 @pytest.mark.parametrize(
     ("kernel", "arguments", "chain"),
-    [(dot, (np.ones(40), np.ones(40)), ("total", 160)), (count_large, (np.ones(40),), None),
+    [(dot, (np.ones(40), np.ones(40)), ("total", 160)),
+     (dot_of_records, (np.zeros(40, PAIR),), ("total", 160)),
+     (count_each, (np.zeros(40, int), np.zeros(3, int)), ("an element of B", 6 * 40)),
+     (count_each, (np.arange(40) % 3, np.zeros(3, int)), None), (count_large, (np.ones(40),), None),
      (add_rows, (np.ones((3, 5)), np.ones(5)), None),
      (sum_rows, (np.ones((3, 5)), np.ones(3)), ("an element of B", 9 * 15)),
      (sum_rows, (np.ones((5, 3)), np.ones(5)), ("an element of B", 9 * 15))],  # 10 of 14 steps add to the same element
@@ -338,6 +356,28 @@ def sum_rows(A, B):
 def test_dependent_additions_are_found(kernel, arguments, chain):
     found = tracing.trace(kernel, arguments, levels=[TINY], time=False)
     assert prediction.longest_chain(kernel, found.counts.accesses.functions, found["rows"]) == chain
+
+
+def test_fields_of_records_have_their_own_dtype():
+    found = tracing.trace(fields, (np.zeros(2, [("a", "f4"), ("b", "f8")]),), levels=[TINY], time=False)
+    assert {site.dtype.name for site in found.counts.accesses.sites} == {"float32", "float64"}
+    assert found["rows"][0]["itemsize"] == 8
+
+
+def test_only_what_a_kernel_does_is_named_where_a_time_is_not_predicted():
+    def with_call(A):
+        for i in range(A.size):
+            A[i] = np.sqrt(A[i])
+
+    def named(kernel, *arguments, options=None):
+        body = recording.record(kernel, recording.arranged(arguments)).functions
+        return prediction.unpredicted(options or kernel, body)
+
+    usual = ["other arithmetic", "branches"]
+    assert named(shifted, np.ones(2), np.ones(2)) == usual
+    assert named(with_call, np.ones(2)) == [*usual, "calls"]
+    parallel = njit(parallel=True)(shifted)
+    assert named(shifted, np.ones(2), np.ones(2), options=parallel) == [*usual, "the start of threads"]
 
 
 def test_compiled_kernel_is_timed(monkeypatch):

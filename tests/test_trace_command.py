@@ -104,26 +104,32 @@ def test_command_errors_are_one_line(arguments, said):
 
 
 @pytest.mark.parametrize(
-    ("measured", "says"),
+    ("measured", "waits", "says"),
     [
-        (2e-3, "They overlap, so memory is the limit: predicted 1e+03 ns, measured 2e+03 ns (2 times that)."),
-        (1e-3, "predicted 1e+03 ns, measured 1e+03 ns (as predicted)."),
-        (1.2, "Of these, memory takes longest: predicted 1e+03 ns, measured 1.2e+06 ns (1,200 times that). The rest is "
-         "other arithmetic, calls, or the start of threads: see jitnet explain."),
+        (2e-3, 5e-4, "They overlap, so memory is the limit: predicted 1e+03 ns, measured 2e+03 ns (2 times that)."),
+        (1e-3, None, "with warm caches: predicted memory 1e+03 ns (), measured 1e+03 ns (as predicted)."),
+        (1.2, None, "memory 1e+03 ns (); measured 1.2e+06 ns. The rest is other arithmetic, branches or calls, which "
+         "is not predicted: see jitnet explain."),
     ],
 )  # fmt: skip
-def test_memory_is_no_limit_where_it_takes_a_small_part_of_the_time(measured, says):
-    predicted = {"memory": 1e-3, "levels": {}, "waits": None, "arithmetic": None, "limit": "memory", "seconds": 1e-3}
-    found = {"predicted": predicted, "times": 1000, "per": "iteration", "measured": measured, "disturbed_by": []}
+def test_memory_is_no_limit_where_it_takes_a_small_part_of_the_time(measured, waits, says):
+    predicted = {"memory": 1e-3, "levels": {}, "waits": waits, "waits_for": "s", "arithmetic": None, "limit": "memory",
+                 "seconds": 1e-3}  # fmt: skip
+    found = {"predicted": predicted, "times": 1000, "per": "iteration", "measured": measured, "disturbed_by": [],
+             "unpredicted": ["other arithmetic", "branches", "calls"]}  # fmt: skip
     (sentence,) = table._time(found)
     assert sentence.endswith(says)
+    predicted["seconds"] = predicted["memory"] = 1e-7
+    (sentence,) = table._time(found | {"measured": 1e-5})
+    assert "branches, calls or the call itself" in sentence
 
 
 @pytest.mark.parametrize(("measured", "is_said"), [(1.43e-6, False), (2.6e-6, True), (4e-6, False)])
 def test_a_call_takes_most_of_a_short_time_only_if_most_is_not_predicted(measured, is_said):
     predicted = {"memory": 1.28e-6, "levels": {}, "waits": None, "arithmetic": None, "limit": "memory",
                  "seconds": 1.28e-6}  # fmt: skip
-    found = {"predicted": predicted, "times": 65536, "per": "iteration", "measured": measured, "disturbed_by": []}
+    found = {"predicted": predicted, "times": 65536, "per": "iteration", "measured": measured, "disturbed_by": [],
+             "unpredicted": ["branches"]}  # fmt: skip
     assert ("Most of this is call overhead" in table._time(found)[0]) == is_said
 
 

@@ -89,7 +89,8 @@ def explain(
     cycles          the predicted cycles of an iteration: `jitnet.lab.machine_code.cycles.predicted`
     measured        the measured ones: `jitnet.lab.machine_code.measurement.measured`; None if it was not run
     lines           samples (how many) of the whole function, or None if the shares are those of the predicted cycles of
-                    the loop; lines: file, line, source, share, largest first; elsewhere: the share of other code
+                    the loop; waiting: how many more were in threads that wait for work; lines: file, line, source,
+                    share, largest first; elsewhere: the share of other code
 
     Raises `jitnet.Error`, in one line, if something is missing or wrong.
     """
@@ -230,12 +231,14 @@ def _explained(target: str, answer: dict[str, Any], analyzer: str | None = None)
         raise checks.Error(f"there is no loop in the machine code of {target}: the source has none, or LLVM removed it")
     run = answer.get("run")
     strided = re.search(r"\[:(,:)*\]", answer["signature"]) is not None
-    loop = hottest(found, strided, _iterations(found, texts, run), usual=bool(run and run.get("size")))
+    iterations = _iterations(found, texts, run)
+    loop = hottest(found, strided, iterations, usual=bool(run and run.get("size")))
     if run and not run["missing"] and "seconds" not in run:  # only iterations were counted
         run = None
     found_verdicts = verdicts(_facts(answer, loop))
     prediction = predicted(loop, answer["cpu"], analyzer)
-    measurement = _measurement(loop, texts, run, prediction)
+    others = sum(n for one, n in zip(found, iterations, strict=False) if one is not loop and one.place == loop.place)
+    measurement = _measurement(loop, texts, run, prediction, others)
     limit = _limit(found_verdicts, loop, prediction, measurement or {})
     file, line = loop.place
     name, _, _ = sources.function_around(file, line)
@@ -276,7 +279,8 @@ def _facts(answer: dict[str, Any], loop: Candidate) -> Facts:
     kinds = answer["signature"].replace("[", " [")
     only_float32 = "float32 [" in kinds and "float64 [" not in kinds
     bits, registers = 8 * intrinsics.VECTOR_BYTES, intrinsics.REGISTERS
-    return Facts(loop, answer["remarks"], answer["options"], bits, registers, only_float32)
+    any_stride = ", ".join(dict.fromkeys(re.findall(r"\w+\[(?::,)*:\]", answer["signature"])))
+    return Facts(loop, answer["remarks"], answer["options"], bits, registers, only_float32, any_stride)
 
 
 def executed(target: str, problem: str, shape: Sequence[int], dtype: str, moves: bool) -> tuple[Work, Verdict | None]:
@@ -294,11 +298,11 @@ def executed(target: str, problem: str, shape: Sequence[int], dtype: str, moves:
 
 
 def _measurement(
-    loop: Candidate, texts: list[list[Function]], run: dict[str, Any] | None, prediction: dict[str, Any]
+    loop: Candidate, texts: list[list[Function]], run: dict[str, Any] | None, prediction: dict[str, Any], others: int
 ) -> dict[str, Any] | None:
     if run is None:
         return None
-    return measured(loop, _text_of(loop, texts), run, prediction, cache_sizes()["L1"])
+    return measured(loop, _text_of(loop, texts), run, prediction, cache_sizes()["L1"], others)
 
 
 def _text_of(loop: Candidate, texts: list[list[Function]]) -> int:
@@ -313,22 +317,23 @@ def _iterations(found: list[Candidate], texts: list[list[Function]], run: dict[s
 
 
 def _sampled_lines(texts: list[list[Function]], run: dict[str, Any] | None) -> dict[str, Any] | None:
-    """The share of samples of each source line; None without samples.
+    """The share of each source line in the samples of threads that do not wait; None without samples.
 
     A sample is at the instruction that comes next: the one before it, in its block, took the time.
     """
-    if run is None or run["missing"] or not run["samples"] or not run["samples"]["count"]:
+    samples = None if run is None or run["missing"] else run["samples"]
+    if not samples or not (count := samples["count"] - samples["waiting"]):
         return None
     weights: list[tuple[Place, float]] = []
-    for functions, rows in zip(texts, run["samples"]["rows"], strict=True):
+    for functions, rows in zip(texts, samples["rows"], strict=True):
         for block in (block for function in functions for block in function.blocks):
             place, before = ("", 0), None
             for instruction in block.instructions:
                 if instruction.places:  # without a line: that of the previous instruction
                     place = _shown(instruction)
-                weights.append((before or place, rows.get(str(instruction.row), 0) / run["samples"]["count"]))
+                weights.append((before or place, rows.get(str(instruction.row), 0) / count))
                 before = place
-    return listing.by_line(weights, run["samples"]["count"])
+    return listing.by_line(weights, count, samples["waiting"])
 
 
 def _predicted_lines(places: list[Place], prediction: dict[str, Any]) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ from . import formatting
 from .machine_code import sources
 from .machine_code.assembly import Place
 from .machine_code.measurement import in_words
+from .machine_code.verdicts import to_fix
 
 WIDTH = min(100, max(formatting.WIDTH, shutil.get_terminal_size((100, 24)).columns))
 NAME = 20
@@ -103,16 +104,17 @@ def judged(found: dict[str, Any]) -> list[str]:
         lines += wrapped(f"{verdict['answer']} ({verdict['evidence']})", f"{mark} {verdict['name']}")
     lines += ["", *wrapped(found["summary"])]
     fixes: dict[str, list[str]] = {}
-    for verdict in found["verdicts"]:
-        if verdict["good"] is False and verdict["fix"]:
-            fixes.setdefault(verdict["fix"], []).append(verdict["name"])
+    for verdict in to_fix(found["verdicts"]):
+        fixes.setdefault(verdict["fix"], []).append(verdict["name"])
     for fix, names in fixes.items():
         lines += wrapped(fix, f"→ {names[0]}")
     return lines
 
 
-def by_line(weights: list[tuple[Place, float]], samples: int | None = None) -> dict[str, Any]:
-    """samples, lines, elsewhere: the sum of the shares of each source line, largest first, and the rest to 1."""
+def by_line(
+    weights: list[tuple[Place, float]], samples: int | None = None, waiting: int | None = None
+) -> dict[str, Any]:
+    """samples, waiting, lines, elsewhere: the sums of the shares of each line, largest first, and the rest to 1."""
     sums: dict[Place, float] = defaultdict(float)
     for place, share in weights:
         sums[place] += share
@@ -121,7 +123,7 @@ def by_line(weights: list[tuple[Place, float]], samples: int | None = None) -> d
         for (file, line), share in sorted(sums.items(), key=lambda item: -item[1])
         if share > 0
     ]
-    return {"samples": samples, "lines": lines, "elsewhere": max(0.0, 1 - sum(sums.values()))}
+    return {"samples": samples, "waiting": waiting, "lines": lines, "elsewhere": max(0.0, 1 - sum(sums.values()))}
 
 
 def cycles_of(found: dict[str, Any]) -> list[str]:
@@ -169,6 +171,9 @@ def profile_of(found: dict[str, Any]) -> list[str]:
     taken = found["measured"]
     if lines["samples"]:
         title = f"Source lines of the whole function by {lines['samples']} samples of its run:"
+        if lines["waiting"]:
+            share = lines["waiting"] / (lines["samples"] + lines["waiting"])
+            title = f"{title[:-1]}, without the {share:.0%} in which threads wait for work:"
     else:
         why = f"; there are no samples: {taken['no_samples']}" if taken and taken.get("no_samples") else ""
         title = f"Source lines of this loop by predicted cycles, not by a measurement{why}:"
@@ -182,7 +187,7 @@ def profile_of(found: dict[str, Any]) -> list[str]:
     if rest := sum(share for share, _ in rows[LINES:]):
         shown.append((rest, "other lines"))
     shown.append((merged, "no line: instructions that the compiler added, or merged from several lines"))
-    shown.append((lines["elsewhere"], "outside: called functions, Numba's runtime, threads that wait"))
+    shown.append((lines["elsewhere"], "outside: called functions, Numba's runtime"))
     return [*wrapped(title), *(_cut(f"{share:8.0%}  {what}", WIDTH) for share, what in shown if share >= 0.005)]
 
 

@@ -9,6 +9,9 @@ from typing import Any
 from . import sources
 from .hottest import Candidate, moves_vectors
 from .instructions import Operation, registers_in, understood
+from .integers import Integers, chosen_addresses, integers_of
+
+_COMPARES = re.compile(r"[<>]|==|!=|\b(if|while|min|max|where|minimum|maximum|clip|abs|and|or)\b")
 
 NUMBER = 8
 """Bytes of the largest number."""
@@ -26,6 +29,8 @@ class Facts:
     registers: int
     float32_only: bool
     """True if there are arrays of float32 and none of float64."""
+    any_stride: str = ""
+    """The types of the arguments that are arrays of any stride."""
 
     def __post_init__(self) -> None:
         self.operations = [operation for _, operation in self.loop.operations]
@@ -43,6 +48,27 @@ class Facts:
     def written(self) -> set[str]:
         """Registers that change from one iteration to the next."""
         return set[str]().union(*(o.writes for o in self.operations))
+
+    @cached_property
+    def integers(self) -> Integers:
+        return integers_of(self.operations)
+
+    @cached_property
+    def wraps(self) -> int:
+        """Tests of indices that may be negative; without a test of the sign, they are choices of an address for which
+        the source has no comparison."""
+        lines = {place for instruction, _ in self.loop.operations for place in instruction.places}
+        code = " ".join([self.code, *("".join(sources.text_of(file)[line - 1 : line]) for file, line in lines)])
+        if tests := sum(o.tests_sign for o in self.operations):
+            return tests
+        return 0 if _COMPARES.search(code) else chosen_addresses(self.operations)
+
+    @property
+    def code(self) -> str:
+        """The source of the loop, without comments."""
+        first, last = sources.lines_of_loop(*self.loop.place)
+        lines = sources.text_of(self.loop.place[0])[first - 1 : last]
+        return " ".join(line.partition("#")[0] for line in lines)
 
     @property
     def spills(self) -> int:

@@ -143,7 +143,7 @@ def hottest(
     for place, loops in versions.items():
         far = [candidate for candidate in loops if candidate.far_apart]
         likely = far if far and (strided or sources.walks_columns(*place)) else loops
-        by_estimate = max(likely, key=lambda candidate: candidate.yield_)
+        by_estimate = max(likely, key=lambda candidate: (candidate.yield_, done(candidate)))  # of equal ones, what ran
         best.append(max(loops, key=done) if usual and any(map(done, loops)) else by_estimate)
     in_run = {place: sum(map(done, loops)) for place, loops in versions.items()}
     if any(in_run.values()):

@@ -10,11 +10,12 @@ from typing import Any
 from ..formatting import count, duration, kilobytes
 from .cycles import LIMITS
 from .hottest import Candidate, moves_vectors
+from .integers import integers_of
 
 HOLDS = 1.3
 """A measurement up to this multiple of the prediction confirms it."""
 
-DID_NOT_RUN = "this loop did not run with these arguments, maybe another version did; try others (--size, --args)"
+DID_NOT_RUN = "this loop did not run with these arguments"
 
 FAR, MANY = 3, 8
 """Far above it, or with this many bytes per cycle, memory is the limit instead of an error in the tables."""
@@ -23,11 +24,14 @@ LESS = 0.9
 """Below this multiple the tables of the program are wrong for this processor."""
 
 
-def measured(loop: Candidate, text: int, run: dict[str, Any], prediction: dict[str, Any], cache: int) -> dict[str, Any]:
+def measured(
+    loop: Candidate, text: int, run: dict[str, Any], prediction: dict[str, Any], cache: int, others: int = 0
+) -> dict[str, Any]:
     """The measurement of one iteration, from a run (`running.py`).
 
     text        which of the texts of the assembly has the loop
     cache       bytes of the L1 cache
+    others      iterations of other versions of this loop
 
     Keys: missing (why there is none, or None), cycles, clock, iterations (per call), seconds (CPU time per call),
     loop_seconds (the part of it in the loop), size, size_in_words and bytes (of the arguments), threads, samples (how
@@ -39,7 +43,7 @@ def measured(loop: Candidate, text: int, run: dict[str, Any], prediction: dict[s
         return {"missing": run["missing"], "limit": None}
     iterations = run["executions"][text].get(str(loop.loop.head.row), 0)  # keys are texts in JSON
     if not iterations:
-        return {"missing": DID_NOT_RUN, "limit": None}
+        return {"missing": f"{DID_NOT_RUN}{_instead(others)}", "limit": None}
     seconds = _seconds_in(loop, text, run)
     cycles = seconds * run["clock"] / iterations
     limit, means = _meaning(cycles, prediction, loop, run, cache)
@@ -51,6 +55,16 @@ def measured(loop: Candidate, text: int, run: dict[str, Any], prediction: dict[s
         "contradicts": _contradicts(cycles, prediction), "disturbed": bool(run["disturbed_by"]),
         "disturbed_by": run["disturbed_by"],
     }  # fmt: skip
+
+
+def _instead(others: int) -> str:
+    """What ran in place of a loop, and what would run it."""
+    if not others:
+        return ", nor did another version of it: they do not reach its line (try others: --size, --args)"
+    return (
+        f"; another version of it did, {count(others, 'iteration')}: that is for the rest of a vector, or for arrays "
+        "that overlap or have strides (try longer rows, or contiguous arrays that share no memory: --size, --args)"
+    )
 
 
 def _seconds_in(loop: Candidate, text: int, run: dict[str, Any]) -> float:
@@ -78,6 +92,9 @@ def _meaning(
         return None, f"the prediction holds: the {prediction['limit']} is the limit"
     if times < LESS:
         return None, f"less than predicted: {_why_less(prediction)}"
+    if updates := integers_of([operation for _, operation in loop.operations]).updates:
+        what = f"it updates {count(len(updates), 'element')} whose index is data"
+        return None, f"above all predictions: {what}, and one with the index of the previous one waits for its store"
     room = f"the data ({kilobytes(run['bytes'])}) do not fit into the L1 cache ({kilobytes(cache)})"
     if run["bytes"] <= cache:
         return None, (

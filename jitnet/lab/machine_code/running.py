@@ -27,6 +27,7 @@ from ..timing import time_of
 from .copies import Copy
 from .instructions import ARM, machine
 from .sampling import NoSamplesError, Sampler
+from .waiting import samples_that_wait
 
 SECONDS = 1.0
 """Seconds for which the function is called repeatedly."""
@@ -47,8 +48,8 @@ def measured(request: dict[str, Any], answer: dict[str, Any], overload: Any) -> 
     Keys: missing (why it was not run, or None), size (of the arguments of an operation or a problem, or None),
     size_in_words (the sizes that it uses, or ""), bytes (of its arrays), threads, calls, seconds (CPU time of all
     threads per call), clock (in Hz, or 0), executions (of one call; for each text of the assembly: row of a block ->
-    number), samples (count, seconds of each, and for each text: row of an instruction -> how many) or None, no_samples
-    (why there are none), disturbed_by (reasons).
+    number), samples (count, waiting (how many of them are of threads that wait for work), seconds of each, and for each
+    text: row of an instruction -> how many) or None, no_samples (why there are none), disturbed_by (reasons).
     """
     if not can_run():
         return {"missing": "cycles are measured on Linux and x86-64 only"}
@@ -108,7 +109,10 @@ def _run(overload: Any, answer: dict[str, Any], arguments: tuple[Any, ...], time
     with contextlib.closing(sampler):
         found |= repeated(sampler)
         addresses = sampler.addresses()
-    samples = {"count": len(addresses), "seconds": sampler.period, "rows": copied.rows(addresses)}
+    samples = {
+        "count": len(addresses), "waiting": samples_that_wait(addresses), "seconds": sampler.period,
+        "rows": copied.rows(addresses),
+    }  # fmt: skip
     return found | {"samples": samples, "no_samples": None}
 
 

@@ -14,8 +14,10 @@ from . import sources
 from .assembly import plain_name
 from .facts import Facts
 from .hottest import CHEAP
-from .instructions import Operation, register_name, registers_in
+from .instructions import register_name, registers_in
+from .integers import kind_of
 from .remarks import reasons, success
+from .wording import compared, latency, type_of, widths
 
 
 @dataclass
@@ -29,7 +31,7 @@ class Verdict:
 
 def summary(verdicts: list[dict[str, Any]], limit: str | None, where: str = "") -> dict[str, Any]:
     """The verdicts in one sentence, and the limit of the loop if there is nothing to fix first."""
-    bad = [verdict for verdict in verdicts if verdict["good"] is False and verdict["fix"]]
+    bad = to_fix(verdicts)
     if bad:
         return {"summary": f"What to change first: {bad[0]['name']} ({bad[0]['answer']}).", "limit": None}
     return {
@@ -38,10 +40,28 @@ def summary(verdicts: list[dict[str, Any]], limit: str | None, where: str = "") 
     }
 
 
+def to_fix(verdicts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The bad verdicts that have a fix: the causes of others first."""
+    bad = [verdict for verdict in verdicts if verdict["good"] is False and verdict["fix"]]
+    return sorted(bad, key=lambda verdict: verdict["name"] not in CAUSES)
+
+
 def verdicts(facts: Facts) -> list[dict[str, Any]]:
     """name, answer, good (True, False, None), evidence, fix (empty where there is nothing to fix)."""
     asked = (vectorized, width, multiply_adds, traffic, accumulators, checks, calls, numbers, divisions)
-    return [asdict(ask(facts)) for ask in asked]
+    return [asdict(corrected(ask(facts), facts)) for ask in asked]
+
+
+def corrected(verdict: Verdict, facts: Facts) -> Verdict:
+    """The verdict with another fix, where the usual one cannot help."""
+    if verdict.fix == FAR_FIX and facts.wraps and not sources.walks_columns(*facts.loop.place):
+        verdict.fix = WRAP_FIX
+    elif verdict.fix == FAR_FIX and facts.any_stride and not sources.walks_columns(*facts.loop.place):
+        declared = facts.any_stride.replace(":]", "::1]")
+        verdict.fix = f"the type {facts.any_stride} allows any stride: declare {declared}, and pass contiguous arrays"
+    if "take a view" in verdict.fix and verdict.name == "vectorized" and facts.integers.updates:
+        verdict.fix = ""  # no view helps, since the index is a number in memory
+    return verdict
 
 
 def vectorized(facts: Facts) -> Verdict:
@@ -60,7 +80,7 @@ def vectorized(facts: Facts) -> Verdict:
         whole = f"{len(facts.packed)} of {count(len(facts.arithmetic), 'instruction')}"
         share = f"{whole} of arithmetic work on whole vectors"
         said = f"; LLVM: {llvm}" if llvm else "; the source uses vectors, or LLVM vectorized unrolled iterations"
-        kind, _ = Counter((_type_of(o), o.lanes) for o in facts.packed).most_common(1)[0]
+        kind, _ = Counter((type_of(o), o.lanes) for o in facts.packed).most_common(1)[0]
         most = len(facts.packed) * max(o.lanes for o in facts.packed) >= 4 * (len(facts.arithmetic) - len(facts.packed))
         return Verdict("vectorized", f"yes: {kind[1]} {kind[0]} at a time", True if most else None, share + said)
     if not facts.arithmetic and (facts.moved or cheap):
@@ -85,6 +105,14 @@ def vectorized(facts: Facts) -> Verdict:
     )  # fmt: skip
 
 
+CAUSES = ("vectorized", "checks", "numbers")
+"""Verdicts on what the instructions are for; the others are on their number and width, which follow from it."""
+
+WRAP_FIX = (
+    "negative indices wrap around: take a view first (row = A[k]; part = x[k:]) and use the loop variable as the "
+    "index, or start the loop at 0; an index that is never negative can be unsigned: np.uint64(k)"
+)
+TABLES_FIX = "several private tables: add to each of four in turn, and add them up after the loop"
 FAR_FIX = "let the inner loop walk along rows: change the order of the loops, or make a contiguous copy first"
 BUSY = ": more than a core makes in the time of that many multiply-adds"
 CALL_FIX = "write the function out with +, −, × and ÷ (a polynomial for exp or tanh), or take the call out of the loop"
@@ -104,6 +132,8 @@ def width(facts: Facts) -> Verdict:
     if facts.gathers:
         wide = f"{used} bits ({register_name(used)}) of {facts.bits}"
         return Verdict("vector width", wide, None, "a gather needs an address for each number, of twice its size")
+    if mixed := widths(facts.packed):
+        return Verdict("vector width", mixed, None, "numbers of different size: a vector holds half as many float64")
     if used >= facts.bits:
         return Verdict("vector width", wide, True, f"{used // 8} bytes per instruction")
     return Verdict(
@@ -112,10 +142,6 @@ def width(facts: Facts) -> Verdict:
         "ask for them: jitnet.compiler.intrinsics.wide(array) in the function, or NUMBA_CPU_FEATURES with "
         "-prefer-256-bit",
     )  # fmt: skip
-
-
-def _type_of(operation: Operation) -> str:
-    return f"{'float' if operation.is_float else 'int'}{8 * operation.element}"
 
 
 def multiply_adds(facts: Facts) -> Verdict:
@@ -136,7 +162,10 @@ def multiply_adds(facts: Facts) -> Verdict:
             "multiply-adds", f"not fused: {count(facts.unfused, 'product')}", None, _used_alone(facts.unfused)
         )
     return Verdict(
-        "multiply-adds", "there are none", None, f"{count(len(facts.arithmetic), 'instruction')} of arithmetic"
+        "multiply-adds",
+        "there are none",
+        None,
+        f"{count(len(facts.arithmetic) or len(facts.integers.computed), 'instruction')} of arithmetic",
     )
 
 
@@ -146,11 +175,12 @@ def _used_alone(products: int) -> str:
 
 def traffic(facts: Facts) -> Verdict:
     """How many loads and stores does the loop make per arithmetic instruction?"""
-    of = facts.fused or facts.arithmetic
+    of, whole = facts.fused or facts.arithmetic, len(facts.integers.computed)
     if not of:
         return Verdict(
-            "loads and stores", f"{facts.loads} and {facts.stores} per iteration", None, "there is no arithmetic"
-        )
+            "loads and stores", f"{facts.loads} and {facts.stores} per iteration", None,
+            f"for {count(whole, 'instruction')} of integers" if whole else "there is no arithmetic",
+        )  # fmt: skip
     what = f"{'multiply-add' if facts.fused else 'arithmetic'} instruction"
     evidence = f"{count(facts.loads, 'load')}, {count(facts.stores, 'store')}, {count(len(of), what)}"
     answer = f"{facts.loads / len(of):.2g} and {facts.stores / len(of):.2g} per {what}"
@@ -209,38 +239,42 @@ def accumulators(facts: Facts) -> Verdict:
             f"the machine has {facts.registers} vector registers, and the loop needs more",
             "fewer sums at a time: a smaller tile, or several loops",
         )  # fmt: skip
+    if updates := facts.integers.updates:
+        return Verdict(
+            "accumulators", f"maybe in memory: {len(updates)} loaded and stored per iteration, and the index is data",
+            False if len(set(updates)) == 1 else None,
+            "load, add, store: with the same index twice in a row, the second waits for the first", TABLES_FIX,
+        )  # fmt: skip
+    if not carried and facts.integers.carried:
+        return _integer_accumulators(facts)
     if not carried:
         return Verdict(
             "accumulators", "none: no value is carried to the next iteration", None, "iterations are independent"
         )
-    chain = sum(bool(o.writes & carried) or bool(o.reads & carried) for o in facts.arithmetic) // len(carried)
-    steps = f"; each takes {chain} dependent steps per iteration" if chain > 1 and len(carried) < 8 else ""
+    steps = [o for o in facts.arithmetic if o.writes & carried or o.reads & carried]
+    chain = len(steps) // len(carried)
+    more = f"; each takes {chain} dependent steps per iteration" if chain > 1 and len(carried) < 8 else ""
     if alone := len(carried) == 1 and chain > 1:
-        steps = f"; its steps are dependent, and {_latency(facts, carried)}"
+        more = f"; its steps are dependent, and {latency(steps)}"
+    if facts.integers.carried:
+        more += f"; and {count(len(facts.integers.carried), 'integer')}"
     good = None if alone else True
-    return Verdict("accumulators", f"in registers: {len(carried)}", good, f"the loop does not use the stack{steps}")
+    return Verdict("accumulators", f"in registers: {len(carried)}", good, f"the loop does not use the stack{more}")
 
 
-LATENCIES = {
-    "fma": "a multiply-add has a latency of 4 or 5 cycles", "add": "an addition has a latency of 3 or 4 cycles",
-    "multiply": "a multiplication has a latency of 3 to 5 cycles",
-}  # fmt: skip
-
-
-def _latency(facts: Facts, carried: set[str]) -> str:
-    """The latency of the steps of a chain, if all are of one kind."""
-    kinds = {o.kind for o in facts.arithmetic if o.is_float and (o.writes | o.reads) & carried}
-    return LATENCIES.get(kinds.pop(), WAITS) if len(kinds) == 1 else WAITS
-
-
-WAITS = "each waits for the result of the step before"
+def _integer_accumulators(facts: Facts) -> Verdict:
+    whole = facts.integers
+    steps = f"; {whole.steps} dependent instructions per iteration" if whole.steps > 1 else ""
+    return Verdict(
+        "accumulators", f"in registers: {count(len(whole.carried), 'integer')}", None,
+        f"each iteration needs the value of the previous one{steps}",
+    )  # fmt: skip
 
 
 def checks(facts: Facts) -> Verdict:
     """Does every iteration check an index or a divisor?"""
-    wraps = sum(o.tests_sign for o in facts.operations)
+    wraps = facts.wraps
     exits = facts.ways_out
-    first, last = sources.lines_of_loop(*facts.loop.place)
     if exits and sources.leaves(*facts.loop.place):
         return Verdict(
             "checks", f"{count(exits, 'early exit')} from the loop", False,
@@ -253,8 +287,7 @@ def checks(facts: Facts) -> Verdict:
             "boundscheck=True compares each index with the size of the array",
             "remove boundscheck once the function works",
         )  # fmt: skip
-    code = " ".join(line.partition("#")[0] for line in sources.text_of(facts.loop.place[0])[first - 1 : last])
-    if exits and facts.options.get("error_model", "python") == "python" and re.search(r"[/%]", code):
+    if exits and facts.options.get("error_model", "python") == "python" and re.search(r"[/%]", facts.code):
         return Verdict(
             "checks", f"zero: {count(exits, 'comparison')} per iteration", False,
             "a division by 0 raises ZeroDivisionError, as in Python", 'allow infinity instead: error_model="numpy"',
@@ -263,8 +296,7 @@ def checks(facts: Facts) -> Verdict:
         return Verdict(
             "checks", f"wrap-around: {wraps} per iteration", False,
             "an index may be negative, which in Python counts from the end",
-            "take a view first (row = A[k]; part = x[k:]) and use the loop variable as the index; an index that "
-            "is never negative can be unsigned: np.uint64(k)",
+            WRAP_FIX,
         )  # fmt: skip
     if exits:
         return Verdict("checks", f"{count(exits, 'early exit')} from the loop", None, "more than one jump leads out")
@@ -302,7 +334,7 @@ def numbers(facts: Facts) -> Verdict:
     """Does float32 stay float32, or is it converted to float64 and back?"""
     between = sum(_BETWEEN_FLOATS.match(o.name) is not None for o in facts.operations)
     whole = sum(_FROM_WHOLE.match(o.name) is not None for o in facts.operations)
-    kinds = Counter(_type_of(o) for o in facts.arithmetic if o.element)
+    kinds = Counter(type_of(o) for o in facts.arithmetic if o.element)
     listed = ", ".join(f"{times} × {kind}" for kind, times in kinds.most_common()) or "none"
     if between and facts.float32_only:
         return Verdict(
@@ -310,11 +342,18 @@ def numbers(facts: Facts) -> Verdict:
             f"arithmetic: {listed}",
             "give constants and initial values the type of the data: np.float32(0.1), x.dtype.type(0)",
         )  # fmt: skip
+    integers = Counter(map(kind_of, facts.integers.computed))
+    if not kinds and integers:
+        listed = ", ".join(f"{times} × {kind}" for kind, times in integers.most_common())
+        return Verdict("numbers", "integers, one at a time", None, f"arithmetic: {listed}")
     answer = kinds.most_common(1)[0][0] if kinds else "in the calls" if facts.loop.heavy_calls else "only moved"
     if whole:
         return Verdict(
             "numbers", answer, None, f"{count(whole, 'conversion')} from whole numbers; arithmetic: {listed}"
         )
+    others = compared(facts.operations)
+    if others and answer not in others:
+        return Verdict("numbers", f"{answer}, and comparisons of {others}", None, f"arithmetic: {listed}")
     return Verdict(
         "numbers", answer + " throughout" * (len(kinds) == 1), True if kinds else None, f"arithmetic: {listed}"
     )

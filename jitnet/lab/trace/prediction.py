@@ -2,7 +2,8 @@
 
     memory       the bytes that L1 moves, and the lines that each level below sends, at the rates of this machine
     waits        a number that is added to itself, `total += ...`, waits for each addition, which takes 4 cycles; one in
-                 an array, `Z[i, j] += ...` with k inside, for storing and loading it too, 5 cycles more
+                 an array, `Z[i, j] += ...` with k inside, for storing and loading it too, 5 cycles more; integers in
+                 an array take 1 + 5 cycles
     arithmetic   the multiply-adds at the peak of this machine, for an operation whose multiply-adds are known
 
 An expression that goes along a row can load a whole vector at a time; one with a stride loads one number at a time.
@@ -20,8 +21,9 @@ from ..sanitizer.syntax import tree_of, updates_of
 from ..timing import in_turn
 from .caches import Level
 
-CYCLES_OF_AN_ADDITION, CYCLES_THROUGH_MEMORY = 4, 5
-"""3 or 4 on today's processors; and a load of what was just stored, 4 or 5 (some of the newest need none)."""
+CYCLES_OF_AN_ADDITION, CYCLES_OF_INTEGERS, CYCLES_THROUGH_MEMORY = 4, 1, 5
+"""3 or 4 on today's processors; 1 for integers; and a load of what was just stored, 4 or 5 (some of the newest need
+none)."""
 
 CLOCK = 3e9
 """A fair guess where the clock cannot be measured."""
@@ -75,8 +77,8 @@ def longest_chain(
     kernel: Callable[..., Any], functions: list[CodeType], rows: list[dict[str, Any]]
 ) -> tuple[str, int] | None:
     """The number that additions wait for longest, and how many cycles; None if there is none."""
-    of_floats = [row for row in rows if row["dtype"].startswith("float")]  # integers are added in one cycle
-    waits = _sums_in_memory(of_floats)
+    of_floats = [row for row in rows if row["dtype"].startswith("float")]  # in a register, integers hardly wait
+    waits = _sums_in_memory(rows)
     if not REASSOCIATES & _fastmath(kernel):
         waits += _sums_in_variables(functions, of_floats)
     return max(waits, key=lambda wait: wait[1], default=None)
@@ -84,11 +86,27 @@ def longest_chain(
 
 def _sums_in_memory(rows: list[dict[str, Any]]) -> list[tuple[str, int]]:
     """`Z[i, j] += ...`, where one access after the other is to the same element."""
-    cycles = CYCLES_OF_AN_ADDITION + CYCLES_THROUGH_MEMORY
     return [
-        (f"an element of {row['array']}", cycles * min(row["loads"], row["stores"]))
+        (f"an element of {row['array']}", _cycles_in_memory(row["dtype"]) * min(row["loads"], row["stores"]))
         for row in rows
         if row["stride"] == 0 and row["stride_share"] > STAYS and row["loads"] and row["stores"]
+    ]
+
+
+def _cycles_in_memory(dtype: str) -> int:
+    return CYCLES_THROUGH_MEMORY + (CYCLES_OF_AN_ADDITION if dtype.startswith("float") else CYCLES_OF_INTEGERS)
+
+
+def unpredicted(kernel: Any, functions: list[CodeType]) -> list[str]:
+    """What a kernel does that takes time, and is not predicted."""
+    loops = [loop for code in functions if (tree := tree_of(code)) for block in _blocks(tree) for loop in block]
+    calls = any(isinstance(node, ast.Call) for loop in loops for node in ast.walk(loop))
+    parallel = getattr(kernel, "targetoptions", {}).get("parallel")
+    return [
+        "other arithmetic",
+        "branches",
+        *(["calls"] if calls else []),
+        *(["the start of threads"] if parallel else []),
     ]
 
 

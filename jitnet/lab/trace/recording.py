@@ -193,7 +193,7 @@ class _Recording(Run):
             return
         if len(self.addresses) >= self.pause:
             self._go_on()
-        site = self._site(memory, base, stores)
+        site = self._site(memory, base, stores, at)
         if type(at) is int:
             self.addresses.append(base + at * memory.unit)
             self.site_of.append(site)
@@ -208,22 +208,22 @@ class _Recording(Run):
         self.say(len(self.addresses))
         self.pause = min(self.pause + STEP, self.most)
 
-    def _site(self, memory: Memory, base: int, stores: bool) -> int:
+    def _site(self, memory: Memory, base: int, stores: bool, at: Any) -> int:
         """Its number. A line has several if it has several expressions that access arrays."""
         frame = _frame()
         key = id(frame.f_code), frame.f_lasti, base, stores
         number = self.numbers_of_sites.get(key)
         if number is None:
-            number = self.numbers_of_sites[key] = self._number(frame, memory, base, stores)
+            number = self.numbers_of_sites[key] = self._number(frame, memory, base, stores, at)
         return number
 
-    def _number(self, frame: Any, memory: Memory, base: int, stores: bool) -> int:
+    def _number(self, frame: Any, memory: Memory, base: int, stores: bool, at: Any) -> int:
         """That of a site; Python executes one expression by several instructions, which it specializes."""
         expression = id(frame.f_code), _expression(frame), base, stores
         if expression not in self.expressions:
             self.expressions[expression] = len(self.sites)
             self.functions[expression[0]] = frame.f_code
-            site = Site(frame.f_code.co_filename, frame.f_lineno, memory.name, stores, memory.array.dtype)
+            site = Site(frame.f_code.co_filename, frame.f_lineno, memory.name, stores, _dtype_at(memory, at))
             self.sites.append(site)
         return self.expressions[expression]
 
@@ -235,6 +235,15 @@ class _Recording(Run):
         }
         addresses, site_of = np.frombuffer(self.addresses, np.int64), np.frombuffer(self.site_of, np.int32)
         return Accesses(addresses, site_of, self.sites, list(placed.values()), list(self.functions.values()))
+
+
+def _dtype_at(memory: Memory, at: Any) -> np.dtype[Any]:
+    """The dtype of an element, or of the field of a record."""
+    dtype = memory.array.dtype
+    if not dtype.fields or not np.size(at):
+        return dtype
+    offset = int(np.ravel(at)[0]) * memory.unit % dtype.itemsize
+    return max((field for field in dtype.fields.values() if field[1] <= offset), key=lambda field: field[1])[0].base
 
 
 def _expression(frame: Any) -> Any:

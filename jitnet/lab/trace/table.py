@@ -25,6 +25,9 @@ SEEN = 0.1
 CALL = 3e-6
 """Seconds of a call that has nothing to do, and a little work."""
 
+SHORT = 10
+"""The call itself is part of the time of a kernel that takes so many times CALL."""
+
 UNPREDICTED = 0.5
 """A call of at most CALL seconds is mostly the call itself if more than this part of it is not predicted."""
 
@@ -171,12 +174,25 @@ def _time(found: dict[str, Any]) -> list[str]:
         parts.append(f"additions to {predicted['waits_for']} that wait for one another {each(predicted['waits'])}")
     if predicted["arithmetic"] is not None:
         parts.append(f"multiply-adds at the peak {each(predicted['arithmetic'])}")
+    head = f"Time per {found['per']}, with warm caches"
+    if _is_elsewhere(found):
+        return [
+            f"{head}: {', '.join(parts)}; {_measured(found, each)} The rest is {_rest(found)}, which is not predicted: "
+            "see jitnet explain."
+        ]
     limit = {"memory": "memory", "waits": "waiting", "arithmetic": "arithmetic"}[predicted["limit"]]
-    follows = f"Of these, {limit} takes longest" if _is_elsewhere(found) else f"They overlap, so {limit} is the limit"
+    if len(parts) == 1:
+        return [f"{head}: predicted {parts[0]}, {_measured(found, each)}"]
     return [
-        f"Time per {found['per']}, with warm caches: {', '.join(parts)}. {follows}: "
+        f"{head}: {', '.join(parts)}. They overlap, so {limit} is the limit: "
         f"predicted {each(predicted['seconds'])}, {_measured(found, each)}"
     ]
+
+
+def _rest(found: dict[str, Any]) -> str:
+    """What else takes time: `branches, calls or the call itself`."""
+    parts = [*found["unpredicted"], *(["the call itself"] if found["measured"] <= SHORT * CALL else [])]
+    return " or ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
 def _is_elsewhere(found: dict[str, Any]) -> bool:
@@ -191,13 +207,11 @@ def _measured(found: dict[str, Any], each: Callable[[float], str]) -> str:
     share = found["measured"] / found["predicted"]["seconds"]
     short = share < OVERLAPS and found["predicted"]["limit"] == "waits"
     why = " The processor begins a sum before the previous one is complete." if short else ""
-    if _is_elsewhere(found):
-        why = " The rest is other arithmetic, calls, or the start of threads: see jitnet explain."
     if found["measured"] <= CALL and share * (1 - UNPREDICTED) > 1:
         why = " Most of this is call overhead: use a larger size."
     if share < OVERLAPS and found["predicted"]["limit"] == "arithmetic":
         why = " So the saved peak was measured too low: jitnet machine --again."
     noise = disturbance.sentence(found["disturbed_by"])
     times = float(f"{share:.2g}")
-    compared = "as predicted" if times == 1 else f"{times:,g} times that"
-    return f"measured {each(found['measured'])} ({compared}).{why} {noise}".rstrip()
+    compared = "" if _is_elsewhere(found) else " (as predicted)" if times == 1 else f" ({times:,g} times that)"
+    return f"measured {each(found['measured'])}{compared}.{why} {noise}".rstrip()

@@ -40,9 +40,9 @@ def trace(
     limits      the machine peaks for the prediction; by default those of `machine.limits`
 
     Keys: target, arguments, per (multiply-add or iteration), times (how many), accesses, caches, caches_known, rows (of
-    `figures.rows`), loads, stores, misses, misses_again, conflicts, predicted (of `prediction.predicted`), measured
-    (seconds), not_measured (why, if Numba does not compile it), disturbed_by (what makes the times uncertain). Without
-    `time` there are no times: None.
+    `figures.rows`), loads, stores, misses, misses_again, conflicts, predicted (of `prediction.predicted`), unpredicted
+    (what else takes time), measured (seconds), not_measured (why, if Numba does not compile it), disturbed_by (what
+    makes the times uncertain). Without `time` there are no times: None.
     """
     say = report or ignore
     known = list(levels) if levels is not None else caches.of_this_machine()
@@ -56,7 +56,7 @@ def trace(
     flop = FLOP[operation](*given) if operation in PRODUCTS else None
     found = Trace(_subject(function, given, name) | _totals(counts, rows, flop) | {"caches_known": bool(known)})
     found.counts = counts
-    found |= {"predicted": None, "measured": None, "not_measured": None, "disturbed_by": []}
+    found |= {"predicted": None, "unpredicted": [], "measured": None, "not_measured": None, "disturbed_by": []}
     if time:
         say(2, 3, "tracing: time")
         machine.check_compiling()
@@ -64,6 +64,7 @@ def trace(
         chain = prediction.longest_chain(function, accesses.functions, rows)
         dtype = next((a.dtype.name for x in given for a in arrays_in(x) if a.dtype.kind == "f"), "float64")
         found["predicted"] = prediction.predicted(rows, chain, flop, counts.levels, dtype, limits)
+        found["unpredicted"] = prediction.unpredicted(function, accesses.functions)
         found |= _measured(function, given)
         found["disturbed_by"] = found["disturbed_by"] or limits["disturbed_by"]
     say(3, 3, "")
