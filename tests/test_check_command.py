@@ -126,6 +126,11 @@ def passes_on(a, b):
 def unpacks(pair):
     x, y = pair
 
+def means_of_images(images, out):
+    for i in range(images.shape[0]):
+        for j in range(images.shape[1]):
+            out[i, j, 0, 0] = images[i, j, 0, 0] + images[i, j, 1, 0]
+
 def tanh_by_exponentials(x, y):
     for i in range(x.size):
         up, down = np.exp(x[i]), np.exp(-x[i])
@@ -173,6 +178,7 @@ def tanh_by_one_exponential(x, y):
         (["mine.py:tanh_by_one_exponential"], 0, r"^mine.py:tanh_by_one_exponential: nothing unsafe in 2 runs\n$"),
         (["mine.py:scatters"], 2, r"race: out(?s:.*)note: the arrays of indices were guessed"),
         (["mine.py:branches"], 0, r"note: no run reached lines 66, 68, so what is there was not checked\n    fix: "),
+        (["mine.py:means_of_images"], 0, r"^mine.py:means_of_images: nothing unsafe in \d runs\n$"),
         (["mine.py:pads"], 2, r"B\[7\] is out of bounds(?s:.*)note: the arguments were guessed"),
         (["matmul.blocked"], 0, r"^matmul.blocked: nothing unsafe in 10 runs\n$"),
         (["sgd.python", "--dtype", "float64"], 0, "nothing unsafe"),
@@ -259,7 +265,11 @@ def test_json_output_has_the_findings(file, capsys):
         (["mine.py"], "which function of mine.py? Write mine.py:function"),
         (["matmul"], "which rung of matmul? Write matmul.packed_parallel; rungs: python, njit"),
         (["mine.py:rcy"], "mine.py has no function 'rcy'; known: "),
-        (["mine.py:unpacks"], "the arguments of unpacks cannot be guessed: it raises TypeError: cannot unpack"),
+        (
+            ["mine.py:unpacks"],
+            "the arguments of unpacks cannot be guessed: it raises TypeError: cannot unpack "
+            "non-iterable float32 object, given pair = 0.5 (mine.py, line ",
+        ),
         (["mine.py:racy", "--args", "1"], "racy(A, B, C) takes 3 arguments, but was given 1"),
         (["mine.py:racy", "--args", "1, ("], "the arguments '1, (' cannot be evaluated: "),
         (["mine.py:racy", "--args", "1", "--as", "matmul"], "--as, --problem and --args each give arguments; leave"),
@@ -308,7 +318,20 @@ def test_file_that_ends_the_process_is_an_error(end, says, tmp_path, monkeypatch
 
 def test_kernel_that_ends_the_process_is_an_error():
     (error,) = examine(lambda: os._exit(3), [()]).errors
-    assert error.message == "raises SystemExit: 3, given "
+    assert error.message == "raises SystemExit: 3"
+
+
+@pytest.mark.parametrize("value", [np.ones(2, np.float32), np.ones(2), np.ones(2, np.uint8), np.ones((2, 2))])
+def test_messages_have_the_names_of_types_that_users_know(value):
+    def unpacks(a):
+        _, _, _ = a[0]
+
+    def calls(a):
+        a[0]()
+
+    for function in (unpacks, calls):
+        (error,) = examine(function, [(value,)]).errors
+        assert not re.search("Single|Double|Unsigned|Traced", error.message), error.message
 
 
 def test_help_lists_what_it_cannot_check(capsys):

@@ -49,8 +49,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--problem", metavar="NAME_OR_FILE", help="or those of a problem: conv2d.py, or one that comes with jitnet"
     )
     parser.add_argument(
-        "--args", metavar="EXPR", help="or these, in Python: 'np.ones((3, 4)), np.empty(4), 3'. The kernel must write "
-        "every element of np.empty before it reads it. Without these options, the arguments are guessed",
+        "--args", metavar="EXPR", help="or these, in Python: 'np.ones((3, 4)), np.empty(4), n=3'. The kernel must "
+        "write every element of np.empty before it reads it. Without these options, the arguments are guessed",
     )  # fmt: skip
     parser.add_argument(
         "--writes", metavar="NAMES", help="the parameters that it may write, 'C' or 'W, b'; the others are inputs"
@@ -79,7 +79,8 @@ def _report(options: argparse.Namespace, say: progress.Report) -> Report:
         report = _checked(options, kernel, operation, say)
     reached.note(report)
     if not report and (obstacle := obstacle_to_compiling(kernel, report.given)):
-        report.add(Finding("not compiled", obstacle))
+        special = "unsupported" if "unsupported" in obstacle else ""  # others say what is wrong themselves
+        report.add(Finding("not compiled", obstacle, special=special))
         if options.operation is options.problem is options.args is None:
             report.add(Finding("guessed", GUESSED_TYPES))
     return report
@@ -106,7 +107,7 @@ def _checked(options: argparse.Namespace, kernel: Any, operation: str | None, sa
             report.add(Finding("not compared", f"results are not checked; for that, run: {how}"))
         return report
     if options.args is not None:
-        given = loading.evaluated(options.args, {"empty": _not_initialized})
+        given = loading.evaluated(options.args, {"empty": _not_initialized}, function=kernel)
         return checking.examine(kernel, [given], writes, options.target, say=say)
     return arguments.examine_guessed(kernel, options.dtype, writes, options.target, say)
 

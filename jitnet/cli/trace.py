@@ -88,7 +88,7 @@ def _arguments(options: argparse.Namespace, kernel: Callable[..., Any], operatio
     if options.args is not None:
         if options.size is not None:
             raise checks.Error("--size and --args both give a size; leave one out")
-        return loading.evaluated(options.args), 0.0
+        return loading.evaluated(options.args, function=kernel), 0.0
     if options.problem is not None:
         problem = problems.tried(options.problem)
         check_fits(problem, kernel)

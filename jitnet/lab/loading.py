@@ -4,6 +4,7 @@ The file or module is executed, as by any import. A file in a package is importe
 imports work.
 """
 
+import functools
 import importlib
 import importlib.util
 import inspect
@@ -27,9 +28,9 @@ Custom = Function | str
 
 
 def check_name(text: str) -> tuple[str, str]:
-    """The file or module, and the function, of `file.py:function` or `module:function`."""
+    """The file or module, and the function, of `file.py:function`, `module:function` or `file.py:Class.method`."""
     place, _, name = text.rpartition(":")
-    if not place.strip(".") or not name.isidentifier():
+    if not place.strip(".") or not all(part.isidentifier() for part in name.split(".")):
         raise checks.Error(f"{text!r} names no function; write file.py:function or module:function")
     if _is_file(place) and not Path(place).is_file():
         raise checks.Error(f"there is no file {place}")
@@ -46,12 +47,12 @@ def load(custom: Custom) -> Function:
         key for key, value in vars(module).items()
         if callable(value) and getattr(value, "__module__", None) == module.__name__
     ]  # fmt: skip
-    if not hasattr(module, name):
+    function: Any = functools.reduce(lambda owner, part: getattr(owner, part, None), name.split("."), module)
+    if function is None:
         if not known:
             raise checks.Error(f"{place} defines no functions")
         nearest = checks.did_you_mean(name, known)
         raise checks.Error(f"{place} has no function {name!r}; known: {checks.some(known)}{nearest}")
-    function: Any = getattr(module, name)
     if not callable(function):
         raise checks.Error(f"{name} in {place} is {checks.shown(function)}, but must be a function")
     return function  # type: ignore[no-any-return]
@@ -116,6 +117,12 @@ def _module_of(file: Path) -> Any:
 def called_with(function: Any, name: str, arguments: Sequence[Any], described: str = "") -> inspect.BoundArguments:
     """The arguments by parameter; an error if the function takes fewer or more. `described` is what they are."""
     signature = inspect.signature(getattr(function, "py_func", function))
+    if only := [key for key, parameter in signature.parameters.items() if parameter.kind is parameter.KEYWORD_ONLY]:
+        which = " and ".join(only)
+        raise checks.Error(
+            f"{name}{signature} takes {which} by name only, of which Numba ignores the default: remove the *, or write "
+            "a function around it"
+        )
     try:
         return signature.bind(*arguments)
     except TypeError:
@@ -124,14 +131,31 @@ def called_with(function: Any, name: str, arguments: Sequence[Any], described: s
         raise checks.Error(f"{name}{signature} takes {takes}, but was given {given}") from None
 
 
+def folded(function: Any, types: Sequence[Any]) -> tuple[Any, ...]:
+    """The types that a Numba function is compiled for if it is called with these: one of a tuple for `*rest`."""
+    return tuple(function._compiler.fold_argument_types(tuple(types), {})[1])
+
+
 def evaluated(
-    expression: str, names: dict[str, Any] | None = None, each: Callable[[Any], Any] = lambda value: value
-) -> tuple[Any, ...]:
-    """The arguments that an expression gives, `each` changed; `names` replace those of NumPy."""
+    expression: str, names: dict[str, Any] | None = None, each: Callable[[Any], Any] = lambda value: value,
+    function: Any = None,
+) -> tuple[Any, ...]:  # fmt: skip
+    """The arguments that an expression gives, `each` changed.
+
+    names       replace those of NumPy
+    function    takes the arguments, which may then be given by name, and the expression may use the names of its file
+    """
     numpy = {**vars(np), **(names or {})}
-    known = {**numpy, "np": types.SimpleNamespace(**numpy), "numpy": types.SimpleNamespace(**numpy)}
+    own = getattr(getattr(function, "py_func", function), "__globals__", {})
+    known = {**own, **numpy, "np": types.SimpleNamespace(**numpy), "numpy": types.SimpleNamespace(**numpy)}
     try:
-        values = eval(f"({expression.rstrip(', ')},)", known) if expression.strip() else ()
+        values, by_name = eval(f"_given({expression})", {**known, "_given": lambda *a, **k: (a, k)})
+        if by_name and function is None:
+            raise TypeError("arguments are given in order, not by name")
+        if by_name:
+            given = inspect.signature(getattr(function, "py_func", function)).bind(*values, **by_name)
+            given.apply_defaults()
+            values = given.args
         return tuple(map(each, values))
     except Exception as error:
         raise checks.Error(

@@ -76,6 +76,8 @@ TESTS: dict[str, list[list[str]]] = {
         )
     },
     "jitnet/lab/sanitizer/arguments.py": [["tests/test_check_command.py"], ["tests/test_blocks.py"]],
+    "jitnet/lab/sanitizer/uses.py": [["tests/test_check_command.py"], ["tests/test_guesses.py"]],
+    "jitnet/lab/sanitizer/tails.py": [["tests/test_tails.py"]],
     "jitnet/lab/sanitizer/shapes.py": [["tests/test_check_command.py"]],
     "jitnet/lab/sanitizer/reached.py": [["tests/test_check_command.py"]],
     "jitnet/lab/sanitizer/reasons.py": [["tests/test_reasons.py"]],

@@ -17,7 +17,7 @@ import numpy as np
 from numba.core import errors
 from numba.core.dispatcher import Dispatcher
 
-from ..loading import Function, not_compiled, raised
+from ..loading import Function, folded, not_compiled, raised
 
 
 def threads_of(function: Function, most: int) -> int:
@@ -54,7 +54,7 @@ def obstacle_to_compiling(function: Function, arguments: Sequence[Any]) -> str:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            function.compile(tuple(map(numba.typeof, plain)))
+            function.compile(folded(function, [numba.typeof(argument) for argument in plain]))
     except Exception as error:  # Numba's own errors are not the only ones
         return _does_not_compile(error, function)
     return ""

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numba import types
 from numba.np.numpy_support import as_dtype
+from numba.np.ufunc.gufunc import GUFunc
 
 from ... import checks
 from ...process import progress
@@ -27,7 +28,9 @@ from .checking import Writes, examine, results
 from .findings import BROKEN, Finding, Report
 from .given import Empty
 from .syntax import tree_of
+from .tails import LONGER, unwritten_tails
 from .targets import name_of, opened
+from .uses import Uses, numbers
 
 MOST = 1100
 """Products of the sizes of a shape: the loops are interpreted."""
@@ -35,8 +38,14 @@ MOST = 1100
 LENGTHS = (7, 8)
 """The lengths of every dimension if nothing else is known: a prime, and a power of two."""
 
+COMPLEX = "complex128"
+"""The dtype of guessed arrays if the kernel stores complex numbers in one."""
+
 LARGE, EXPONENTIALS = 1000.0, {"exp", "expm1", "exp2", "sinh", "cosh"}
 """Numbers whose exponential is infinite; the functions that have one."""
+
+POWERS, NO_POWERS = (8, 2, 4, 16), (12, 24)
+"""Lengths on which a kernel that needs powers of two is right, and wrong; one that needs whole blocks is not."""
 
 BLOCKS = range(LENGTHS[-1] + 1, 65)
 """Integers of a source that may be the size of its blocks: arrays of one block, and of one element more, are tried."""
@@ -44,7 +53,7 @@ BLOCKS = range(LENGTHS[-1] + 1, 65)
 TRIAL = 100_000
 """Accesses of a run that shows whether arguments fit."""
 
-_NEEDS = "give arguments: --args 'ones((3, 4)), empty(4)', or those of an operation: --as matmul"
+_NEEDS = "give them by --args, --as or --problem"
 
 
 GUESSED = (
@@ -72,30 +81,43 @@ def of_problem(problem: Problem, dtype: str) -> Iterator[list[Any]]:
         yield [*inputs, *(out.view(Empty) if holds_nothing(out) else out for out in case.outputs)]
 
 
-def guessed(kernel: Callable[..., Any], dtype: str, lengths: Sequence[int] = LENGTHS) -> Iterator[list[Any]]:
-    """Arguments of the declared types, or as the source uses them; those whose dimensions have each of the lengths."""
+def guessed(
+    kernel: Callable[..., Any], dtype: str, lengths: Sequence[int] = LENGTHS, in_order: bool = False
+) -> Iterator[list[Any]]:
+    """Arguments of the declared types, or as the source uses them; those whose dimensions have each of the lengths.
+
+    in_order    arrays of indices hold 0, 1, 2, ...
+    """
     function, bound = opened(kernel)
     body, name = getattr(function, "py_func", function), name_of(kernel)
-    declared = list(getattr(function, "overloads", ()))
-    parameters = list(inspect.signature(body).parameters)[len(bound) :]
-    if declared:
+    signature = inspect.signature(body).parameters
+    parameters = list(signature)[len(bound) :]
+    if declared := _declared(kernel, function):
         for length in lengths:
             rng = np.random.default_rng(length)
-            yield [_of_type(kind, length, rng, name) for kind in declared[0]]
+            yield [_of_type(kind, 1 if is_single else length, rng, name) for kind, is_single in declared]
         return
-    uses = _Uses(_tree(body, name), parameters)
+    defaults = {name: signature[name].default for name in parameters if signature[name].default is not inspect._empty}
+    uses = Uses(_tree(body, name), parameters, defaults)
+    for rest in (one for one in parameters if signature[one].kind is inspect.Parameter.VAR_POSITIONAL):
+        uses.dims[rest] = 0  # a tuple of one number
     reason = ""
-    for dims in uses.choices():
-        report = examine(kernel, [uses.made(dims, LENGTHS[0], np.dtype(dtype))], most=TRIAL)
+    orders = (in_order, True) if uses.has_indices and not in_order else (in_order,)
+    for dims, order in itertools.product(uses.choices(), orders):
+        report = examine(kernel, [uses.made(dims, LENGTHS[0], np.dtype(dtype), order)], most=TRIAL)
         broken = [finding for finding in report.errors if finding.kind in BROKEN]
+        are_complex = any(error.kind == "complex" and error.array in parameters for error in report.errors)
+        if not broken and are_complex and dtype != COMPLEX:
+            yield from guessed(kernel, COMPLEX, lengths, in_order)
+            return
         if not broken:
-            yield from (uses.made(dims, length, np.dtype(dtype)) for length in lengths)
+            yield from (uses.made(dims, length, np.dtype(dtype), order) for length in lengths)
             return
         is_long = broken[0].kind == "too long"  # and so are more dimensions
         reason = str(broken[0]) if is_long or not reason else reason
-        if is_long:
+        if is_long and order == orders[-1]:
             break
-    raise checks.Error(f"the arguments of {name} cannot be guessed: it {reason}; {_NEEDS}")
+    raise checks.Error(f"the arguments of {name} cannot be guessed: it {reason}; {uses.example()}")
 
 
 def examine_guessed(
@@ -104,6 +126,8 @@ def examine_guessed(
     """The report of a kernel on guessed arguments: square ones, then others, which it need not be made for."""
     cases = list(guessed(kernel, dtype))
     report = examine(kernel, cases, writes, name, say=say)
+    if report.errors:
+        report, cases = _with_other_guesses(kernel, dtype, writes, report, cases)
     others = None if report.errors else _unequal(kernel, cases[0])
     if others:
         found = examine(kernel, [others], writes, name)
@@ -119,13 +143,48 @@ def examine_guessed(
         if any(error.kind in BROKEN for error in found.errors):  # it takes too long
             break
         report.runs += found.runs
+        cases.append(block)
         for error in found.errors:
             report.add(error, error.array)
+    if not report.errors:
+        for tail in unwritten_tails(kernel, cases, lambda: guessed(kernel, dtype, LONGER), _named(writes)):
+            report.add(tail, tail.array)
     if any(error.kind == "outside" for error in report.errors):
         report.add(Finding("guessed", GUESSED))
     elif any(error.kind == "race" for error in report.errors) and any(map(_are_whole, cases[0])):
         report.add(Finding("guessed", EQUAL_INDICES))
     return report
+
+
+def _with_other_guesses(
+    kernel: Callable[..., Any], dtype: str, writes: Writes, report: Report, cases: list[list[Any]]
+) -> tuple[Report, list[list[Any]]]:
+    """The report on arguments that a kernel may need, such as lengths that are powers of two, if it is right there.
+
+    What is wrong with others is a warning then.
+    """
+    if not {error.kind for error in report.errors} <= {"outside", *BROKEN}:
+        return report, cases
+
+    def examined(lengths: Sequence[int], in_order: bool = False) -> tuple[Report, list[list[Any]]]:
+        others = list(guessed(kernel, dtype, lengths, in_order))
+        return examine(kernel, others, writes, report.name, most=3 * TRIAL), others
+
+    for what, of_others, lengths, in_order in (
+        ("indices in order, 0, 1, 2, ...", (), LENGTHS, True),
+        ("lengths that are powers of two", NO_POWERS, POWERS, False),
+    ):
+        found, others = examined(lengths, in_order)
+        if not found.errors and all(examined([length])[0].errors for length in of_others):
+            error = report.errors[0]
+            found.add(replace(error, kind="fits", message=f"is right for {what}; for others: {error.message}"))
+            return found, others
+    return report, cases
+
+
+def _named(writes: Writes) -> Sequence[str]:
+    """The parameters that are named as outputs."""
+    return [writes] if isinstance(writes, str) else writes if isinstance(writes, Sequence) else []
 
 
 def _lengths_of_blocks(kernel: Callable[..., Any]) -> tuple[int, ...]:
@@ -169,7 +228,7 @@ def _unequal(kernel: Callable[..., Any], square: Sequence[Any]) -> list[Any] | N
     for name, argument in zip(names, square, strict=False):
         if isinstance(argument, np.ndarray):
             shape = tuple(lengths[name, axis] for axis in range(argument.ndim))
-            made.append(_numbers(shape, argument.dtype, shapes.SMALLEST, rng))
+            made.append(numbers(shape, argument.dtype, shapes.SMALLEST, rng))
         else:
             made.append(lengths[name, -1] if type(argument) is int else argument)
     return made
@@ -178,159 +237,25 @@ def _unequal(kernel: Callable[..., Any], square: Sequence[Any]) -> list[Any] | N
 def _tree(body: Any, name: str) -> ast.FunctionDef:
     tree = tree_of(body.__code__) if hasattr(body, "__code__") else None
     if tree is None:
-        raise checks.Error(f"the source of {name} cannot be read; {_NEEDS}")
+        raise checks.Error(f"the source of {name} cannot be read, so its arguments cannot be guessed; {_NEEDS}")
     return tree
+
+
+def _declared(kernel: Any, function: Any) -> list[tuple[Any, bool]]:
+    """The types of the first signature of a decorator, each with whether it is that of an array of one element."""
+    if isinstance(kernel, GUFunc):
+        builder = kernel.gufunc_builder
+        axes = [*builder.sin, *builder.sout]
+        return [(kind, not of) for kind, of in zip(builder._sigs[0].args, axes, strict=True)] if builder._sigs else []
+    return [(kind, False) for kind in next(iter(getattr(function, "overloads", ())), ())]
 
 
 def _of_type(kind: Any, length: int, rng: np.random.Generator, name: str) -> Any:
     if isinstance(kind, types.Array):
-        array = _numbers((length,) * kind.ndim, as_dtype(kind.dtype), length, rng)
+        array = numbers((length,) * kind.ndim, as_dtype(kind.dtype), length, rng)
         return np.asfortranarray(array) if kind.layout == "F" else array
     if isinstance(kind, types.Integer):
         return length
     if isinstance(kind, types.Float):
         return as_dtype(kind).type(0.5)
-    raise checks.Error(f"{name} takes a {kind}; {_NEEDS}")
-
-
-def _numbers(shape: tuple[int, ...], dtype: np.dtype[Any], length: int, rng: np.random.Generator) -> Any:
-    """Positive numbers; integers that are indices."""
-    if dtype.kind in "iub":
-        return rng.integers(0, length, shape).astype(dtype)
-    return (rng.random(shape) + 0.5).astype(dtype) if dtype.kind in "fc" else np.zeros(shape, dtype)
-
-
-class _Uses:
-    """How the source of a kernel uses its parameters."""
-
-    def __init__(self, tree: ast.FunctionDef, parameters: list[str]) -> None:
-        self.tree, self.parameters = tree, parameters
-        self.dims = dict.fromkeys(parameters, 0)
-        self.indices: set[str] = set()
-        """Parameters whose value, or whose elements, are used as an index or a bound."""
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Subscript):
-                self._indexed(node)
-            elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Tuple):
-                self._unpacked(node.targets[0], node.value)
-            elif isinstance(node, ast.Attribute) and self._known(node.value):
-                if node.attr in ("size", "shape", "dtype", "T"):
-                    self._at_least(node.value, 2 if node.attr == "T" else 1)
-            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-                if node.func.id in ("range", "prange"):
-                    self.indices |= {name for argument in node.args for name in _values(argument)}
-                elif node.func.id == "len" and node.args and self._known(node.args[0]):
-                    self._at_least(node.args[0], 1)
-
-    def _known(self, node: ast.expr) -> bool:
-        return isinstance(node, ast.Name) and node.id in self.dims
-
-    def _at_least(self, node: ast.expr, dims: int) -> None:
-        assert isinstance(node, ast.Name)
-        self.dims[node.id] = max(self.dims[node.id], dims)
-
-    def _indexed(self, node: ast.Subscript) -> None:
-        parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-        if self._known(node.value):
-            self._at_least(node.value, sum(not _is_new_axis(part) for part in parts))
-        elif isinstance(node.value, ast.Subscript) and self._known(node.value.value):  # A[i][j]
-            self._at_least(node.value.value, 2)
-        if isinstance(node.value, ast.Attribute) and node.value.attr == "shape" and self._known(node.value.value):
-            if isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, int) and node.slice.value >= 0:
-                self._at_least(node.value.value, node.slice.value + 1)
-        else:
-            self.indices |= {name for part in parts for name in _values(part)}
-
-    def _unpacked(self, target: ast.Tuple, value: ast.expr) -> None:
-        """`m, n = A.shape`."""
-        if isinstance(value, ast.Attribute) and value.attr == "shape" and self._known(value.value):
-            self._at_least(value.value, len(target.elts))
-
-    def choices(self) -> list[tuple[int, ...]]:
-        """Numbers of dimensions for the parameters: what the source shows, then larger ones."""
-        each = []
-        for parameter, dims in self.dims.items():
-            if dims:
-                each.append(range(dims, min(dims + 2, 4)))
-            else:
-                passed_on = self._is_passed_on(parameter) and parameter not in self.indices
-                each.append(range(1, 4) if passed_on else range(2))
-        combinations = itertools.islice(itertools.product(*each), 512)
-        return sorted(combinations, key=sum)[:64]
-
-    def made(self, dims: tuple[int, ...], length: int, dtype: np.dtype[Any]) -> list[Any]:
-        """Arguments with these numbers of dimensions."""
-        rng = np.random.default_rng(length)
-        made: list[Any] = []
-        for parameter, count in zip(self.parameters, dims, strict=True):
-            if count == 0:
-                made.append(length if parameter in self.indices else dtype.type(0.5))
-            else:
-                is_whole = self._indexes(parameter) or self._counts(parameter)
-                made.append(_numbers((length,) * count, np.dtype(np.int64) if is_whole else dtype, length, rng))
-        return made
-
-    def _counts(self, parameter: str) -> bool:
-        """True if whole numbers are added to it, and nothing else is stored in it."""
-        stored = [
-            n for n in ast.walk(self.tree) if isinstance(n, (ast.Assign, ast.AugAssign)) and _stores(n, parameter)
-        ]
-        return bool(stored) and all(
-            isinstance(n, ast.AugAssign) and isinstance(n.value, ast.Constant) and type(n.value.value) is int
-            for n in stored
-        )
-
-    def _indexes(self, parameter: str) -> bool:
-        """True if its elements are used as an index: `a[index[i]]`, `k = index[i]; a[k]`."""
-        assigned = (node for node in ast.walk(self.tree) if isinstance(node, ast.Assign))
-        for node in assigned:
-            target = node.targets[0]
-            if isinstance(target, ast.Name) and target.id in self.indices and _is_element(node.value, parameter):
-                return True
-        inside = (
-            part for node in ast.walk(self.tree) if isinstance(node, ast.Subscript) and not _is_shape(node.value)
-            for part in ast.walk(node.slice)
-        )  # fmt: skip
-        bounds = (
-            part for node in ast.walk(self.tree)
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("range", "prange")
-            for argument in node.args for part in ast.walk(argument)
-        )  # fmt: skip
-        return any(_is_element(part, parameter) for part in (*inside, *bounds))
-
-    def _is_passed_on(self, parameter: str) -> bool:
-        """True if another function gets it, which may index it."""
-        calls = (node for node in ast.walk(self.tree) if isinstance(node, ast.Call))
-        return any(isinstance(a, ast.Name) and a.id == parameter for node in calls for a in node.args)
-
-
-def _values(node: ast.AST) -> Iterator[str]:
-    """The names whose values an expression takes, not only their shapes."""
-    if isinstance(node, ast.Name):
-        yield node.id
-    elif not isinstance(node, ast.Attribute) and not (isinstance(node, ast.Call) and _is_named(node.func, "len")):
-        for child in ast.iter_child_nodes(node):
-            yield from _values(child)
-
-
-def _is_named(node: ast.AST, name: str) -> bool:
-    return isinstance(node, ast.Name) and node.id == name
-
-
-def _is_element(node: ast.AST, name: str) -> bool:
-    return isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id == name
-
-
-def _stores(node: ast.Assign | ast.AugAssign, name: str) -> bool:
-    """True if it stores into elements of that array."""
-    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-    return any(_is_element(target, name) for target in targets)
-
-
-def _is_shape(node: ast.expr) -> bool:
-    return isinstance(node, ast.Attribute) and node.attr == "shape"
-
-
-def _is_new_axis(node: ast.expr) -> bool:
-    is_none = isinstance(node, ast.Constant) and node.value is None
-    return is_none or (isinstance(node, ast.Attribute) and node.attr == "newaxis")
+    raise checks.Error(f"{name} takes a {kind}, which cannot be guessed; give its arguments by --args")

@@ -125,7 +125,9 @@ class Traced(Recorded, NDArrayOperatorsMixin):
             inputs[0].write_all()
         if outs:
             options["out"] = tuple(out.data if isinstance(out, Traced) else out for out in outs)
-            wide = any(type(x) is np.float64 or (isinstance(x, np.ndarray) and x.dtype == np.float64) for x in given)
+            wide = any(
+                isinstance(x, np.float64) or (isinstance(x, np.ndarray) and x.dtype == np.float64) for x in given
+            )
             for out in outs:
                 if isinstance(out, Traced):
                     if wide and out.data.dtype == np.float32:
@@ -223,6 +225,9 @@ class Traced(Recorded, NDArrayOperatorsMixin):
         return repr(self.data)
 
 
+Traced.__name__ = "array"  # in messages of Python
+
+
 def _in_place(name: str) -> Callable[[Traced, Any], Any]:
     """`acc += x`. If acc is a reduction variable, each thread adds to its own array, and nothing races."""
     usual = getattr(NDArrayOperatorsMixin, name)
@@ -257,6 +262,9 @@ class Record:
         self.array[name][...] = value
 
     __getattr__, __setattr__ = __getitem__, __setitem__
+
+
+Record.__name__ = "record"
 
 
 class Flat:

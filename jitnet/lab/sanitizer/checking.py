@@ -5,6 +5,7 @@ With two and three threads too, if it asks how many there are; the results are t
 
 import contextlib
 import inspect
+import io
 import itertools
 import math
 import os
@@ -12,6 +13,7 @@ import signal
 import threading
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -25,10 +27,10 @@ from ... import checks
 from ...process import progress
 from ..loading import Custom, called_with, load
 from .arrays import Traced
-from .findings import Finding, Report, returned
+from .findings import BROKEN, Finding, Report, returned
 from .given import arrays_in, as_python, shadowed
 from .numbers import listeners
-from .races import MOST, Run, TooLongError
+from .races import MOST, Memory, Run, TooLongError, numbers_of
 from .syntax import renamed
 from .targets import name_of, opened
 from .twin import Twins
@@ -36,6 +38,9 @@ from .twin import Twins
 _HERE, _NUMBA = os.path.dirname(__file__), os.path.dirname(numba.__file__)
 
 _LIBRARIES = (_HERE, _NUMBA, os.path.dirname(np.__file__))
+
+_RAISED = (ValueError, IndexError, ZeroDivisionError)
+"""Exceptions that arrays and numbers raise in place of compiled code."""
 
 SECONDS = 10.0
 """The time limit of a run without any access to an array."""
@@ -46,6 +51,9 @@ the number of elements, and few the cube."""
 
 THREADS = (1, 2, 3)
 """The numbers of threads for a kernel that asks for it."""
+
+WRITTEN = 100_000
+"""Accesses of a run that shows which elements are written."""
 
 DIFFERENT = 1e-3
 """Results that differ by more than this, relative to the largest, differ by more than the order of a sum."""
@@ -114,6 +122,37 @@ def results(kernel: Callable[..., Any], arguments: Sequence[Any]) -> list[NDArra
     return _Case(Report(""), function, given, names_of(function, given), None, False, MOST).once(1)[1]
 
 
+def written(kernel: Callable[..., Any], arguments: Sequence[Any]) -> dict[str, NDArray[np.bool_]]:
+    """Array -> which of its elements a run on one thread writes; nothing if it does not end. Nothing is reported."""
+    function, bound = opened(kernel)
+    given = [as_python(argument) for argument in (*bound, *arguments)]
+    case = _Case(Report(""), function, given, names_of(function, given), None, False, WRITTEN)
+    with contextlib.redirect_stdout(io.StringIO()):
+        run, _ = case.once(1, _Writing(case.report, 1))
+    assert isinstance(run, _Writing)
+    if any(error.kind in BROKEN for error in case.report.errors):
+        return {}
+    return {name: run.mask(array) for name, array in case.traced.items()}
+
+
+class _Writing(Run):
+    """A run that notes which elements are written."""
+
+    def __init__(self, report: Report, threads: int) -> None:
+        super().__init__(report, threads)
+        self.writes: dict[Memory, NDArray[np.bool_]] = {}
+
+    def touched(self, memory: Memory, at: Any, stores: bool) -> None:
+        super().touched(memory, at, stores)
+        if stores:
+            self.writes.setdefault(memory, np.zeros(memory.count, np.bool_))[at] = True
+
+    def mask(self, array: Traced) -> NDArray[np.bool_]:
+        """Which elements of an array are written."""
+        marked = self.writes.get(array.memory)
+        return np.zeros(array.data.shape, np.bool_) if marked is None else marked[numbers_of(array.data, array.memory)]
+
+
 @contextlib.contextmanager
 def limited(seconds: float, progress: Callable[[], object] = lambda: None) -> Iterator[None]:
     """Raise TooLongError after this many seconds without `progress`, and every time that as many pass again.
@@ -157,6 +196,14 @@ def names_of(function: Any, arguments: Sequence[Any]) -> list[str]:
     return names
 
 
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """Without the warnings of NumPy, which compiled code does not give."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 class _Case:
     """A kernel on one list of arguments."""
 
@@ -197,21 +244,23 @@ class _Case:
                 when = "" if error.kind == "differs" else f"with {threads} threads, "
                 report.add(replace(error, kind="machine", message=f"{when}{error.message}"))
 
-    def once(self, threads: int) -> tuple[Run, list[NDArray[Any]]]:
+    def once(self, threads: int, run: Run | None = None) -> tuple[Run, list[NDArray[Any]]]:
         """A run with this many threads, and its results."""
-        run = Run(self.report, threads)
+        run = run or Run(self.report, threads)
         sizes = [array.size for argument in self.arguments for array in arrays_in(argument)]
         sizes += [abs(argument) for argument in self.arguments if isinstance(argument, int)]  # such as steps
         run.most = min(self.most, FEW + sum(sizes) ** 3)
         twins = Twins(run)
         body = twins.of(self.function, self.as_compiled)
         given = shadowed(twins, self.arguments, self.names, self._may_write)
-        shapes = [f"{name} {a.shape}" for name, a in zip(self.names, given, strict=True) if isinstance(a, Traced)]
+        self.traced = {name: a for name, a in zip(self.names, given, strict=True) if isinstance(a, Traced)}
+        shapes = [f"{name} {a.shape}" for name, a in self.traced.items()]
+        shapes = shapes or [f"{name} = {value}" for name, value in zip(self.names, given, strict=True)]
         self.report.runs.append(", ".join(shapes) + (f"; {threads} threads" if threads > 1 else ""))
         result = None
         listeners.append(run)
         try:
-            with np.errstate(all="ignore"), limited(SECONDS, lambda: run.accesses):
+            with np.errstate(all="ignore"), _silent(), limited(SECONDS, lambda: run.accesses):
                 result = body(*given)
                 if inspect.isgenerator(result):  # which runs when it is asked for values
                     result = list(itertools.islice(result, MOST))
@@ -270,13 +319,16 @@ class _Case:
             kind, what = "stopped", "Python does not divide by zero, as error_model='numpy' does"
         elif isinstance(error, TooLongError):
             kind, what = "too long", str(error)
-        elif frames[-1].filename.startswith(_HERE) and not isinstance(error, (ValueError, IndexError)):
+        elif frames[-1].filename.startswith(_HERE) and not isinstance(
+            error, (ValueError, IndexError, ZeroDivisionError)
+        ):
             kind, what = "stopped", checks.described(error)
         else:
             kind, what = "raises", f"raises {checks.described(error)}"
+        special = "division" if kind == "raises" and isinstance(error, ZeroDivisionError) else ""
         message = f"could not be checked to its end: {what}" if kind in ("stopped", "too long") else what
-        message += f", given {self.report.runs[-1]}"
-        self.report.add(Finding(kind, message, [place.lineno or 0], place.filename))
+        message += f", given {self.report.runs[-1]}" if self.report.runs[-1] else ""
+        self.report.add(Finding(kind, message, [place.lineno or 0], place.filename, special=special))
 
     def _compare(self, first: list[Any], other: list[Any], threads: int) -> None:
         """Results with one thread and with several."""

@@ -9,8 +9,9 @@ from ...checks import count
 
 FIXES = {
     "race": "let each iteration write its own elements: divide another loop, or allocate the buffer inside the loop",
-    "racing sum": "divide another loop, so that each iteration adds to its own elements; for one sum, add up in a "
-    "variable, total += x, of which Numba gives each thread its own, and store it after the loop",
+    "racing sum": "divide another loop, so that each iteration adds to its own elements; for a histogram, give each "
+    "thread its own table, tables[numba.get_thread_id()], and add the tables up after the loop; for one sum, add up in "
+    "a variable, total += x, of which Numba gives each thread its own",
     "overlap": "copy first, or write a loop: with parallel=True the elements are copied by several threads",
     "shared": "let each iteration write its own element of an array that is allocated before the loop",
     "carried": "assign it in every iteration, from the loop variable, or make the loop serial",
@@ -23,10 +24,13 @@ FIXES = {
     "not initialized": "write it first, a 0 for example: an output, like np.empty, contains arbitrary values",
     "parameters": "write the parameters in the order of the call: inputs, then outputs",
     "unwritten": "write every element, also after the last whole block, and where an inner loop has no iteration",
+    "tail": "write the rest after the last whole block too, unless the kernel is only called with whole blocks",
     "renamed": "write `[...] = ` after its name, which stores the result in the array of the caller",
     "constant": "give the array as an argument",
     "input": "write into an output, or a copy",
+    "exits": "run all iterations, with an `if` around what the rest need not do; or write range",
     "overflow": "take an integer type with more bits",
+    "complex": "store .real or .imag, or take an array of complex128",
     "unsigned": "compute with signed integers: np.int64(a[i]) - b[i]",
     "random": "draw the numbers before the loop, or compute them from the index, by a hash",
     "float64": "write constants as A.dtype.type(0.5), begin sums with A.dtype.type(0), and do not mix in integers",
@@ -35,7 +39,9 @@ FIXES = {
     "machine": "this machine has fewer threads; for others take numba.get_num_threads() in the kernel",
     "large": "e to a large number is infinite, and ∞/∞ is NaN: subtract the largest number first, or write e^{-|x|}",
     "square": "check which dimension each loop runs over, and each index goes along",
-    "not compiled": "write it with what Numba compiles: loops over indices, arithmetic, functions of math",
+    "division": "check the divisor first, or compile with error_model='numpy', which gives infinity or NaN",
+    "fits": "nothing is wrong if the kernel is only called with such arguments",
+    "unsupported": "write it with what Numba compiles: loops over indices, arithmetic, functions of math",
     "not reached": "give arguments that reach it: --args",
     "stopped": "check a part of it, in a separate function",
     "too long": "use smaller arrays, or find the infinite loop",
@@ -45,7 +51,7 @@ FIXES = {
 BROKEN = ("raises", "stopped", "too long")
 """Kinds of errors that end a run."""
 
-WARNINGS = ("negative", "float64", "threads", "machine", "square", "large", "unsigned")
+WARNINGS = ("negative", "float64", "threads", "machine", "square", "large", "unsigned", "tail", "exits", "fits")
 NOTES = ("printed", "not covered", "not reached", "not shown", "order", "random", "serial", "not compared", "guessed")
 
 

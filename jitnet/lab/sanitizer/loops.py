@@ -132,7 +132,8 @@ class _Loop:
         """Variables that are added up, or carry a value to the next iteration."""
 
     def analyze(self) -> None:
-        self._find_exits()
+        if self._has_exits():
+            return
         self._find_shared_containers()
         loads = read_before_stored(self.loop)
         for name in self.stores:
@@ -155,17 +156,15 @@ class _Loop:
     def _watch(self, name: str, line: int, how: str) -> None:
         self.found.watched.append(Watched(name, self.loop.lineno, line, how))
 
-    def _find_exits(self) -> None:
-        """Numba runs a loop with more than one exit serially."""
+    def _has_exits(self) -> bool:
+        """Numba runs a loop with more than one exit serially: then nothing races."""
         statement = next(_exits_of(self.loop.body), None)
         if statement is not None:
             self.found.serial_lines.add(self.loop.lineno)
             what = type(statement).__name__.lower()
-            message = (
-                f"a prange loop with `{what}` inside has more than one exit, so Numba runs it serially; it was checked "
-                "as if it ran in parallel"
-            )
-            self._add("serial", message, [statement.lineno])
+            message = f"a prange loop with `{what}` inside has more than one exit, so Numba runs it serially"
+            self._add("exits", message, [statement.lineno])
+        return statement is not None
 
     def _find_shared_containers(self) -> None:
         """What would change a list or a dict that was made before the loop; its type is known when the loop has run."""

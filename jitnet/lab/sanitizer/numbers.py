@@ -1,8 +1,9 @@
-"""float32 numbers and unsigned integers that follow Numba's rules, and the functions of `math` for them.
+"""Floating-point numbers and unsigned integers that follow Numba's rules, and the functions of `math` for them.
 
 NumPy computes float32 · 0.5 in float32, because a number written in Python has no type there. Numba computes it in
 float64, as it does with integers. Here the result is float64 too, so that a check can say where that begins. The
-difference of two unsigned integers is unsigned in Numba: 3 − 5 is 2**64 − 2.
+difference of two unsigned integers is unsigned in Numba: 3 − 5 is 2**64 − 2. A division by zero raises an exception in
+Numba, unless error_model="numpy"; numbers of NumPy give infinity or NaN.
 """
 
 import math
@@ -23,6 +24,9 @@ class Listener:
     def wrapped(self, one: int, other: int) -> None:
         """The difference of two unsigned integers is below 0."""
 
+    def divided_by_zero(self) -> None:
+        """A floating-point number is divided by zero, or zero by zero."""
+
 
 listeners = [Listener()]
 """The last one is called."""
@@ -32,6 +36,9 @@ class Unsigned(int):
     """An unsigned integer. Two of them give one of 64 bits; with an integer of Python the result is signed."""
 
     __slots__ = ()
+
+
+Unsigned.__name__ = "uint64"
 
 
 def _unsigned(name: str) -> Callable[[Any, Any], Any]:
@@ -58,33 +65,77 @@ class Single(np.float32):
     __slots__ = ()
 
 
+class Double(np.float64):
+    """A float64, of which a division by zero is heard."""
+
+    __slots__ = ()
+
+
+Single.__name__, Double.__name__ = "float32", "float64"  # the names in messages of Python
+
+
 def _with_promotion(name: str) -> Callable[[Any, Any], Any]:
     single, double = getattr(np.float32, name), getattr(np.float64, name)
+    divides = name in _DIVISIONS
 
     def calculate(self: Single, other: Any) -> Any:
+        if divides:
+            _check_divisor(self, other, name)
         if type(other) in PYTHON or isinstance(other, np.float64):
             listeners[-1].promoted()
-            return double(np.float64(self), other)
+            return _own(double(np.float64(self), other))
         result = single(self, other)
         if type(result) is np.float64:
             listeners[-1].promoted()
-        return Single(result) if type(result) is np.float32 else result
+        return _own(result)
 
     return calculate
+
+
+def _of_doubles(name: str) -> Callable[..., Any]:
+    double, divides = getattr(np.float64, name), name in _DIVISIONS
+
+    def calculate(self: Double, *other: Any) -> Any:
+        if divides:
+            _check_divisor(self, other[0], name)
+        return _own(double(self, *other))
+
+    return calculate
+
+
+def _own(result: Any) -> Any:
+    """A number of NumPy as one of these classes."""
+    own = {np.float32: Single, np.float64: Double}.get(type(result))
+    return own(result) if own else result
+
+
+_DIVISIONS = tuple(f"__{reflected}{name}__" for name in ("truediv", "floordiv", "mod") for reflected in ("", "r"))
+
+
+def _check_divisor(self: Any, other: Any, name: str) -> None:
+    divisor, dividend = (self, other) if name.startswith("__r") else (other, self)
+    if all(isinstance(x, (int, float, np.floating)) for x in (divisor, dividend)) and divisor == 0:
+        listeners[-1].divided_by_zero()
 
 
 for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod"):
     setattr(Single, f"__{_name}__", _with_promotion(f"__{_name}__"))
     setattr(Single, f"__r{_name}__", _with_promotion(f"__r{_name}__"))
 
+for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow"):
+    setattr(Double, f"__{_name}__", _of_doubles(f"__{_name}__"))
+    setattr(Double, f"__r{_name}__", _of_doubles(f"__r{_name}__"))
+
+for _name in ("neg", "pos", "abs"):
+    setattr(Double, f"__{_name}__", _of_doubles(f"__{_name}__"))
+
 
 def _power(self: Single, other: Any) -> Any:
     """float32 to a whole power is float32 in Numba too."""
     if type(other) is float:
         listeners[-1].promoted()
-        return np.float64(self) ** other
-    result = np.float32(self) ** other
-    return Single(result) if type(result) is np.float32 else result
+        return Double(np.float64(self) ** other)
+    return _own(np.float32(self) ** other)
 
 
 def _same(function: Callable[[Any], Any]) -> Callable[[Single], Single]:
@@ -133,7 +184,7 @@ for _name in set(_BINARY) - {"truediv", "pow"}:
 
 TYPES = {kind.__name__: _small(kind) for kind in (np.int8, np.int16, np.int32, np.uint8, np.uint16, np.uint32)}
 """Names of NumPy's types, as a kernel that names them gets them."""
-TYPES["float32"] = Single
+TYPES |= {"float32": Single, "float64": Double}
 TYPES["uint64"] = type("uint64", (np.uint64,), {"__slots__": (), **_wrapping(np.uint64)})
 
 
@@ -143,8 +194,8 @@ def scalar(value: Any) -> Any:
     Small integers become Python's: Numba computes with them in 64 bits, where NumPy's would overflow.
     """
     kind = type(value)
-    if kind is np.float32:
-        return Single(value)
+    if kind is np.float32 or kind is np.float64:
+        return _own(value)
     if isinstance(value, np.integer) and not isinstance(value, np.uint64):
         return Unsigned(value) if isinstance(value, np.unsignedinteger) else int(value)
     return value
@@ -161,7 +212,7 @@ def math_function(function: Callable[..., Any]) -> Callable[..., Any]:
         except ValueError:
             result = -math.inf if function in (math.log, math.log2, math.log10) and numbers[0] == 0 else math.nan
         if type(result) is float and any(isinstance(x, np.float32) for x in numbers):
-            return Single(result) if not any(isinstance(x, float) for x in numbers) else np.float64(result)
+            return Single(result) if not any(isinstance(x, float) for x in numbers) else Double(result)
         return result
 
     return calculate

@@ -42,6 +42,8 @@ class Run(Listener):
         """True if the kernel asks for the number of its thread: then iterations of one thread do not race."""
         self.serial: set[CodeType] = set()
         """Functions that are compiled without parallel=True."""
+        self.raising: set[CodeType] = set()
+        """Functions whose compiled code raises an exception if it divides by zero."""
         self.places: list[Place] = [("", 0)]
         self.numbers: dict[Place, int] = {self.places[0]: 0}
         self.watched: dict[Place, list[Watched]] = {}
@@ -168,6 +170,11 @@ class Run(Listener):
         """The difference of two unsigned integers is below 0."""
         message = f"{one} - {other} is {(one - other) % 2**64}: the difference of unsigned integers wraps around"
         self.found("unsigned", message)
+
+    def divided_by_zero(self) -> None:
+        """Raise what compiled code raises. The body of a prange loop divides as NumPy does."""
+        if not self.stamp and frame_of_kernel().f_code in self.raising:
+            raise ZeroDivisionError("division by zero")
 
     promotion: Place | None = None
     """Where that happened last."""

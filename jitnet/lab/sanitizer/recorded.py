@@ -114,8 +114,15 @@ class Recorded:
     def fitting(self, value: Any) -> Any:
         """The value as it is stored; warns if that changes it."""
         kind = self.data.dtype.kind
+        number = value.data if isinstance(value, Recorded) else value
+        if kind != "c" and isinstance(number, (complex, np.complexfloating, np.ndarray)) and np.iscomplexobj(number):
+            name, what = self.memory.name, f"which is {self.data.dtype}: Numba does not compile that"
+            self.run.found("complex", f"a complex number is stored in {name}, {what}", name, array=name)
+            return value.read_all().real if isinstance(value, Recorded) else value.real
         if kind == "f" and self.data.dtype == np.float32:
-            is_double = type(value) is np.float64 or (isinstance(value, Recorded) and value.data.dtype == np.float64)
+            is_double = isinstance(value, np.float64) or (
+                isinstance(value, Recorded) and value.data.dtype == np.float64
+            )
             mixed, name = self.run.promotion, self.memory.name
             if is_double and (mixed or not self.run.wants_float64):
                 where = "this line, or one before it,"

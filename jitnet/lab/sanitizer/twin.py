@@ -44,13 +44,12 @@ class Twins:
         self.copies: dict[Any, Any] = {}
         self.globals: dict[Any, dict[str, Any]] = {}
         self.numpy = NumPy(run)
-        self.as_compiled = False
 
     def of(self, kernel: Callable[..., Any], as_compiled: bool = False) -> Callable[..., Any]:
         """The copy of a kernel. Its prange loops are parallel, unless the way it is compiled decides."""
-        self.as_compiled = as_compiled
         body = getattr(kernel, "py_func", kernel)
         options = getattr(kernel, "targetoptions", {})
+        self._note_error_model(kernel)
         parallel = not as_compiled or bool(options.get("parallel"))
         return self._function(body, parallel)  # type: ignore[no-any-return]
 
@@ -74,6 +73,7 @@ class Twins:
             self.run.by_thread = True
             return self.run.thread_id
         if isinstance(value, Dispatcher):
+            self._note_error_model(value)
             return self._function(value.py_func, bool(value.targetoptions.get("parallel")))
         if isinstance(value, FunctionType):
             return self._written_in_python(value, parallel)
@@ -84,6 +84,10 @@ class Twins:
         if isinstance(value, BuiltinFunctionType) and value.__module__ == "math":
             return math_function(value)
         return value
+
+    def _note_error_model(self, kernel: Any) -> None:
+        if isinstance(kernel, Dispatcher) and kernel.targetoptions.get("error_model", "python") == "python":
+            self.run.raising.add(kernel.py_func.__code__)
 
     def _stand_ins(self, parallel: bool) -> list[tuple[tuple[Any, ...], Any]]:
         """Functions, and what a copy calls instead."""
@@ -201,8 +205,7 @@ class Twins:
             self.run.stale.setdefault((file, stale.loop), {})[stale.name] = stale
         for watched in found.watched:
             self.run.watched.setdefault((file, watched.loop), []).append(watched)
-        if self.as_compiled:
-            self.run.serial_loops |= {(file, line) for line in found.serial_lines}
+        self.run.serial_loops |= {(file, line) for line in found.serial_lines}
         if not found.has_source:
             name = function.__name__
             self.not_covered(f"the source of {name} was not found, so its reductions and private variables are unknown")

@@ -1,0 +1,218 @@
+"""How the source of a kernel uses its parameters, from which their types and dimensions are guessed."""
+
+import ast
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+_OF_NUMBERS = ("real", "imag", "conj", "conjugate", "item", "view")
+"""Attributes that numbers have in compiled code, too."""
+
+_MAKERS = ("zeros", "ones", "empty", "full")
+"""Functions of NumPy that take a shape."""
+
+
+def numbers(shape: tuple[int, ...], dtype: np.dtype[Any], length: int, rng: np.random.Generator) -> Any:
+    """Positive numbers; integers that are indices."""
+    if dtype.kind in "iub":
+        return rng.integers(0, length, shape).astype(dtype)
+    return (rng.random(shape) + 0.5).astype(dtype) if dtype.kind in "fc" else np.zeros(shape, dtype)
+
+
+class Uses:
+    """How the source of a kernel uses its parameters; their defaults."""
+
+    def __init__(self, tree: ast.FunctionDef, parameters: list[str], defaults: Mapping[str, Any]) -> None:
+        self.tree, self.parameters, self.defaults = tree, parameters, defaults
+        self.dims = dict.fromkeys(parameters, 0)
+        self.indices: set[str] = set()
+        """Variables whose value, or whose elements, are used as an index or a bound."""
+        self.bounds: set[str] = set()
+        """Those of them that end a loop; the others lie inside of an array."""
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Subscript):
+                self._indexed(node)
+            elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Tuple):
+                self._unpacked(node.targets[0], node.value)
+            elif isinstance(node, ast.Attribute) and self._known(node.value):
+                if node.attr not in _OF_NUMBERS and hasattr(np.ndarray, node.attr):
+                    self._at_least(node.value, 2 if node.attr == "T" else 1)
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                if node.func.id in ("range", "prange"):
+                    self.bounds |= {name for argument in node.args for name in _values(argument)}
+                elif node.func.id == "len" and node.args and self._known(node.args[0]):
+                    self._at_least(node.args[0], 1)
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _MAKERS:
+                self.bounds |= set(_values(node.args[0])) if node.args else set()
+        self.bounds = self._with_sources(self.bounds)
+        self.indices = self._with_sources(self.indices | self.bounds)
+
+    def _with_sources(self, names: set[str]) -> set[str]:
+        """The variables, and those whole numbers from which they are computed: `lo = i - half`, `half = k // 2`."""
+        known: set[str] = set()
+        while known != names:
+            known = set(names)
+            for node in ast.walk(self.tree):
+                if isinstance(node, (ast.Assign, ast.AugAssign)):
+                    target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+                    if isinstance(target, ast.Name) and target.id in names:
+                        names = names | set(_whole(node.value))
+        return known
+
+    def _known(self, node: ast.expr) -> bool:
+        return isinstance(node, ast.Name) and node.id in self.dims
+
+    def _at_least(self, node: ast.expr, dims: int) -> None:
+        assert isinstance(node, ast.Name)
+        self.dims[node.id] = max(self.dims[node.id], dims)
+
+    def _indexed(self, node: ast.Subscript) -> None:
+        parts = _parts(node.slice)
+        if self._known(node.value):
+            self._at_least(node.value, sum(not _is_new_axis(part) for part in parts))
+        elif isinstance(node.value, ast.Subscript) and self._known(node.value.value):  # A[i][j]
+            self._at_least(node.value.value, 2)
+        if isinstance(node.value, ast.Attribute) and node.value.attr == "shape" and self._known(node.value.value):
+            if isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, int) and node.slice.value >= 0:
+                self._at_least(node.value.value, node.slice.value + 1)
+        else:
+            self.indices |= {name for part in parts for name in _values(part)}
+
+    def _unpacked(self, target: ast.Tuple, value: ast.expr) -> None:
+        """`m, n = A.shape`."""
+        if isinstance(value, ast.Attribute) and value.attr == "shape" and self._known(value.value):
+            self._at_least(value.value, len(target.elts))
+
+    def choices(self) -> list[tuple[int, ...]]:
+        """Numbers of dimensions for the parameters: what the source shows, then larger ones."""
+        each: list[list[int]] = []
+        for parameter, dims in self.dims.items():
+            if dims:
+                each.append([*range(dims, max(dims + 1, min(dims + 2, 4)))])
+            elif parameter in self.indices or parameter in self.defaults or not self._is_passed_on(parameter):
+                each.append([0, 1])
+            else:
+                each.append([1, 2, 3, 0])
+        places = itertools.islice(itertools.product(*(range(len(one)) for one in each)), 512)
+        usual = sorted(places, key=sum)[:64]
+        return [tuple(one[place] for one, place in zip(each, at, strict=True)) for at in usual]
+
+    def made(self, dims: tuple[int, ...], length: int, dtype: np.dtype[Any], in_order: bool = False) -> list[Any]:
+        """Arguments with these numbers of dimensions; arrays of indices hold 0, 1, 2, ... if they are in order."""
+        rng = np.random.default_rng(length)
+        made: list[Any] = []
+        for parameter, count in zip(self.parameters, dims, strict=True):
+            if count == 0:
+                made.append(self._number(parameter, length, dtype))
+            elif in_order and self._indexes(parameter):
+                made.append(np.broadcast_to(np.arange(length), (length,) * count).copy())
+            else:
+                is_whole = self._indexes(parameter) or self._counts(parameter)
+                made.append(numbers((length,) * count, np.dtype(np.int64) if is_whole else dtype, length, rng))
+        return made
+
+    def _number(self, parameter: str, length: int, dtype: np.dtype[Any]) -> Any:
+        if parameter in self.defaults:
+            return self.defaults[parameter]
+        if parameter not in self.indices:
+            return np.float64(0.5) if dtype.kind == "c" else dtype.type(0.5)
+        is_index = any(
+            isinstance(node, ast.Subscript) and any(_is_named(part, parameter) for part in _parts(node.slice))
+            for node in ast.walk(self.tree)
+        )
+        return length - 1 if is_index and parameter not in self.bounds else length
+
+    def example(self) -> str:
+        """How to give arguments, with the names of the parameters."""
+        names = ", ".join(f"{name}=..." for name in self.parameters if name not in self.defaults)
+        return f"give your own: --args '{names}', in Python, such as ones((3, 4), uint8) or 0.5"
+
+    @property
+    def has_indices(self) -> bool:
+        """Whether the elements of an array are used as indices."""
+        return any(map(self._indexes, self.parameters))
+
+    def _counts(self, parameter: str) -> bool:
+        """True if whole numbers are added to it, and nothing else is stored in it."""
+        stored = [
+            n for n in ast.walk(self.tree) if isinstance(n, (ast.Assign, ast.AugAssign)) and _stores(n, parameter)
+        ]
+        return bool(stored) and all(
+            isinstance(n, ast.AugAssign) and isinstance(n.value, ast.Constant) and type(n.value.value) is int
+            for n in stored
+        )
+
+    def _indexes(self, parameter: str) -> bool:
+        """True if its elements are used as an index: `a[index[i]]`, `k = index[i]; a[k]`."""
+        assigned = (node for node in ast.walk(self.tree) if isinstance(node, ast.Assign))
+        for node in assigned:
+            target = node.targets[0]
+            if isinstance(target, ast.Name) and target.id in self.indices and _is_element(node.value, parameter):
+                return True
+        inside = (
+            part for node in ast.walk(self.tree) if isinstance(node, ast.Subscript) and not _is_shape(node.value)
+            for part in ast.walk(node.slice)
+        )  # fmt: skip
+        bounds = (
+            part for node in ast.walk(self.tree)
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("range", "prange")
+            for argument in node.args for part in ast.walk(argument)
+        )  # fmt: skip
+        return any(_is_element(part, parameter) for part in (*inside, *bounds))
+
+    def _is_passed_on(self, parameter: str) -> bool:
+        """True if another function gets it, which may index it; those of `math` take numbers."""
+        calls = (
+            node for node in ast.walk(self.tree)
+            if isinstance(node, ast.Call) and not ast.unparse(node.func).startswith("math.")
+        )  # fmt: skip
+        return any(isinstance(a, ast.Name) and a.id == parameter for node in calls for a in node.args)
+
+
+def _values(node: ast.AST) -> Iterator[str]:
+    """The names whose values an expression takes, not only their shapes."""
+    if isinstance(node, ast.Name):
+        yield node.id
+    elif not isinstance(node, ast.Attribute) and not (isinstance(node, ast.Call) and _is_named(node.func, "len")):
+        for child in ast.iter_child_nodes(node):
+            yield from _values(child)
+
+
+def _whole(node: ast.AST) -> Iterator[str]:
+    """The names in an expression whose values must be whole numbers if it is to be one."""
+    if isinstance(node, ast.Name):
+        yield node.id
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("min", "max", "abs"):
+        for argument in node.args:
+            yield from _whole(argument)
+    elif isinstance(node, ast.BinOp) and not isinstance(node.op, ast.Div):
+        yield from (*_whole(node.left), *_whole(node.right))
+
+
+def _parts(index: ast.expr) -> list[ast.expr]:
+    return index.elts if isinstance(index, ast.Tuple) else [index]
+
+
+def _is_named(node: ast.AST, name: str) -> bool:
+    return isinstance(node, ast.Name) and node.id == name
+
+
+def _is_element(node: ast.AST, name: str) -> bool:
+    return isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id == name
+
+
+def _stores(node: ast.Assign | ast.AugAssign, name: str) -> bool:
+    """True if it stores into elements of that array."""
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    return any(_is_element(target, name) for target in targets)
+
+
+def _is_shape(node: ast.expr) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr == "shape"
+
+
+def _is_new_axis(node: ast.expr) -> bool:
+    is_none = isinstance(node, ast.Constant) and node.value is None
+    return is_none or (isinstance(node, ast.Attribute) and node.attr == "newaxis")
