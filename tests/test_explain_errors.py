@@ -15,8 +15,8 @@ import jitnet.cli
 from jitnet.lab import explain
 
 MINE = """
-import numpy as np
-from numba import njit
+from collections import namedtuple
+from numba import njit, vectorize
 from jitnet.compiler.intrinsics import quotient
 from jitnet.compiler.jit import compiled
 LENGTH = 3
@@ -47,6 +47,17 @@ def straight(x):
 def like_ours(x):
     for i in range(x.size):
         x[i] = quotient(0.1 * x[i], x[i])
+
+@vectorize
+def twice(x):
+    return 2 * x
+
+Pair = namedtuple("Pair", "a b")
+
+@njit
+def with_rest(pair, x, scale=2.0, *rest):
+    for i in range(x.size):
+        x[i] = pair.a * x[i] + scale + len(rest)
 """
 
 
@@ -81,6 +92,7 @@ def test_errors_in_functions_and_their_arguments_are_reported(mine):
         ("mine.py:fine", {"types": "float32[:]", "options": "fastmth=True"},
          r"^unknown option of numba.njit 'fastmth'; known: boundscheck, cache, .* \(did you mean 'fastmath'\?\)$"),
         ("mine.py:fine", {"types": "float32[:]", "options": "fastmath=x"}, "are not valid for numba.njit: NameError"),
+        ("mine.py:twice", {}, "mine.py:twice is under @vectorize; give a function under @njit, or a plain one"),
         ("broken.py:f", {}, r"importing .*broken.py raises ZeroDivisionError: division by zero \(broken.py, line 2\)"),
     ]  # fmt: skip
     requests = [explain._request(f"{mine}/{target}", **options) for target, options, _ in cases]
@@ -187,3 +199,16 @@ def is_running(pid):
         return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]  # it may stay a zombie
     except OSError:
         return False
+
+
+WITH_REST = [
+    "Pair(1.0, 2.0), ones(1000), 3.0, 4.0", "x=ones(1000), pair=Pair(1, 2), scale=0.5", "Pair(1, 2), ones(1000)",
+]  # fmt: skip
+
+
+def test_arguments_have_names_of_the_file_and_defaults_and_may_be_given_by_name(mine):
+    """They are compiled and run as a call in Python passes them."""
+    target = f"{mine}/mine.py:with_rest"
+    for answer in explain.answers([explain._request(target, arguments=each, run=1) for each in WITH_REST]):
+        assert "error" not in answer, answer
+        assert not explain.can_run() or answer["run"]["missing"] is None, answer["run"]

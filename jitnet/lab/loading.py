@@ -136,6 +136,13 @@ def folded(function: Any, types: Sequence[Any]) -> tuple[Any, ...]:
     return tuple(function._compiler.fold_argument_types(tuple(types), {})[1])
 
 
+def in_signature(function: Any, arguments: Sequence[Any]) -> tuple[Any, ...]:
+    """The arguments, as machine code takes them: one tuple for `*rest`, and the default of an omitted argument."""
+    bound = inspect.signature(function.py_func).bind(*arguments)
+    bound.apply_defaults()
+    return tuple(bound.arguments.values())
+
+
 def evaluated(
     expression: str, names: dict[str, Any] | None = None, each: Callable[[Any], Any] = lambda value: value,
     function: Any = None,

@@ -34,6 +34,7 @@ from numba.core.errors import NumbaError
 from numba.core.registry import cpu_target
 from numba.core.sigutils import normalize_signature
 from numba.np.ufunc import wrappers
+from numba.np.ufunc.dufunc import DUFunc
 
 from ... import checks
 from ...compiler import linking
@@ -153,7 +154,7 @@ def compiled(request: Request, listener: Listener) -> dict[str, Any]:
         "numba": numba.__version__, "assembly": assembly, "links": links, "remarks": said,
     }  # fmt: skip
     if request["run"]:
-        answer["run"] = running.measured(request, answer, overload)
+        answer["run"] = running.measured(request, answer, dispatcher, overload)
     return answer
 
 
@@ -208,9 +209,8 @@ def _types_of(operation: str, dtype: str) -> tuple[Any, ...]:
 def _function_of_user(request: Request) -> tuple[Any, tuple[Any, ...]]:
     function: Any = loading.load(request["target"])
     if not inspect.isfunction(function) and not isinstance(function, Dispatcher):
-        raise checks.Error(
-            f"{request['target']} is of type {type(function).__name__}; give a function under @njit, or a plain one"
-        )
+        kind = "is under @vectorize" if isinstance(function, DUFunc) else f"is of type {type(function).__name__}"
+        raise checks.Error(f"{request['target']} {kind}; give a function under @njit, or a plain one")
     if request["options"] is not None or inspect.isfunction(function):
         options = {**OPTIONS, "_nrt": True} if request["options"] is None else _stated(request["options"])
         function = numba.njit(**options)(getattr(function, "py_func", function))
@@ -225,7 +225,7 @@ def _types_for(function: Any, name: str, request: Request) -> tuple[Any, ...]:
     if request["types"] is not None:
         types = _parsed(request["types"])
     elif request["arguments"] is not None:
-        types = loading.evaluated(request["arguments"], each=numba.typeof)
+        types = loading.evaluated(request["arguments"], each=numba.typeof, function=function)
     elif request["operation"] is not None:
         problem = problems.of_operation(request["operation"])
         types = _types_of(request["operation"], request["dtype"])
@@ -244,7 +244,7 @@ def _types_for(function: Any, name: str, request: Request) -> tuple[Any, ...]:
         raise checks.Error(f"{name} {misfit}")
     loading.called_with(function, name, types, _notation(*types))
     if function._can_compile or types in declared:
-        return types
+        return loading.folded(function, types)
     converts = function.typingctx.can_convert
     for signature in declared:
         if all(converts(ours, theirs) is not None for ours, theirs in zip(types, signature, strict=True)):

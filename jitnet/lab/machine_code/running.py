@@ -20,7 +20,7 @@ from ... import checks
 from ...process import disturbance
 from .. import problems
 from ..benchmark.judge import placed
-from ..loading import evaluated
+from ..loading import evaluated, in_signature
 from ..machine import clock_now
 from ..oracle import case
 from ..timing import time_of
@@ -42,8 +42,8 @@ SAMPLES = 4000
 """Samples of a thread, about."""
 
 
-def measured(request: dict[str, Any], answer: dict[str, Any], overload: Any) -> dict[str, Any]:
-    """Run the function that a request names and an answer describes.
+def measured(request: dict[str, Any], answer: dict[str, Any], function: Any, overload: Any) -> dict[str, Any]:
+    """Run the function that a request names and an answer describes: its machine code for one signature, `overload`.
 
     Keys: missing (why it was not run, or None), size (of the arguments of an operation or a problem, or None),
     size_in_words (the sizes that it uses, or ""), bytes (of its arrays), threads, calls, seconds (CPU time of all
@@ -63,7 +63,7 @@ def measured(request: dict[str, Any], answer: dict[str, Any], overload: Any) -> 
             problem = problems.load(request["problem"])
             arguments = tuple(placed(problem.case(tuple(request["run"]), request["dtype"])).arguments)
         elif request["arguments"] is not None or not overload.signature.args:
-            arguments = evaluated(request["arguments"] or "")
+            arguments = in_signature(function, evaluated(request["arguments"] or "", function=function))
         else:
             return {"missing": "give example arguments with --args, so that the function can be run"}
         size = None if operation is None and request["problem"] is None else request["run"]
