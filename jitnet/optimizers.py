@@ -106,9 +106,13 @@ def registered(usual_lr: float) -> Callable[[Class], Class]:
         if optimizer.rule is not None:
             make: Callable[..., Optimizer] = optimizer
             optimizer.rule.__doc__, usual = optimizer.__doc__, make(lr=usual_lr)
-            if getattr(OPTIMIZERS.get(name), "kernel", None) == usual.kernel:  # a cell of a notebook that runs again
-                del LADDERS[usual.kernel]
-            register_rule(usual.kernel, optimizer.rule, len(usual.numbers(1)), len(usual.memory))
+            is_again = getattr(OPTIMIZERS.get(name), "kernel", None) == usual.kernel  # a cell of a notebook
+            before = LADDERS.pop(usual.kernel, None) if is_again else None
+            try:
+                register_rule(usual.kernel, optimizer.rule, len(usual.numbers(1)), len(usual.memory))
+            except Exception:
+                LADDERS.update({usual.kernel: before} if before is not None else {})
+                raise
         OPTIMIZERS[name], USUAL_LR[name] = optimizer, usual_lr
         return optimizer
 

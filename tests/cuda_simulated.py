@@ -98,7 +98,7 @@ def test_ladder_of_the_gpu_has_all_rungs_and_figures():
     assert rung["checked"]
     assert rung["gbytes"] == pytest.approx(2e-9 * 4 * 3 * 5 / rung["seconds"])
     assert (rung["speedup"], rung["share_of_peak"], rung["share_of_numpy"]) == (1, None, None)
-    assert "softmax 3x1x5 float32, on Numba's simulator" in ladder.as_text(found)
+    assert "softmax 3x5 float32, on Numba's simulator" in ladder.as_text(found)
 
 
 def test_wrong_gpu_rung_is_reported(monkeypatch):

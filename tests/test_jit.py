@@ -176,6 +176,8 @@ def test_the_cell_of_an_optimizer_can_be_changed_and_run_again():
         for factor in (1.0, 2.0):
             cell = CELL.replace("factor", str(factor))
             exec(cell, {"registered": registered, "AdamW": AdamW})
+            with pytest.raises(ValueError, match="has 3 state vectors"):  # a mistake, and the next cell corrects it
+                exec(f"{cell}    memory = tuple('abc')", {"registered": registered, "AdamW": AdamW})
             theta = np.zeros(3)
             LADDERS["of_a_cell"]["python"](np.ones(3), np.zeros(8), np.zeros(3), np.zeros(3), theta)
             assert (theta == -factor).all()

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from numba import prange
+from numba import literally, prange
 
 import jitnet
 from jitnet import Dense, Network, backend, checks
@@ -133,3 +133,28 @@ def test_training_with_a_refused_kernel_ends_with_its_line(monkeypatch):
     with pytest.raises(checks.Error) as caught:
         kernel(*[np.ones(4, np.float32), np.float32(1), np.float32(1)], np.ones(4, np.float32))
     assert loading.not_compiled(caught.value) == str(caught.value)
+
+
+def power(x, n):
+    steps = literally(n)
+    for i in range(x.size):
+        for _ in range(steps):
+            x[i] = x[i] * x[i]
+
+
+def test_a_literal_that_numba_asks_for_is_no_refusal():
+    x = np.full(3, 2.0)
+    compiled(power)(x, 2)
+    np.testing.assert_array_equal(x, 16)
+
+
+def test_a_file_that_does_not_parse_now_still_has_a_reason(tmp_path):
+    file = tmp_path / "edited.py"
+    file.write_text(
+        "from jitnet.compiler.intrinsics import quotient\nfrom jitnet.compiler.jit import compiled\n"
+        "@compiled\ndef mixed(x):\n    for i in range(x.size):\n        x[i] = quotient(0.1 * x[i], x[i])\n"
+    )
+    kernel = loading.load(f"{file}:mixed")
+    file.write_text(file.read_text() + "def half(\n")
+    with pytest.raises(checks.Error, match=r"edited\.py, line 6: .* is float64: write x.dtype.type"):
+        kernel(np.ones(3, np.float32))

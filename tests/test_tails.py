@@ -21,6 +21,12 @@ def unrolled(x, out):
         out[i + 3] = x[i + 3]
 
 
+def eights(x, out):
+    for i in range(0, x.size - 7, 8):
+        for k in range(8):
+            out[i + k] = x[i + k]
+
+
 def in_place(x):
     for i in range(0, x.size - 1, 2):
         x[i], x[i + 1] = x[i + 1], x[i]
@@ -77,6 +83,8 @@ def sorts(x):
         (blocks, "never writes the last of 17 elements of out, first out[16], if its shape is (17,); it writes all of "
          "it if its shape is (16,)"),
         (unrolled, "never writes the last 3 of 7 elements of out, first out[4], if its shape is (7,); it writes all of "
+         "it if its shape is (8,)"),
+        (eights, "never writes the last 2 of 10 elements of out, first out[8], if its shape is (10,); it writes all of "
          "it if its shape is (8,)"),
         (in_place, "never writes the last of 7 elements of x, first x[6], "),
         (columns, "never writes the last 3 of 7 columns of Z, first Z[0, 4], "),

@@ -136,9 +136,13 @@ def _hint(reason: str, file: str, line: int) -> str:
 
 def _read(file: str, line: int) -> tuple[list[str], list[str]]:
     """The constants with a point, and the names of arrays, in the statement at this line."""
+    try:
+        tree = ast.parse("".join(linecache.getlines(file)))
+    except SyntaxError:  # the file is being edited
+        return [], []
     statements = [
         node
-        for node in ast.walk(ast.parse("".join(linecache.getlines(file))))
+        for node in ast.walk(tree)
         if isinstance(node, ast.stmt) and node.lineno <= line <= (node.end_lineno or node.lineno)
     ]
     if not statements:

@@ -214,11 +214,12 @@ def _rolled(context, builder, signature, arguments):
 
 
 def quotient(a: float, b: float) -> float:
-    """a/b for a normal b > 0. In float32 with AVX-512 and b ≤ 2¹²⁶, the error is at most two units in the last place.
+    """a/b for b > 0, where a, b and a/b are normal numbers; in float32 with AVX-512, b is at most 2¹²⁵, and the error
+    at most two units in the last place.
 
     There, LLVM computes r ≈ 1/b, the CPU's estimate with 14 bits, q = a·r, and q + r·(a − b·q), one step of Newton's
-    method: four instructions of the multiply-add units, while the divider computes a root. The quotients that remain
-    when the loop's vectors are full begin with an estimate of 12 bits, so they can differ in the last bits.
+    method: four instructions of the multiply-add units, while the divider computes a root. It is for loops over whole
+    SIMD vectors; what remains after them would begin with an estimate of 12 bits, and end with other bits.
     """
     return a / b
 
@@ -234,7 +235,7 @@ def _quotient(context, builder, signature, arguments):
     if signature.return_type != types.float32 or VECTOR_BYTES < 64:
         return builder.fdiv(a, b)
     set.add(builder.function.attributes, '"reciprocal-estimates"="divf,vec-divf"')
-    largest = b.type(2.0**126)  # the estimate for larger numbers would be subnormal; for ∞, b·q would be ∞·0
+    largest = b.type(2.0**125)  # the estimate for larger numbers would be 0; for ∞, b·q would be ∞·0
     b = builder.select(builder.fcmp_ordered("<", largest, b), largest, b)
     return builder.fdiv(a, b, flags=("arcp", "ninf", "contract"))
 

@@ -17,6 +17,7 @@ from typing import Any
 import numba
 import numpy as np
 from numba.core.compiler_lock import global_compiler_lock
+from numba.core.errors import ForceLiteralArg
 from numba.core.sigutils import normalize_signature
 from numba.extending import register_jitable
 
@@ -67,6 +68,8 @@ EXPLAIN: list[Callable[[Callable[..., Any], Exception], None]] = []
 def _compile(body: Callable[..., Any], compile_: Callable[[Any], Any], signature: Any) -> Any:
     try:
         return compile_(signature)
+    except ForceLiteralArg:  # no error: Numba's dispatcher compiles again
+        raise
     except Exception as error:
         for explain in EXPLAIN:
             explain(body, error)

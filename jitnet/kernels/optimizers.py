@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numba import prange
 
-from ..compiler.intrinsics import quotient, wide, window
+from ..compiler.intrinsics import lanes, quotient, wide, window
 from ..compiler.jit import Kernel, part_of_kernels
 from ..compiler.registry import baseline, operation, rung
 from ..compiler.scalar import on_arrays, scalar
@@ -160,19 +160,30 @@ def adam(
 
 
 @part_of_kernels
+def next_averages(
+    g: float, mean: float, square: float, beta1: float, beta2: float, rest1: float, rest2: float, tiny: float
+) -> tuple[float, float]:
+    first = normal(beta1 * mean + rest1 * g, tiny)
+    return first, normal_square(beta2 * square + rest2 * (g * g), tiny)
+
+
+@part_of_kernels
 def adam_part(
     grad: Vector, step: float, beta1: float, beta2: float, rest1: float, rest2: float, epsilon: float,
     weight_decay: float, shrink: float, mean: Vector, square: Vector, theta: Vector,
 ) -> None:  # fmt: skip
+    """`quotient` is for whole SIMD vectors. What remains is divided, so that its bits depend on no compiler."""
     wide(theta)
-    tiny = np.finfo(theta.dtype).tiny
-    for i in range(theta.size):
+    tiny, root = np.finfo(theta.dtype).tiny, theta.dtype.type
+    whole = theta.size - theta.size % lanes(theta)
+    for i in range(whole):
         g = grad[i] + weight_decay * theta[i]
-        first = normal(beta1 * mean[i] + rest1 * g, tiny)
-        second = normal_square(beta2 * square[i] + rest2 * (g * g), tiny)
-        mean[i] = first
-        square[i] = second
-        theta[i] -= quotient(step * first, theta.dtype.type(math.sqrt(second)) * shrink + epsilon)
+        mean[i], square[i] = next_averages(g, mean[i], square[i], beta1, beta2, rest1, rest2, tiny)
+        theta[i] -= quotient(step * mean[i], root(math.sqrt(square[i])) * shrink + epsilon)
+    for i in range(whole, theta.size):
+        g = grad[i] + weight_decay * theta[i]
+        mean[i], square[i] = next_averages(g, mean[i], square[i], beta1, beta2, rest1, rest2, tiny)
+        theta[i] -= step * mean[i] / (root(math.sqrt(square[i])) * shrink + epsilon)
 
 
 @rung("adam", "wide")

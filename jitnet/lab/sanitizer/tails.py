@@ -29,7 +29,7 @@ def unwritten_tails(
     more      makes others, if those show a tail
     """
     runs = [written(kernel, case) for case in cases]
-    if not any(edge_of(marked) for run in runs for marked in _unwritten(run).values()):
+    if not any(_may_be_one(~mask) for run in runs for mask in run.values()):
         return []
     runs += [written(kernel, case) for case in more()]
     found = []
@@ -48,8 +48,9 @@ def unwritten_tails(
     return found
 
 
-def _unwritten(run: dict[str, NDArray[np.bool_]]) -> dict[str, NDArray[np.bool_]]:
-    return {name: ~mask for name, mask in run.items()}
+def _may_be_one(unwritten: NDArray[np.bool_]) -> bool:
+    """Whether the end of an array is not written, or nothing is, as if it were shorter than a block."""
+    return bool(edge_of(unwritten)) or bool(unwritten.all())
 
 
 def _is_of_blocks(masks: list[NDArray[np.bool_]]) -> bool:
