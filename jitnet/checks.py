@@ -74,6 +74,11 @@ def count(number: int, what: str, several: str = "") -> str:
     return f"{number} {what if number == 1 else several or f'{what}s'}"
 
 
+def joined(names: Sequence[str], word: str = "and") -> str:
+    """`a`, `a and b`, `a, b and c`; "" for none."""
+    return f" {word} ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
 def some(names: Sequence[str], most: int = 40, longest: int = 40) -> str:
     """A list of names, shortened."""
     first = [printable(name if len(name) <= longest else f"{name[:longest]}...") or UNNAMED for name in names[:most]]

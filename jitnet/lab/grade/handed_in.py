@@ -86,7 +86,7 @@ def _file_in(folder: Path, wanted: str) -> File:
         return File(found.path, found.content, found.error, note)
     if chosen:
         count = "two" if len(chosen) == 2 else str(len(chosen))
-        listed = f"{', '.join(names[:-1])} and {names[-1]}" if len(names) < 5 else checks.some(names)
+        listed = checks.joined(names) if len(names) < 5 else checks.some(names)
         return File(folder / wanted, error=f"{count} Python files, {listed}; keep one")
     there = checks.some([str(entry.relative_to(folder)) for entry in files])
     found_there = f"found {there}: hand in a Python file" if there else "the folder is empty"

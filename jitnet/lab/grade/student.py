@@ -102,7 +102,7 @@ def _language(assignment: Assignment) -> list[str]:
     language = assignment.language
     if language.is_free:
         return ["You may import and use anything."]
-    texts = [f"You may import {_and(language.modules) or 'nothing'}."]
+    texts = [f"You may import {checks.joined(language.modules) or 'nothing'}."]
     if "numpy" in language.modules:
         texts.append(f"Of NumPy, you may use {', '.join(language.numpy)}.")
     texts.append("No @, classes, with, try, generators, getattr or names with two underscores.")
@@ -113,16 +113,11 @@ def _language(assignment: Assignment) -> list[str]:
 def _goal(kernel: Kernel, test: Test) -> str:
     """`correct in float32 and float64`, `at least 50% of the speed of naive for (512, 512, 512)`."""
     if test.check == "correct":
-        return test.title if test.dtype else f"{test.title} in {_and(kernel.problem.dtypes)}"
+        return test.title if test.dtype else f"{test.title} in {checks.joined(kernel.problem.dtypes)}"
     if test.check == "speed":
         dtype = "" if test.dtype else f" in {kernel.problem.dtypes[0]}"
         return test.title + ("" if test.shapes else f" for {kernel.problem.timed[0]}") + dtype
     return test.title
-
-
-def _and(names: Iterable[str]) -> str:
-    *first, last = ["", *names]
-    return f"{', '.join(filter(None, first))} and {last}" if first[1:] else last
 
 
 def update(assignment: Assignment) -> list[Path]:

@@ -319,9 +319,7 @@ class _Case:
             kind, what = "stopped", "Python does not divide by zero, as error_model='numpy' does"
         elif isinstance(error, TooLongError):
             kind, what = "too long", str(error)
-        elif frames[-1].filename.startswith(_HERE) and not isinstance(
-            error, (ValueError, IndexError, ZeroDivisionError)
-        ):
+        elif frames[-1].filename.startswith(_HERE) and not isinstance(error, _RAISED):
             kind, what = "stopped", checks.described(error)
         else:
             kind, what = "raises", f"raises {checks.described(error)}"

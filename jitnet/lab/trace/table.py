@@ -5,6 +5,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from ... import checks
 from ...process import disturbance
 from .. import formatting
 from ..formatting import kilobytes
@@ -192,7 +193,7 @@ def _time(found: dict[str, Any]) -> list[str]:
 def _rest(found: dict[str, Any]) -> str:
     """What else takes time: `branches, calls or the call itself`."""
     parts = [*found["unpredicted"], *(["the call itself"] if found["measured"] <= SHORT * CALL else [])]
-    return " or ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+    return checks.joined(parts, "or")
 
 
 def _is_elsewhere(found: dict[str, Any]) -> bool:
