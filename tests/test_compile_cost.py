@@ -76,7 +76,7 @@ def test_costs_of_an_operation_are_measured_in_real_processes(tmp_path):
     assert result.stderr.splitlines()[-1] == f"picture in {picture}"
     assert not (tmp_path / "cache").exists()
     text = compile_cost.as_text(found)
-    assert text.startswith("Compile cost of relu 8x8x8, float64, ")
+    assert text.startswith("Compile cost of relu 8x8, float64, ")
     assert all(word in text for word in ("interpreted", "njit", "parallel", "break-even"))
 
 

@@ -33,13 +33,13 @@ def loop_of(*instructions):
     """The loop of these instructions, whose header is .LBB0_3."""
     body = "\n".join(f"\t{text}" for text in instructions)
     text = f"f:\n.LBB0_3:    # =>This Inner Loop Header: Depth=1\n{body}\n"
-    return candidates(functions_of(text, {}), {})[0]
+    return candidates(functions_of(text), {})[0]
 
 
 def test_a_loop_that_starts_threads_is_none_of_the_candidates():
     """Their loop is a function of its own."""
     text = "f:\n.LBB0_3:    # =>This Inner Loop Header: Depth=1\n\tmovabsq ${}, %rax\n\tcallq *%rax\n\tjne .LBB0_3\n"
-    found = [candidates(functions_of(text.format(name), {}), {}) for name in ("sin", "numba_parallel_for")]
+    found = [candidates(functions_of(text.format(name)), {}) for name in ("sin", "numba_parallel_for")]
     assert [len(loops) for loops in found] == [1, 0]
 
 
@@ -378,7 +378,7 @@ def test_of_equal_versions_the_one_that_ran_is_the_hottest():
         f".LBB0_{n}:    # =>This Inner Loop Header: Depth=1\n\tvaddps (%rax), %ymm1, %ymm1\n\tjne .LBB0_{n}\n"
         for n in (3, 4)
     )
-    found = candidates(functions_of(text, {}), {})
+    found = candidates(functions_of(text), {})
     assert [hottest(found, iterations=ran).loop.header for ran in ((), (0, 7), (7, 0))] == ["BB0_3", "BB0_4", "BB0_3"]
 
 

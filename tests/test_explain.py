@@ -10,6 +10,7 @@ import slow_loops
 from cases import release, slow
 from command import in_a_process, jitnet_command
 
+from jitnet import optimizers
 from jitnet.compiler.intrinsics import VECTOR_BYTES
 from jitnet.kernels import LADDERS
 from jitnet.kernels.register_tile import ROWS, VECTORS
@@ -82,7 +83,7 @@ def assembly(rungs, registry, explanations_once):
     """Rung -> the machine code of its functions and linked helpers."""
     answers = explain.answers([explain._request(rung) for rung in rungs])
     return {
-        rung: [function for text in answer["assembly"] for function in functions_of(text, {})]
+        rung: [function for text in answer["assembly"] for function in functions_of(text)]
         for rung, answer in zip(rungs, answers, strict=True)
     }
 
@@ -206,6 +207,14 @@ def test_verdicts_of_single_rungs(registry):
     assert registry["matmul.packed_parallel"]["options"]["parallel"]
     assert registry["matmul.njit"]["remarks"] != []
     assert registry["adam.parallel"]["loop"]["source"] == "for i in prange(theta.size):"
+
+
+def test_two_files_of_the_same_name_are_told_apart(registry):
+    found = registry["rmsprop.wide"]
+    root = next(each for each in found["instructions"] if "sqrt" in each["text"])
+    assert root["file"] == optimizers.__file__  # not that of kernels/optimizers.py
+    assert "math.sqrt(square)" in sources.text_of(root["file"])[root["line"] - 1]
+    assert "in jitnet/optimizers.py:" in explain.as_text(found)
 
 
 @pytest.mark.parametrize("rung", EACH)

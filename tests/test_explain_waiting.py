@@ -24,7 +24,7 @@ def test_samples_in_libraries_of_threads_are_counted(tmp_path):
 
 
 def test_shares_are_those_of_the_samples_that_do_not_wait():
-    functions = functions_of("f:\n\taddq %rax, %rbx\n\tretq\n", {})
+    functions = functions_of("f:\n\taddq %rax, %rbx\n\tretq\n")
     run = {"missing": None, "samples": {"count": 100, "waiting": 60, "rows": [{"1": 30}]}}
     found = explain._sampled_lines([functions], run)
     assert (found["samples"], found["waiting"]) == (40, 60)

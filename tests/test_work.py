@@ -39,7 +39,7 @@ f:
     ],
 )
 def test_work_of_a_call_by_hand(times, moves, alone, together, loop):
-    functions = functions_of(ASSEMBLY, {})
+    functions = functions_of(ASSEMBLY)
     counts = dict(zip([str(block.row) for block in functions[0].blocks[1:]], times, strict=True))
     work = work_of([functions], {}, [counts], candidates(functions, {}), moves)
     assert (work.alone, work.together) == (alone, together)
@@ -52,7 +52,7 @@ def versions(*bodies):
         f".LBB0_{n}:                                # =>This Inner Loop Header: Depth=1\n{body}\tjne\t.LBB0_{n}\n"
         for n, body in enumerate(bodies, 1)
     ]
-    return candidates(functions_of("f:\n# %bb.0:\n" + "".join(blocks) + "# %bb.9:\n\tretq\n", {}), {})
+    return candidates(functions_of("f:\n# %bb.0:\n" + "".join(blocks) + "# %bb.9:\n\tretq\n"), {})
 
 
 def test_hottest_version_is_the_one_with_most_arithmetic_per_load():

@@ -270,8 +270,7 @@ def _explained(target: str, answer: dict[str, Any], analyzer: str | None = None)
 
 def _loops(answer: dict[str, Any]) -> tuple[list[list[Function]], list[Candidate]]:
     """The functions of each text of the assembly, and their innermost loops."""
-    files = {Path(answer["file"]).name: answer["file"]}
-    texts = [functions_of(text, files) for text in answer["assembly"]]
+    texts = [functions_of(text) for text in answer["assembly"]]
     return texts, candidates([function for functions in texts for function in functions], answer["links"])
 
 

@@ -178,9 +178,7 @@ def profile_of(found: dict[str, Any]) -> list[str]:
         why = f"; there are no samples: {taken['no_samples']}" if taken and taken.get("no_samples") else ""
         title = f"Source lines of this loop by predicted cycles, not by a measurement{why}:"
     rows = [
-        (row["share"], f"{Path(row['file']).name}:{row['line']}  {row['source']}")
-        for row in lines["lines"]
-        if row["line"]
+        (row["share"], f"{short(row['file'])}:{row['line']}  {row['source']}") for row in lines["lines"] if row["line"]
     ]
     merged = sum(row["share"] for row in lines["lines"] if not row["line"])
     shown = rows[:LINES]
@@ -215,7 +213,7 @@ def beside(instructions: list[dict[str, Any]], loop: dict[str, Any], title: str,
         if place != before and place[1]:
             if place[0] != file:
                 file = place[0]
-                lines.append(_cut(f"      in {Path(file).name}:", WIDTH))
+                lines.append(_cut(f"      in {short(file)}:", WIDTH))
             code = line_of(*place)
             code = code[min(margin, len(code) - len(code.lstrip())) :] if file == loop["file"] else code.strip()
             code = code.partition("  #")[0] if len(code) > SOURCE - 6 else code

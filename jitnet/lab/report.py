@@ -283,7 +283,7 @@ def _explained(prefix: str, found: dict[str, Any], reached: dict[str, float]) ->
     assembly = []
     for instruction, text in zip(found["instructions"], texts, strict=True):
         place = at(instruction["file"], instruction["line"])
-        where = f"{Path(instruction['file']).name}:{instruction['line']}" if place else ""
+        where = f"{short(instruction['file'])}:{instruction['line']}" if place else ""
         target = f"{prefix}-{place}" if place else ""
         assembly.append({"text": text, "at": place, "hot": bool(place), "where": where, "target": target})
     verdicts = [

@@ -84,11 +84,8 @@ def is_instruction(line: str) -> bool:
     return line[:1] == "\t" and line[1:2].isalpha()
 
 
-def functions_of(assembly: str, names: dict[str, str]) -> list[Function]:
-    """The functions, without the wrappers that Numba adds for callers in Python and C.
-
-    `names`: file name -> path, since LLVM's comments have file names only; paths found here are added.
-    """
+def functions_of(assembly: str) -> list[Function]:
+    """The functions, without the wrappers that Numba adds for callers in Python and C."""
     functions: list[Function] = []
     files: dict[str, str] = {}
     places: tuple[Place, ...] = ()
@@ -111,9 +108,8 @@ def functions_of(assembly: str, names: dict[str, str]) -> list[Function]:
         elif stripped.startswith(".file"):
             if file := _FILE.match(stripped):
                 files[file[1]] = f"{file[2]}/{file[3]}" if file[3] else file[2]
-                names.setdefault(files[file[1]].rsplit("/", 1)[-1], files[file[1]])
         elif loc := _LOC.match(stripped):
-            places = _places(files.get(loc[1], ""), int(loc[2]), loc[3] or "", names)
+            places = _places(files.get(loc[1], ""), int(loc[2]), loc[3] or "")
         elif is_instruction(line) and function is not None:
             at_label = False
             comment = _COMMENT.search(stripped)
@@ -130,13 +126,12 @@ def _note_loop(block: Block, comment: str) -> None:
         block.header, block.depth = member[1], int(member[2])
 
 
-def _places(file: str, line: int, comment: str, names: dict[str, str]) -> tuple[Place, ...]:
+def _places(file: str, line: int, comment: str) -> tuple[Place, ...]:
     if line == 0:
         return ()
     outer = [_INLINED.match(part.strip(" ]")) for part in comment.split(" @[ ")[1:]]
-    callers = [(names.get(m[1], m[1]), int(m[2])) for m in outer if m and m[2] != "0"]
-    here = names.get(file.rsplit("/", 1)[-1], file)
-    return (*reversed(callers), (here, line))
+    callers = [(m[1], int(m[2])) for m in outer if m and m[2] != "0"]
+    return (*reversed(callers), (file, line))
 
 
 def loops_of(function: Function) -> list[Loop]:

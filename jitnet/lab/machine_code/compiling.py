@@ -65,8 +65,14 @@ def with_lines() -> None:
     Dispatcher.enable_caching = lambda self: None  # type: ignore[method-assign]
     for helper in linking.HELPERS.values():
         helper._cache.disable()
+    DIBuilder._di_file = _whole_path
     compiler.compile_ir = _with_file(compiler.compile_ir)
     wrappers.IRBuilder = _builder_with_place
+
+
+def _whole_path(info: Any) -> Any:
+    """LLVM's comments and remarks contain the name of a file, not its folder, and two files can have the same name."""
+    return info.module.add_debug_info("DIFile", {"directory": "", "filename": info.filepath})
 
 
 def _with_file(compile_ir: Any) -> Any:

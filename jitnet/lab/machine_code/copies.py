@@ -114,7 +114,7 @@ class Copy:
 
 def _blocks(text: str) -> list[int]:
     """The rows of the blocks."""
-    return [block.row for function in functions_of(text, {}) for block in function.blocks if block.row >= 0]
+    return [block.row for function in functions_of(text) for block in function.blocks if block.row >= 0]
 
 
 def _rows_of(text: str) -> list[int]:

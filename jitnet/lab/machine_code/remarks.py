@@ -108,7 +108,7 @@ def about(remarks: str, place: Place) -> list[str]:
     found = []
     for text in remarks.splitlines():
         remark = _REMARK.match(text)
-        if remark is not None and remark[1] == place[0].replace("\\", "/").rsplit("/", 1)[-1]:
+        if remark is not None and remark[1] == place[0]:
             line = int(remark[2])
             if line == place[1] or sources.loop_around(place[0], frozenset([line])) == place[1]:
                 found.append(remark[3])
