@@ -81,6 +81,8 @@ GUARD = "if __name__ == '__main__':\n    "
         ),
         ("for i in open('x'):\n    pass\n", "does something outside of its functions; write it below if"),
         ("with open('x') as f:\n    f.read()\n", "does something outside of its functions; write it below if"),
+        ("@nb.njit\ndef add(x):\n    pass\n", "uses nb.njit without an import; write import numba as nb at the top"),
+        ("def add(x):\n    x.sort()\n", "uses .sort, which"),
         ("class A:\n    pass\n", "uses class, which is not part of the language of this assignment (line 1)"),
         (f"__name__ = '__main__'\n{GUARD}pass\n", "uses the name __name__; names with two underscores belong to"),
         ("def add(x):\n    global __name__\n", "uses the name __name__"),
@@ -142,6 +144,19 @@ def test_errors_of_a_submission_are_reported(source, said, addition, tmp_path):
     assert said in text
     assert "\x1b" not in text
     assert ("Hint: one loop" in text) == (said in ("expected", "ValueError"))  # the hint of the failed test
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("(x, y, result)", "(x, y)", "; its parameters are (x, y), but must be (a, b, c): write c"),
+        ("x[i]", "x[x.size // 2 + i]", "; x[5] is out of bounds for the shape (5,) (ben.py, line 5)"),
+    ],
+)
+def test_errors_of_a_compiled_submission_name_their_cause(old, new, said, addition, tmp_path):
+    path = tmp_path / "ben.py"
+    path.write_text(f"import numba\n@numba.njit\n{HONEST.replace(old, new)}")
+    assert graded(addition, path)["tests"][0]["said"].endswith(said)
 
 
 def test_messages_name_the_file_that_was_handed_in(addition, tmp_path):

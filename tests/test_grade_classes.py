@@ -4,13 +4,15 @@ import csv
 import io
 import json
 import re
+import shlex
 import sys
+import unicodedata
 
 import pytest
 from command import jitnet_command
 from small_assignment import ADDITION, HONEST, SPEED, made
 
-from jitnet import checks
+from jitnet import checks, cli
 from jitnet.cli import grade as cli_grade
 from jitnet.lab.grade import grading, judging, output, page, table
 
@@ -84,6 +86,28 @@ def test_grades_before_an_interruption_are_kept_for_the_class(classroom, tmp_pat
         "ben",
         "empty",
     ]
+
+
+@pytest.mark.parametrize(
+    ("only", "chosen"),
+    [
+        (["--only", "anna"], {"anna"}),
+        (["--only", "class/anna.py", "ben"], {"anna", "ben"}),
+        (["--only", "ben.py", "--only=-x"], {"ben.py", "-x"}),
+        (["--only", unicodedata.normalize("NFC", "jörg")], {unicodedata.normalize("NFD", "jörg")}),
+    ],
+)
+def test_only_takes_names_as_a_shell_and_a_system_write_them(only, chosen, classroom, monkeypatch):
+    _, folder = classroom
+    for name in ("ben", "-x", unicodedata.normalize("NFD", "jörg")):
+        (folder / f"{name}.py").write_text(HONEST)
+    again = []
+    monkeypatch.setattr(grading, "prepare", lambda *_: sys.exit())
+    monkeypatch.setattr(cli_grade._Run, "end", lambda run: again.append(run._only([name for name, _ in run.found])))
+    with pytest.raises(SystemExit):
+        cli.main(["grade", *map(str, classroom), "--quiet", *only])
+    options = cli.parser().parse_args(["grade", "addition", "class", *shlex.split(again[0])])
+    assert set(options.only) == chosen
 
 
 def test_regrading_one_student_keeps_the_rows_of_the_others(classroom, tmp_path):

@@ -11,6 +11,7 @@ from numba.core.errors import TypingError
 
 from jitnet import checks, cli
 from jitnet.lab import loading
+from jitnet.lab.sanitizer import arguments
 from jitnet.lab.sanitizer.arguments import examine_guessed, guessed
 from jitnet.lab.sanitizer.checking import examine
 
@@ -48,7 +49,46 @@ def test_types_of_a_guvectorize_signature_are_taken(kernel, types):
     first = next(guessed(kernel, "float32"))
     assert [(str(np.asarray(a).dtype), np.shape(a)) for a in first] == types
     report = examine_guessed(kernel, "float32", None, "kernel")
-    assert not report.findings, str(report)
+    assert {finding.kind for finding in report.findings} <= {"few"}, str(report)
+
+
+def sums_from_first(x, out):
+    out[0] = x[0]
+    for i in range(1, x.size):
+        out[i] = out[i - 1] + x[i]
+
+
+def smooths(x, out):
+    last = x.size - 1
+    out[0], out[last] = x[1], x[last]
+
+
+def weighs(x, weights, out):
+    for i in range(x.size):
+        out[i] = weights[0] * x[i] + weights[2]
+
+
+def adds_up(x, out):
+    out[0] = 0
+    for i in range(x.size):
+        out[0] += x[i]
+
+
+@pytest.mark.parametrize(
+    ("kernel", "says"),
+    [
+        (sums_from_first, ["is not right for 0 elements: x[0] is out of bounds for the shape (0,)"]),
+        (smooths, ["is not right for 1 element: x[1] is out of bounds for the shape (1,)"]),
+        (weighs, []),
+        (adds_up, []),
+    ],
+)
+def test_vectors_of_one_element_and_of_none_are_tried(kernel, says):
+    """Arrays whose length the source does not ask for may have a fixed one."""
+    report = examine_guessed(kernel, "float32", None, "kernel")
+    assert not report.errors
+    assert [warning.message for warning in report.warnings][: len(says)] == says
+    assert bool(report.warnings) == bool(says)
 
 
 def finds_root(parent, i):
@@ -101,9 +141,36 @@ def scales(x, factor):
         x[i] *= max(factor, 0)
 
 
+def times_vector(data, columns, rows, x, y):
+    for i in range(y.size):
+        total = x.dtype.type(0)
+        for k in range(rows[i], rows[i + 1]):
+            total += data[k] * x[columns[k]]
+        y[i] = total
+
+
+def times_vector_of_both(data, columns, rows, x, y):
+    for i in range(rows.shape[0] - 1):
+        y[i] = 0
+        first, end = rows[i], rows[i + 1]
+        for k in range(first, end):
+            y[i] += data[k] * x[columns[k]]
+
+
+def histogram(x, lo, hi, counts):
+    for i in range(x.size):
+        counts[int((x[i] - lo) / (hi - lo) * counts.size)] += 1
+
+
+F, I = ("float32", (7,)), ("int64", (7,))
+
+
 @pytest.mark.parametrize(
     ("kernel", "given"),
     [
+        (times_vector, [F, I, ("int64", (8,)), F, F]),
+        (times_vector_of_both, [F, I, ("int64", (8,)), F, F]),
+        (histogram, [F, np.float32(0.5), np.float32(1.5), I]),
         (distance, [np.float32(0.5), np.float32(0.5)]),
         (adds, [("float32", (7,)), np.float32(0.5)]),
         (passes_on, [("float32", (7,)), np.float32(0.5)]),
@@ -118,6 +185,26 @@ def test_guesses_fit_what_the_source_does_with_them(kernel, given):
     first = next(guessed(kernel, "float32"))
     assert [(str(a.dtype), a.shape) if isinstance(a, np.ndarray) else a for a in first] == given
     assert not examine_guessed(kernel, "float32", None, "kernel").errors
+
+
+@njit
+def remainders(x, out):
+    for i in range(x.size):
+        out[i] = x[i] % i
+
+
+@njit
+def reciprocals(x, out):
+    for i in range(x.size):
+        out[i] = 1 / (x[i] - x[i])
+
+
+@pytest.mark.parametrize("kernel", [remainders, reciprocals])
+def test_division_by_zero_is_no_reason_for_more_dimensions(kernel):
+    report = examine_guessed(kernel, "float32", None, "kernel")
+    (error,) = report.errors
+    assert (error.kind, error.special, report.runs[0].count("(7,)")) == ("raises", "division", 2)
+    assert [note.message for note in report.notes] == [arguments.DIVISOR]
 
 
 def inverse(parent, out):

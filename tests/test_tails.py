@@ -29,7 +29,7 @@ def eights(x, out):
 
 def in_place(x):
     for i in range(0, x.size - 1, 2):
-        x[i], x[i + 1] = x[i + 1], x[i]
+        x[i], x[i + 1] = x[i] + x[i + 1], x[i] - x[i + 1]
 
 
 def columns(A, Z):
@@ -77,6 +77,11 @@ def sorts(x):
                 x[i], x[j] = x[j], x[i]
 
 
+def exchanges(x):
+    for i in range(x.size // 2):
+        x[2 * i], x[2 * i + 1] = x[2 * i + 1], x[2 * i]
+
+
 @pytest.mark.parametrize(
     ("kernel", "says"),
     [
@@ -100,7 +105,7 @@ def test_forgotten_tail_is_found(kernel, says):
     assert (tail.kind, tail.message.startswith(says)) == ("unwritten", True)
 
 
-@pytest.mark.parametrize("kernel", [whole, border, differences, counts, scatters, sums_of_blocks, sorts])
+@pytest.mark.parametrize("kernel", [whole, border, differences, counts, scatters, sums_of_blocks, sorts, exchanges])
 def test_what_is_left_as_it_is_on_purpose_is_no_tail(kernel):
     report = examine_guessed(kernel, "float32", None, "kernel")
     assert not report.findings, str(report)

@@ -4,7 +4,8 @@ The new folder contains assignment.toml (kernels, tests, points, hints), solutio
 the students with a starter file and a public test. If the problem is your own, that folder also has a copy of its file;
 delete the rungs in it if students should find them on their own. Edit all files until `jitnet grade FOLDER
 FOLDER/solution.py` gives all points to the solution and none to the starter file. `update` writes the public test and
-the rules in the starter file's docstring again, so that they agree with assignment.toml.
+the rules in the starter file's docstring again, so that they agree with assignment.toml; if `file` has
+another name there, the starter file gets it.
 """
 
 import argparse
@@ -33,8 +34,11 @@ def run(options: argparse.Namespace) -> int:
     if options.action == "update":
         if options.problem or options.title:
             raise checks.Error("update takes no --problem and no --title; edit assignment.toml")
-        for path in student.update(assignment.load(options.folder)):
+        written, note = student.update(assignment.load(options.folder))
+        for path in written:
             print(path)
+        if note:
+            progress.say(f"jitnet: {note}")
         return 0
     if not options.problem:
         raise checks.Error("a new assignment needs a problem: --problem matmul")

@@ -78,6 +78,9 @@ SECONDS = 10.0
 FINITE = 0x3F
 """Each byte of the guards of the second call. Four of them are 0.75, about, as a float32."""
 
+BESIDE_OUTPUTS = 0x40
+"""Those of its outputs, so that a copy of what is beside an input shows."""
+
 
 def error_of(kernel: Function, problem: Problem, shape: Shape, dtype: np.dtype[Any] | str) -> str | None:
     """The error of a kernel on this shape, or None. Exceptions of the kernel pass through."""
@@ -258,26 +261,26 @@ class _Call:
         self, kernel: Function, case: Case, start: float = np.nan, guard: int = UNTOUCHED,
         width: int = GUARD,
     ) -> None:  # fmt: skip
-        self.kernel, self.case, self.guard, self.width = kernel, case, guard, width
+        self.kernel, self.case, self.width = kernel, case, width
         inputs = len(case.arguments) - len(case.expected)
         self.memories: dict[int, NDArray[np.uint8]] = {}
         for position, argument in enumerate(case.arguments):
             if isinstance(argument, np.ndarray):
                 memory = aligned(argument.nbytes + 2 * width, np.uint8)
-                memory.fill(guard)
+                memory.fill(BESIDE_OUTPUTS if guard == FINITE and position >= inputs else guard)
                 memory[width : width + argument.nbytes] = UNTOUCHED
-                inner = memory[width : width + argument.nbytes].view(argument.dtype).reshape(argument.shape)
+                inner = np.ndarray(argument.shape, argument.dtype, memory, width)  # an empty slice is at the start
                 if position < inputs or not holds_nothing(argument):
                     inner[...] = argument
                 elif not np.isnan(start):
                     inner.fill(start)
                 case.arguments[position] = inner
                 self.memories[position] = memory
-        before = {position: memory.copy() for position, memory in self.memories.items()}
+        self.before = {position: memory.copy() for position, memory in self.memories.items()}
         self.result = kernel(*case.arguments)
         self.late = Late(case)
         self.changed = {
-            position: bool((memory != before[position]).any()) for position, memory in self.memories.items()
+            position: bool((memory != self.before[position]).any()) for position, memory in self.memories.items()
         }
 
     @property
@@ -289,8 +292,10 @@ class _Call:
         """The error if it wrote outside of its outputs."""
         for position, memory in self.memories.items():
             name, size = names[position], self.case.arguments[position].itemsize
-            for guard, where in ((memory[: self.width], "before the start"), (memory[-self.width :], "past the end")):
-                count = int((guard.reshape(-1, size) != self.guard).any(axis=1).sum())
+            guards = (slice(self.width), "before the start"), (slice(-self.width, None), "past the end")
+            for part, where in guards:
+                changed = memory[part] != self.before[position][part]
+                count = int(changed.reshape(-1, size).any(axis=1).sum())
                 if count:
                     return f"writes outside its output: {count} number{'s' * (count > 1)} {where} of {name}"
             if self.changed[position] and position < len(names) - len(self.case.expected):

@@ -21,8 +21,11 @@ GUARD = 1 << 13
 ALIGNED = 64
 """An array begins on a cache line, as those of a network do."""
 
-PATTERNS = (0xFF, 0x3F)
-"""Each byte of the guards, in turn: NaN, so that reading there gives NaN, and 0.75, to which adding shows."""
+PATTERNS = ((0xFF, 0x3F), (0x3F, 0x40))
+"""Each byte of the guards of inputs and of outputs, in turn: 0xFF is NaN, so that reading there gives NaN.
+
+The others are numbers, to which adding shows. Those of outputs differ, so that a copy of what is beside an input shows.
+"""
 
 
 class Board:
@@ -46,7 +49,7 @@ class Board:
     def place(self, arguments: Sequence[Any], inputs: int) -> dict[str, Any]:
         """Write the arguments of a call, of which the first so many are inputs; returns where they are, for a line."""
         self.calls += 1
-        self.pattern = PATTERNS[self.calls % len(PATTERNS)]
+        pattern, of_outputs = PATTERNS[self.calls % len(PATTERNS)]
         places, end = [], GUARD
         for argument in arguments:
             places.append(end)
@@ -54,7 +57,9 @@ class Board:
                 end = -(-(end + argument.nbytes) // ALIGNED) * ALIGNED + GUARD
         self._grow(end)
         self.bytes: NDArray[np.uint8] = np.frombuffer(self.memory or b"", np.uint8, end)
-        self.bytes.fill(self.pattern)
+        self.bytes.fill(pattern)
+        self.bytes[places[inputs] - GUARD // 2 :] = of_outputs
+        self.guards = self.bytes.copy()
         self.views = [self._written(argument, place) for argument, place in zip(arguments, places, strict=True)]
         self.given = [np.array(view) for view in self.views[:inputs]]
         described = [_described(argument, place) for argument, place in zip(arguments, places, strict=True)]
@@ -80,7 +85,7 @@ class Board:
         for view in self._arrays():
             at = view.ctypes.data - start
             outside[at : at + view.nbytes] = False
-        wrong = np.flatnonzero(outside & (self.bytes != self.pattern))
+        wrong = np.flatnonzero(outside & (self.bytes != self.guards))
         return f"writes outside its arrays, {self._place(int(wrong[0]), names)}" if wrong.size else None
 
     def _place(self, wrong: int, names: Sequence[str]) -> str:

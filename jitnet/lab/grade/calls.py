@@ -92,8 +92,11 @@ class Calls:
             return False
 
     def _order(self) -> str:
-        """Why parameters in another order than those of the problem are wrong; "" for others."""
+        """Why fewer parameters than those of the problem are wrong, or another order of them; "" for others."""
         names = parameters_of(Path(self.file).read_bytes(), self.kernel.name)
+        if 0 < len(names) < len(self.problem.parameters):
+            given, wanted = ", ".join(names), ", ".join(self.problem.parameters)
+            return f"its parameters are ({given}), but must be ({wanted}): write {' and '.join(self.problem.results)}"
         return self.problem.order_of(names, self.kernel.name) or ""
 
     def _explained(self, process: Process, case: Case, error: str) -> str:

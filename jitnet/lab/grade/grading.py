@@ -19,7 +19,7 @@ from .judging import Judge, Verdict, peaks
 from .output import one_line
 from .parts import parts_of
 
-CORRECT = 1.0
+CORRECT = 1.5
 """Seconds of the test of correctness on an idle machine, for the estimate; a kernel is first tested for it."""
 
 SEEDS = 62

@@ -10,7 +10,7 @@ import ast
 import contextlib
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from time import perf_counter
@@ -23,7 +23,7 @@ from .. import confinement, explain, loading, problems
 from ..benchmark.judge import ACCESSES, HIDDEN, SECONDS, drawn_shapes
 from ..sanitizer import arguments, reasons
 from ..sanitizer.checking import examine
-from ..sanitizer.findings import BROKEN
+from ..sanitizer.findings import BROKEN, Report
 from ..sanitizer.reached import Reached
 
 RIGHT = "no two iterations touch the same element"
@@ -39,14 +39,20 @@ ALONE = 0.25
 
 
 def has_no_race(file: str, name: str, spec: str, dtype: str, memory: int) -> tuple[bool | None, str]:
+    """The same as `without_race`, in a process with limits."""
+    confinement.limit(memory, 0)
+    return without_race(loading.load(f"{file}:{name}"), problems.load(spec), dtype, Path(file).read_bytes())
+
+
+def without_race(
+    kernel: Callable[..., Any], problem: problems.Problem, dtype: str, source: bytes
+) -> tuple[bool | None, str]:
     """Whether the sanitizer finds no race, nor an index outside of an array, and what it found, or has not reached.
 
     What takes too long on the usual shapes is checked on smaller ones: many accesses are not a race. None if it takes
     too long there too, unless nothing in the file is parallel.
     """
-    confinement.limit(memory, 0)
-    problem, start, why = problems.load(spec), perf_counter(), ""
-    kernel = loading.load(f"{file}:{name}")
+    start, why = perf_counter(), ""
     for cases in (arguments.of_problem(problem, dtype), _smaller_cases(problem, dtype)):
         # what the kernel prints is not an answer of this process
         with contextlib.redirect_stdout(sys.stderr), Reached(kernel) as reached:
@@ -63,7 +69,7 @@ def has_no_race(file: str, name: str, spec: str, dtype: str, memory: int) -> tup
         if perf_counter() - start > SECONDS:  # the smaller ones may have no end either
             break
     # names, not text: an encoding can hide a word
-    if not any(word in ast.dump(ast.parse(Path(file).read_bytes())) for word in PARALLEL):
+    if not any(word in ast.dump(ast.parse(source)) for word in PARALLEL):
         return True, RIGHT
     return None, f"not judged: {why}"
 
@@ -80,12 +86,15 @@ def cause_in(
 ) -> tuple[str, str, str]:
     """The line that wrote a wrong number, and the end of an input that is never read: see `reasons.source`.
 
-    Also the error of the kernel if it writes nothing.
+    An index outside of an array takes the place of both. Also the error of the kernel if it writes nothing.
     """
     confinement.limit(memory, 0)
-    kernel, problem = loading.load(f"{file}:{name}"), problems.load(spec)
+    kernel, problem, report = loading.load(f"{file}:{name}"), problems.load(spec), Report(name)
     with contextlib.redirect_stdout(sys.stderr):
-        line, unread = reasons.source(kernel, problem, tuple(shape), dtype, output, index, seed)
+        line, unread = reasons.source(kernel, problem, tuple(shape), dtype, output, index, seed, report)
+    outside = [error for error in report.errors if error.kind == "outside"]
+    if outside:
+        line, unread = str(outside[0]), ""
     return line, unread, reasons.writes_nothing(problem.results, kernel)
 
 

@@ -119,8 +119,8 @@ class Judge(Calls):
             passed, said = False, f"not tried, because {self.kernel.name} fails 'no race'"
             if test.check == "correct":
                 said = f"fails 'no race': {race}"
-            elif tried:
-                said = race
+            elif tried:  # its hint is about races
+                said, tried = race, "is out of bounds" not in race
         elif test.check == "correct":
             error = self._error_on(self._cases(test)) if test.is_chosen else wrong
             passed, said = not error, error or "right for all shapes that were tried"

@@ -236,6 +236,11 @@ class _Reader:
             is_type = id(node) in self.types and module == "numpy" and node.attr in NUMPY_TYPES
             return None if is_type else self._error_of_part(module, node.attr)
         if node.attr not in ATTRIBUTES:
+            usual = _USUAL.get(base.id, "") if isinstance(base, ast.Name) else ""
+            if usual in self.language.modules:
+                called = ast.unparse(base)
+                wanted = f"import {usual}" + (f" as {called}" if called != usual else "")
+                return f"uses {called}.{node.attr} without an import; write {wanted} at the top"
             return f"uses .{node.attr}, which this assignment does not allow; write the loops"
         return None
 
@@ -312,6 +317,8 @@ def _is_main_guard(statement: ast.stmt) -> bool:
 
 _BELOW = "write it below if __name__ == '__main__'"
 _SHOWN = 40
+_USUAL = {"numba": "numba", "nb": "numba", "numpy": "numpy", "np": "numpy", "math": "math"}
+"""The usual names of modules."""
 _RUNNING = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Expr, ast.For, ast.While, ast.If, ast.With, ast.Try)
 """Statements that run with the import; `def` and `class` have errors of their own."""
 _MAIN = ("__name__ == '__main__'", "'__main__' == __name__")

@@ -30,12 +30,13 @@ from pathlib import Path
 import {module}
 
 from jitnet.lab import problems
-from jitnet.lab.benchmark.judge import error_of
+from jitnet.lab.benchmark.judge import error_of{races}
 from jitnet.lab.grade.language import Language
 from jitnet.lab.grade.parts import parts_of
 
 HERE = Path(__file__).parent
-RULES = parts_of((HERE / "{module}.py").read_bytes(), Language({language}))
+SOURCE = (HERE / "{module}.py").read_bytes()
+RULES = parts_of(SOURCE, Language({language}))
 
 
 def check(name, problem):
@@ -47,15 +48,26 @@ def check(name, problem):
             assert error is None, f"{{name}} {{error}}, in {{dtype}}"
     print(f"{{name}} is right for the public shapes")
 
-{tests}
+{check_races}{tests}
 
 if __name__ == "__main__":
 {calls}
 '''
 
+CHECK_RACES = """
+def check_races(name, problem, dtype):
+    passed, said = without_race(getattr({module}, name), problem, dtype, SOURCE)
+    assert passed is not False, f"{{name}}: {{said}}"
+
+"""
+
 TEST = """
 def test_{name}():
     check("{name}", problems.load({place}))
+"""
+
+TEST_RACES = """\
+    check_races("{name}", problems.load({place}), "{dtype}")
 """
 
 
@@ -63,11 +75,21 @@ def public_test(assignment: Assignment) -> str:
     """The text of test_public.py: what the grader refuses, and the shapes of the problems in the graded dtypes."""
     module, language = Path(assignment.file).stem, assignment.language
     lists = [language.modules, *([] if language.numpy == NUMPY else [language.numpy])]
-    tests = [TEST.format(name=kernel.name, place=_place(kernel)) for kernel in assignment.kernels]
+    tests = [_tests(kernel) for kernel in assignment.kernels]
+    has_races = any("check_races" in test for test in tests)
     calls = "\n".join(f"    test_{kernel.name}()" for kernel in assignment.kernels)
     return PUBLIC_TEST.format(
-        module=module, language=", ".join(map(_tuple, lists)), tests="\n".join(tests), calls=calls
-    )
+        module=module, language=", ".join(map(_tuple, lists)), tests="\n".join(tests), calls=calls,
+        races="\nfrom jitnet.lab.grade.inspection import without_race" if has_races else "",
+        check_races=CHECK_RACES.format(module=module) if has_races else "",
+    )  # fmt: skip
+
+
+def _tests(kernel: Kernel) -> str:
+    """The tests of a kernel: its numbers; and races and indices outside of arrays, if they cost points."""
+    dtypes = {test.dtype or kernel.problem.dtypes[0]: None for test in kernel.tests if test.check == "no race"}
+    races = [TEST_RACES.format(name=kernel.name, place=_place(kernel), dtype=dtype) for dtype in dtypes]
+    return TEST.format(name=kernel.name, place=_place(kernel)) + "".join(races)
 
 
 def _tuple(texts: Iterable[str]) -> str:
@@ -120,13 +142,23 @@ def _goal(kernel: Kernel, test: Test) -> str:
     return test.title
 
 
-def update(assignment: Assignment) -> list[Path]:
-    """Write the public test again, and the rules in the starter file; returns what was written."""
+def update(assignment: Assignment) -> tuple[list[Path], str]:
+    """Write the public test again, and the rules in the starter file; returns what was written, and what to know.
+
+    If `file` has another name now, the starter file gets it.
+    """
     folder = assignment.path.parent / FOLDER
     starter, test = folder / assignment.file, folder / PUBLIC
-    if not starter.is_file():
+    if not (starter.suffix == ".py" and starter.stem.isidentifier()):
+        raise checks.Error(
+            f"{assignment.path}: file is {assignment.file!r}, which the public test cannot import; expected letters, "
+            "digits and _, then .py"
+        )
+    others = [path for path in sorted(folder.glob("*.py")) if path not in (starter, test) and _has_rules(path)]
+    is_missing, note = not starter.exists(), ""
+    if is_missing and len(others) != 1:
         raise checks.Error(f"there is no starter file {starter}; jitnet assignment new writes one")
-    text = starter.read_text(encoding="utf-8")
+    text = (others[0] if is_missing else starter).read_text(encoding="utf-8")
     before, heading, after = text.partition(HEADING)
     _, quotes, rest = after.partition('"""')
     if not (heading and quotes):
@@ -134,4 +166,14 @@ def update(assignment: Assignment) -> list[Path]:
     for path, content in ((starter, before + rules(assignment) + quotes + rest), (test, public_test(assignment))):
         with storage.replacing(path) as target:
             target.write(content.encode())
-    return [starter, test]
+    if is_missing:
+        others[0].unlink()
+        note = f"{others[0]} is {starter.name} now, as in {assignment.path.name}"
+    elif others:
+        listed = checks.joined([str(path) for path in others])
+        note = f"{listed} has the rules of a starter file, too; if it is an old one, delete it"
+    return [starter, test], note
+
+
+def _has_rules(path: Path) -> bool:
+    return HEADING.encode() in path.read_bytes()

@@ -7,7 +7,9 @@ dimensions must have the same length, there is a run in which the others differ.
 """
 
 import ast
+import contextlib
 import inspect
+import io
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +22,7 @@ from numba.np.numpy_support import as_dtype
 from numba.np.ufunc.gufunc import GUFunc
 
 from ... import checks
+from ...checks import count
 from ...process import progress
 from ..oracle import Shape, holds_nothing
 from ..problems import Problem
@@ -30,13 +33,16 @@ from .given import Empty
 from .syntax import tree_of
 from .tails import LONGER, unwritten_tails
 from .targets import name_of, opened
-from .uses import Uses, numbers
+from .uses import Uses, asked, numbers
 
 MOST = 1100
 """Products of the sizes of a shape: the loops are interpreted."""
 
 LENGTHS = (7, 8)
 """The lengths of every dimension if nothing else is known: a prime, and a power of two."""
+
+FEW = (1, 0)
+"""Lengths for which a kernel that is right for the others is tried."""
 
 COMPLEX = "complex128"
 """The dtype of guessed arrays if the kernel stores complex numbers in one."""
@@ -64,6 +70,11 @@ GUESSED = (
 EQUAL_INDICES = (
     "the arrays of indices were guessed, with equal and unsorted numbers; if the kernel is made for a permutation, or "
     "for sorted ones, it may be right: give them by --args"
+)
+
+DIVISOR = (
+    "the arguments were guessed, and the divisor may follow from them; if it is never 0 with yours, the kernel may be "
+    "right: give them by --args"
 )
 
 
@@ -110,7 +121,7 @@ def guessed(
         if not broken and are_complex and dtype != COMPLEX:
             yield from guessed(kernel, COMPLEX, lengths, in_order)
             return
-        if not broken:
+        if not broken or broken[0].special == "division":  # more dimensions are no better: they hold zeros, too
             yield from (uses.made(dims, length, np.dtype(dtype), order) for length in lengths)
             return
         is_long = broken[0].kind == "too long"  # and so are more dimensions
@@ -149,8 +160,13 @@ def examine_guessed(
     if not report.errors:
         for tail in unwritten_tails(kernel, cases, lambda: guessed(kernel, dtype, LONGER), _named(writes)):
             report.add(tail, tail.array)
+    if not report.errors and not any(warning.kind == "fits" for warning in report.warnings):
+        for warning in _with_few_elements(kernel, dtype, writes):
+            report.add(warning, warning.array)
     if any(error.kind == "outside" for error in report.errors):
         report.add(Finding("guessed", GUESSED))
+    elif any(error.special == "division" for error in report.errors):
+        report.add(Finding("guessed", DIVISOR))
     elif any(error.kind == "race" for error in report.errors) and any(map(_are_whole, cases[0])):
         report.add(Finding("guessed", EQUAL_INDICES))
     return report
@@ -180,6 +196,20 @@ def _with_other_guesses(
             found.add(replace(error, kind="fits", message=f"is right for {what}; for others: {error.message}"))
             return found, others
     return report, cases
+
+
+def _with_few_elements(kernel: Callable[..., Any], dtype: str, writes: Writes) -> Iterator[Finding]:
+    """Indices outside of vectors of one element, or none, whose length the source asks for: others may be fixed."""
+    function, _ = opened(kernel)
+    tree = tree_of(getattr(function, "py_func", function).__code__)
+    for length in FEW:
+        with contextlib.redirect_stdout(io.StringIO()):  # what a kernel prints is counted in the usual runs
+            errors = examine(kernel, list(guessed(kernel, dtype, (length,))), writes, most=TRIAL).errors
+        for error in errors:
+            if error.kind == "outside" and f"for the shape ({length},)" in error.message and error.array in asked(tree):
+                yield replace(
+                    error, kind="few", message=f"is not right for {count(length, 'element')}: {error.message}"
+                )
 
 
 def _named(writes: Writes) -> Sequence[str]:

@@ -41,6 +41,7 @@ FIXES = {
     "square": "check which dimension each loop runs over, and each index goes along",
     "division": "check the divisor first, or compile with error_model='numpy', which gives infinity or NaN",
     "fits": "nothing is wrong if the kernel is only called with such arguments",
+    "few": "nothing is wrong if it is never called with so few; otherwise handle them first: if x.size == 0: return",
     "unsupported": "write it with what Numba compiles: loops over indices, arithmetic, functions of math",
     "not reached": "give arguments that reach it: --args",
     "stopped": "check a part of it, in a separate function",
@@ -51,7 +52,7 @@ FIXES = {
 BROKEN = ("raises", "stopped", "too long")
 """Kinds of errors that end a run."""
 
-WARNINGS = ("negative", "float64", "threads", "machine", "square", "large", "unsigned", "tail", "exits", "fits")
+WARNINGS = ("negative", "float64", "threads", "machine", "square", "large", "unsigned", "tail", "exits", "fits", "few")
 NOTES = ("printed", "not covered", "not reached", "not shown", "order", "random", "serial", "not compared", "guessed")
 
 

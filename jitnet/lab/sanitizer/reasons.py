@@ -40,6 +40,8 @@ SHOWN = 60
 
 LAST_WRITE = "the last write to"
 
+OUTSIDE = "is out of bounds"
+
 WRITES = "[...] = ... writes"
 """The end of an error that gives the cause itself."""
 
@@ -88,10 +90,12 @@ def first_wrong(case: Case) -> tuple[int, list[int]] | None:
 
 
 def pattern(case: Case, line: str = "") -> str:
-    """The usual cause of numbers that are wrong in this way, and its fix; "" if they show none.
+    """The usual cause of numbers that are wrong in this way, and its fix; "" if they show none, or `line` gives it.
 
     line    what `source` says about the first of them: NaN that a line has written is not what a loop has left out
     """
+    if OUTSIDE in line:
+        return ""
     for got, expected, bound, wrong in zip(case.outputs, case.expected, case.bounds, case.wrong(), strict=True):
         if wrong.any():
             with np.errstate(all="ignore"):
@@ -154,9 +158,13 @@ def edge_of(marked: NDArray[np.bool_]) -> str:
 
 
 def source(
-    kernel: Callable[..., Any], problem: Problem, shape: Shape, dtype: Any, output: int, index: list[int], seed: int = 0
-) -> tuple[str, str]:
-    """The line that wrote this element last, and the end of an input that no line reads though the result needs it."""
+    kernel: Callable[..., Any], problem: Problem, shape: Shape, dtype: Any, output: int, index: list[int],
+    seed: int = 0, report: Report | None = None,
+) -> tuple[str, str]:  # fmt: skip
+    """The line that wrote this element last, and the end of an input that no line reads though the result needs it.
+
+    report    gets what else the run finds, such as an index outside of an array
+    """
     case = problem.case(shape, dtype, seed)
     inputs = len(case.arguments) - len(case.expected)
     for array in case.outputs:
@@ -165,7 +173,7 @@ def source(
     try:
         function, bound = opened(kernel)
         arguments = [as_python(argument) for argument in (*bound, *case.arguments)]
-        run = _Watching(name_of(function))
+        run = _Watching(Report(name_of(function)) if report is None else report)
         twins = Twins(run)
         body = twins.of(function, as_compiled=True)
         everything = shadowed(twins, arguments, names_of(function, arguments), lambda *_: True)
@@ -204,8 +212,8 @@ def _unread(problem: Problem, case: Case, outputs: list[Array], unread: dict[int
 class _Watching(Run):
     """A run that notes the last write to one element, and which elements of the inputs are read."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(Report(name), 1)
+    def __init__(self, report: Report) -> None:
+        super().__init__(report, 1)
         self.most = ACCESSES
         self.written_at: tuple[str, int] | None = None
 

@@ -14,10 +14,13 @@ _MAKERS = ("zeros", "ones", "empty", "full")
 """Functions of NumPy that take a shape."""
 
 
+_CONVERSIONS = ("int", "int32", "int64", "intp")
+
+
 def numbers(shape: tuple[int, ...], dtype: np.dtype[Any], length: int, rng: np.random.Generator) -> Any:
     """Positive numbers; integers that are indices."""
     if dtype.kind in "iub":
-        return rng.integers(0, length, shape).astype(dtype)
+        return rng.integers(0, max(length, 1), shape).astype(dtype)
     return (rng.random(shape) + 0.5).astype(dtype) if dtype.kind in "fc" else np.zeros(shape, dtype)
 
 
@@ -54,11 +57,9 @@ class Uses:
         known: set[str] = set()
         while known != names:
             known = set(names)
-            for node in ast.walk(self.tree):
-                if isinstance(node, (ast.Assign, ast.AugAssign)):
-                    target = node.targets[0] if isinstance(node, ast.Assign) else node.target
-                    if isinstance(target, ast.Name) and target.id in names:
-                        names = names | set(_whole(node.value))
+            for target, value in _assigned(self.tree):
+                if isinstance(target, ast.Name) and target.id in names:
+                    names = names | set(_whole(value))
         return known
 
     def _known(self, node: ast.expr) -> bool:
@@ -106,6 +107,8 @@ class Uses:
         for parameter, count in zip(self.parameters, dims, strict=True):
             if count == 0:
                 made.append(self._number(parameter, length, dtype))
+            elif count == 1 and self._points(parameter):
+                made.append(np.sort(np.append([0, length], rng.integers(0, length + 1, max(length - 1, 0)))))
             elif in_order and self._indexes(parameter):
                 made.append(np.broadcast_to(np.arange(length), (length,) * count).copy())
             else:
@@ -117,6 +120,8 @@ class Uses:
         if parameter in self.defaults:
             return self.defaults[parameter]
         if parameter not in self.indices:
+            if dtype.kind == "f" and self._is_above(parameter):
+                return dtype.type(1.5)  # numbers lie between 0.5 and 1.5
             return np.float64(0.5) if dtype.kind == "c" else dtype.type(0.5)
         is_index = any(
             isinstance(node, ast.Subscript) and any(_is_named(part, parameter) for part in _parts(node.slice))
@@ -144,16 +149,24 @@ class Uses:
             for n in stored
         )
 
+    def _is_above(self, parameter: str) -> bool:
+        """True if another parameter is subtracted from it, as in `hi - lo`."""
+        differences = (n for n in ast.walk(self.tree) if isinstance(n, ast.BinOp) and isinstance(n.op, ast.Sub))
+        return any(_is_named(n.left, parameter) and self._known(n.right) for n in differences)
+
+    def _points(self, parameter: str) -> bool:
+        """True if its neighboring elements bound a loop, like the row pointers of a sparse matrix: p[i], p[i + 1]."""
+        elements = {ast.unparse(n.slice) for n in ast.walk(self.tree) if _is_element(n, parameter)}  # type: ignore[attr-defined]
+        return any(f"{index} + 1" in elements for index in elements) and self._indexes(parameter)
+
     def _indexes(self, parameter: str) -> bool:
         """True if its elements are used as an index: `a[index[i]]`, `k = index[i]; a[k]`."""
-        assigned = (node for node in ast.walk(self.tree) if isinstance(node, ast.Assign))
-        for node in assigned:
-            target = node.targets[0]
-            if isinstance(target, ast.Name) and target.id in self.indices and _is_element(node.value, parameter):
+        for target, value in _assigned(self.tree):
+            if isinstance(target, ast.Name) and target.id in self.indices and _is_element(value, parameter):
                 return True
         inside = (
             part for node in ast.walk(self.tree) if isinstance(node, ast.Subscript) and not _is_shape(node.value)
-            for part in ast.walk(node.slice)
+            for part in _not_converted(node.slice)
         )  # fmt: skip
         bounds = (
             part for node in ast.walk(self.tree)
@@ -171,13 +184,45 @@ class Uses:
         return any(isinstance(a, ast.Name) and a.id == parameter for node in calls for a in node.args)
 
 
+def asked(tree: ast.AST | None) -> set[str]:
+    """The arrays whose length a source asks for."""
+    nodes = list(ast.walk(tree or ast.Pass()))
+    arrays = [n.value for n in nodes if isinstance(n, ast.Attribute) and n.attr in ("size", "shape")]
+    arrays += [part for n in nodes if _is_call(n, "len") for part in n.args]  # type: ignore[attr-defined]
+    return {array.id for array in arrays if isinstance(array, ast.Name)}
+
+
+def _assigned(tree: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """What is assigned to what; `a, b = c, d` is two assignments."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.AugAssign):
+            yield node.target, node.value
+        elif isinstance(node, ast.Assign):
+            target, value = node.targets[0], node.value
+            if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+                yield from zip(target.elts, value.elts, strict=False)
+            else:
+                yield target, value
+
+
 def _values(node: ast.AST) -> Iterator[str]:
     """The names whose values an expression takes, not only their shapes."""
     if isinstance(node, ast.Name):
         yield node.id
-    elif not isinstance(node, ast.Attribute) and not (isinstance(node, ast.Call) and _is_named(node.func, "len")):
+    elif not isinstance(node, ast.Attribute) and not _is_call(node, "len") and not _is_call(node, *_CONVERSIONS):
         for child in ast.iter_child_nodes(node):
             yield from _values(child)
+
+
+def _is_call(node: ast.AST, *functions: str) -> bool:
+    return isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in functions
+
+
+def _not_converted(node: ast.AST) -> Iterator[ast.AST]:
+    """The parts of an expression, without what `int` gets, which need not be a whole number."""
+    yield node
+    for child in () if _is_call(node, *_CONVERSIONS) else ast.iter_child_nodes(node):
+        yield from _not_converted(child)
 
 
 def _whole(node: ast.AST) -> Iterator[str]:

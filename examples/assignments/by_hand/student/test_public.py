@@ -10,7 +10,8 @@ from jitnet.lab.grade.language import Language
 from jitnet.lab.grade.parts import parts_of
 
 HERE = Path(__file__).parent
-RULES = parts_of((HERE / "layer.py").read_bytes(), Language(("math", "numba", "numpy")))
+SOURCE = (HERE / "layer.py").read_bytes()
+RULES = parts_of(SOURCE, Language(("math", "numba", "numpy")))
 
 
 def check(name, problem):

@@ -6,11 +6,13 @@ import products
 
 from jitnet.lab import problems
 from jitnet.lab.benchmark.judge import error_of
+from jitnet.lab.grade.inspection import without_race
 from jitnet.lab.grade.language import Language
 from jitnet.lab.grade.parts import parts_of
 
 HERE = Path(__file__).parent
-RULES = parts_of((HERE / "products.py").read_bytes(), Language(("numba", "numpy")))
+SOURCE = (HERE / "products.py").read_bytes()
+RULES = parts_of(SOURCE, Language(("numba", "numpy")))
 
 
 def check(name, problem):
@@ -23,6 +25,11 @@ def check(name, problem):
     print(f"{name} is right for the public shapes")
 
 
+def check_races(name, problem, dtype):
+    passed, said = without_race(getattr(products, name), problem, dtype, SOURCE)
+    assert passed is not False, f"{name}: {said}"
+
+
 def test_naive():
     check("naive", problems.load("matmul"))
 
@@ -33,6 +40,7 @@ def test_reordered():
 
 def test_threaded():
     check("threaded", problems.load("matmul"))
+    check_races("threaded", problems.load("matmul"), "float32")
 
 
 def test_tiled():
