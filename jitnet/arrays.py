@@ -10,13 +10,18 @@ from numpy.typing import ArrayLike, NDArray
 from .checks import Error, NotFiniteError, count, reason, shown
 
 
+def expect_unmasked(what: str, values: object) -> None:
+    """An error for masked values: conversions ignore the mask and keep what is behind it."""
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        place = ", ".join(str(position) for position in np.argwhere(np.ma.getmaskarray(values))[0])
+        raise Error(f"{what}[{place}] is masked; leave masked samples out, or fill them: {what}.filled(0)")
+
+
 def numeric(what: str, values: ArrayLike) -> NDArray[Any]:
     """An array of real numbers; for anything else, an error says how to convert it."""
     if type(values) is np.ndarray and values.dtype.kind in "fiub":
         return values
-    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
-        place = ", ".join(str(position) for position in np.argwhere(np.ma.getmaskarray(values))[0])
-        raise Error(f"{what}[{place}] is masked; leave masked samples out, or fill them: {what}.filled(0)")
+    expect_unmasked(what, values)
     if hasattr(values, "toarray"):
         raise Error(f"{what} is a sparse matrix; write {what}.toarray()")
     if isinstance(values, Iterator):

@@ -303,6 +303,17 @@ def test_output_in_ascii_escapes_other_characters(numbers):
     assert "R\\xb2" in jitnet_command(*arguments, PYTHONIOENCODING="ascii", PYTHONUTF8="0").stdout
 
 
+def test_names_typed_in_the_locale_c_are_utf_8(tmp_path):
+    """Python decodes the UTF-8 of arguments byte by byte there."""
+    file = tmp_path / "f.csv"
+    file.write_text("höhe,größe\n" + "1,ja\n2,nein\n" * 20, encoding="utf-8")
+    typed = {name: name.encode().decode("ascii", "surrogateescape") for name in ("höhe", "größe")}
+    output = jitnet_command(
+        "train", file, "--target", typed["größe"], "--categorical", typed["höhe"], "--epochs", "1"
+    ).stderr  # fmt: skip
+    assert "höhe has 2 categories: 1, 2" in output
+
+
 def test_json_has_null_instead_of_nan(tmp_path):
     (tmp_path / "d.csv").write_text("x,y\n1,1.5\n2,2.5\n3,3.5\n4,4.5\n")  # one test row: R² is 0/0
     result = jitnet_command("train", tmp_path / "d.csv", "--target", "y", "--epochs", "1", "--json")

@@ -283,6 +283,11 @@ def test_columns_of_row_numbers_are_reported_or_left_out(tmp_path):
         assert X.shape[1] == 1
         assert recipe.warnings == [said] * (start in (0, 1, 1000, -7))
     assert "key seems to number the rows" in learned(tmp_path, "key", [3, 1, 6, 2, 5, 4])[0].warnings[0]  # shuffled
+    for cells in (range(0, 300, 10), range(160, 1600, 60), range(40, 0, -1), [*range(25), *range(27, 60)]):
+        assert learned(tmp_path, "day", cells)[0].warnings == [said]
+    gaps_in_years = [*range(1900, 1950), *range(1952, 2000)]
+    for cells in (gaps_in_years, [7] * 30, range(0, 200, 10), [i * i for i in range(30)]):
+        assert learned(tmp_path, "key", cells)[0].warnings == []
     for cells in ([3, 1, 6, 2, 5, 7], [3, 1, 1, 2, 5, 6], [0.5, 1, 2, 3, 4, 5], [0, 1, 2, 3]):
         assert learned(tmp_path, "key", cells)[0].warnings == []
     recipe, _, _ = learned(tmp_path, "customer_id", [7, 3, 7, 1, 3, 4])
@@ -295,6 +300,8 @@ def test_columns_of_row_numbers_are_reported_or_left_out(tmp_path):
     for start, kept in ((0, ["2"]), (1, ["2"]), (1000, ["1", "2"])):
         table = read_table(csv(tmp_path, "".join(f"{start + i},{i * i % 7},{'uv'[i % 2]}\n" for i in range(30))), "3")
         assert Recipe.learn(table, np.arange(30)).features == kept
+    table = read_table(csv(tmp_path, "".join(f"{10 * i},{i * i % 7},{'uv'[i % 2]}\n" for i in range(30))), "3")
+    assert Recipe.learn(table, np.arange(30)).features == ["1", "2"]
 
 
 def test_numbers_too_large_to_standardize_are_one_error(tmp_path):

@@ -107,14 +107,34 @@ def test_bad_folders_are_a_clear_error(pictures, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "form", ["{}.idx{}-ubyte", "{0}-idx{1}-ubyte/{0}.idx{1}-ubyte", "{0}.idx{1}-ubyte/{0}-idx{1}-ubyte"]
+    "form",
+    [
+        "{}.idx{}-ubyte",
+        "{0}-idx{1}-ubyte/{0}.idx{1}-ubyte",
+        "{0}.idx{1}-ubyte/{0}-idx{1}-ubyte",
+        "MNIST/raw/{}-idx{}-ubyte",
+        "{}_IDX{}_UBYTE",
+        "{}.idx{}",
+    ],
 )
 def test_unpacked_mnist_in_any_folder_layout_is_read(tmp_path, form):
     folder = write_mnist(tmp_path / "m", compress=False)
     for part in ("train", "t10k"):
         for what, dimensions in (("images", 3), ("labels", 1)):
             new = tmp_path / form.format(f"{part}-{what}", dimensions)
-            new.parent.mkdir(exist_ok=True)
+            new.parent.mkdir(parents=True, exist_ok=True)
             (folder / f"{part}-{what}-idx{dimensions}-ubyte").rename(new)
+    folder.rmdir()
     (X, _), _ = mnist(tmp_path)
     assert X.shape == (20, 784)
+
+
+def test_a_folder_without_mnist_or_with_two_data_sets_is_a_clear_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"the folder .*/m of the data does not exist"):
+        mnist(tmp_path / "m")
+    for name in ("MNIST", "FashionMNIST"):
+        write_mnist(tmp_path / name)
+    with pytest.raises(jitnet.Error, match=r"/FashionMNIST, .*/MNIST have train-images-idx3 each; name one of these"):
+        mnist(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"images-idx3-ubyte\.gz of the data is a file; name the folder"):
+        mnist(tmp_path / "MNIST" / "train-images-idx3-ubyte.gz")

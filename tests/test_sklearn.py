@@ -302,6 +302,22 @@ def test_wrong_parameters_are_an_error(kind, options, message):
         kind(**options).fit(X, y if kind is MLPRegressor else y > 0)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_masked_values_are_refused(kind):
+    X, y = data()
+    labels = y if kind is MLPRegressor else (y > 0).astype(int)
+    masked = np.ma.masked_array(X, np.arange(X.size).reshape(X.shape) == 1)
+    model = kind(max_iter=1, solver="sgd")
+    for samples, targets, place in (
+        (masked, labels, r"X\[0, 1\]"),
+        (X, np.ma.masked_array(labels, y == y[0]), r"y\[0\]"),
+    ):
+        with pytest.raises(jitnet.Error, match=f"{place} is masked; leave masked samples out, or fill them"):
+            model.fit(samples, targets)
+    with pytest.raises(jitnet.Error, match=r"X\[0, 1\] is masked"):
+        model.partial_fit(X, labels, **({} if kind is MLPRegressor else {"classes": [0, 1]})).predict(masked)
+
+
 def test_another_loss_is_an_error():
     X, y = data()
     with pytest.raises(jitnet.Error, match=r"loss is 'poisson', but the squared error is the only loss; .* np\.log1p"):

@@ -221,7 +221,7 @@ def test_npz_is_read(tmp_path):
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"x": np.ones((2, 2)), "y": np.ones(2)}, "lacks X; it holds: x, y"),
+        ({"x": np.ones((2, 2)), "y": np.ones(2)}, r"lacks X; it holds: x, y; write numpy.savez\(FILE, X=X, y=y\)"),
         ({"X": np.ones((2, 2))}, "lacks y"),
         ({"X": np.ones((0, 5)), "y": []}, "at least one"),
         ({"X": np.ones(2), "y": np.ones(2)}, r"X in .* is \(2,\)"),

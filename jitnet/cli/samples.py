@@ -1,6 +1,7 @@
 """Samples for training and prediction: data sets by name, and files."""
 
 import argparse
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,15 @@ class Samples:
     test: tuple[NDArray[Any], NDArray[Any]]
 
 
+def typed_name(argument: str) -> str:
+    """The name of a column or sheet. In the locale C, Python decodes its UTF-8 as single bytes."""
+    try:
+        argument.encode()
+        return argument
+    except UnicodeEncodeError:
+        return os.fsencode(argument).decode("utf-8", "replace")
+
+
 def reading_options(group: Any) -> None:
     """Options for the format of a CSV, and for workbooks."""
     group.add_argument(
@@ -38,7 +48,9 @@ def reading_options(group: Any) -> None:
     group.add_argument("--separator", metavar="C", help="separator of the cells of a CSV: , ; | tab or space")
     group.add_argument("--decimal", metavar="C", help="decimal sign of a CSV, and of text in a workbook: . or ,")
     group.add_argument("--encoding", metavar="NAME", help="encoding of the CSV: utf-8, utf-16, cp1252, ...")
-    group.add_argument("--sheet", metavar="NAME", help="sheet of a workbook (default: the first that is not empty)")
+    group.add_argument(
+        "--sheet", type=typed_name, metavar="NAME", help="sheet of a workbook (default: the first that is not empty)"
+    )
 
 
 def reading(options: argparse.Namespace) -> dict[str, Any]:

@@ -59,8 +59,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def _data_options(parser: argparse.ArgumentParser) -> None:
     what = parser.add_argument_group("data")
     what.add_argument(
-        "--target", metavar="NAME", help="column to predict; without a header, columns are called 1, 2, ..."
-    )
+        "--target", type=samples.typed_name, metavar="NAME",
+        help="column to predict; without a header, columns are called 1, 2, ...",
+    )  # fmt: skip
     what.add_argument(
         "--task", metavar="TASK",
         help="classification or regression (default: words, and at most 20 different whole numbers, are classes)",
@@ -72,7 +73,14 @@ def _data_options(parser: argparse.ArgumentParser) -> None:
         ("numeric", "A,B", "columns to read as numbers; other text there is missing"),
         ("missing", "A=0,...", "values that stand for a missing cell: A=0 in column A; --missing=-999 in all columns"),
     ):
-        what.add_argument(f"--{name}", action="append", default=[], metavar=metavar, help=f"{text}; repeatable")
+        what.add_argument(
+            f"--{name}",
+            type=samples.typed_name,
+            action="append",
+            default=[],
+            metavar=metavar,
+            help=f"{text}; repeatable",
+        )
     what.add_argument(
         "--path", metavar="FOLDER", help="folder with the files of mnist or fashion_mnist (default: download)"
     )

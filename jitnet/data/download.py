@@ -6,6 +6,7 @@ not downloaded.
 
 import hashlib
 import os
+import re
 import threading
 import time
 from dataclasses import dataclass
@@ -101,15 +102,21 @@ def _load(source: Source, path: str | Path | None) -> tuple[Pair, Pair]:
 
 
 def _find(folder: Path, name: str) -> Path:
-    """The file under its published name, or as programs unpack it: without .gz, .idx3 for -idx3, in a subfolder."""
-    plain = name.removesuffix(".gz")
-    dotted = plain.replace("-idx", ".idx")
-    names = (name, plain, dotted, f"{dotted}.gz")
-    for place in (folder, *(folder / one for one in names), *sorted(folder.glob("*/"))):
-        for candidate in (place / one for one in names):
-            if candidate.is_file():
-                return candidate
-    raise FileNotFoundError(f"{folder} has neither {name} nor {plain} nor {dotted}, nor a folder with it")
+    """The file under its published name, or as others save it: .idx3 for -idx3, without .gz, two folders deeper."""
+    if not folder.is_dir():
+        what = "is a file; name the folder with it" if folder.exists() else "does not exist"
+        raise FileNotFoundError(f"the folder {folder} of the data {what}")
+    plain = name.removesuffix("-ubyte.gz")
+    form = re.compile(plain.replace("-", "[-._ ]") + r"([-._ ]ubyte)?(\.gz)?", re.IGNORECASE)
+    for depth in ("*", "*/*", "*/*/*"):
+        found = [file for file in sorted(folder.glob(depth)) if form.fullmatch(file.name) and file.is_file()]
+        places = {file.parent for file in found}
+        if len(places) > 1:  # such as MNIST/raw and FashionMNIST/raw
+            named = checks.some(sorted(map(str, places)), longest=200)
+            raise checks.Error(f"{named} have {plain} each; name one of these folders")
+        if found:
+            return found[0]
+    raise FileNotFoundError(f"{folder} has neither {name} nor {plain}-ubyte, nor has a folder in it")
 
 
 def _download(source: Source, name: str) -> Path:

@@ -16,7 +16,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .. import checks
+from .. import arrays, checks
 from ..layers import Dense
 from ..network import Network
 from ..step import ROWS_AT_ONCE, order_of
@@ -62,6 +62,8 @@ class MLP(BaseEstimator):
             raise checks.Error("partial_fit does not support early_stopping=True: it would need other samples to stop")
         is_first = not hasattr(self, "network_") or not (self.warm_start or incremental)
         dtype = (np.float64, np.float32) if is_first else self.network_.dtype
+        for what, values in (("X", X), ("y", y)):
+            arrays.expect_unmasked(what, values)
         X, Y, weights = self._prepared(X, y, sample_weight, is_first, dtype, incremental)
         rng = check_random_state(self.random_state)
         layers = self._layers([X.shape[1], *widths, Y.shape[1]])
@@ -307,6 +309,7 @@ class MLP(BaseEstimator):
 
     def _outputs_of(self, X: Any) -> Any:
         check_is_fitted(self)
+        arrays.expect_unmasked("X", X)
         return self._outputs(validate_data(self, X, accept_sparse="csr", dtype=self.network_.dtype, reset=False))
 
     @property
@@ -324,15 +327,15 @@ class MLP(BaseEstimator):
         state: dict[str, Any] = super().__getstate__()
         net = state.get("network_")
         if net is not None and net._state is not None:
-            arrays = {name: array for name, array in net.state_dict().items() if "." in name}
-            state = {**state, "_training": (arrays, net._state.history)}
+            of_training = {name: array for name, array in net.state_dict().items() if "." in name}
+            state = {**state, "_training": (of_training, net._state.history)}
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        arrays, history = state.pop("_training", (None, None))
+        of_training, history = state.pop("_training", (None, None))
         super().__setstate__(state)
-        if arrays is not None:
-            self.network_.load_state_dict({**self.network_.state_dict(), **arrays})
+        if of_training is not None:
+            self.network_.load_state_dict({**self.network_.state_dict(), **of_training})
             self.network_._state.history = history  # type: ignore[union-attr]
 
     def __sklearn_tags__(self) -> Any:

@@ -80,11 +80,23 @@ def _read(
     table = Table(
         columns, content.source, "csv", dialect.has_header, lines, notes, guesses, reading=reading, line=content.line
     )
+    _expect_one_header(table)
     if target is not None and target in table and (missing := table[target].missing).any():
         j = [column_name(name) for name in dialect.names].index(column_name(target))
         line = int(lines[int(missing.argmax())])
         table.gap = Reader(data, content.source, dialect, notes).cell(line, j)
     return table
+
+
+def _expect_one_header(table: Table) -> None:
+    """Files joined one below the other bring a header each; among words its names would be categories and classes."""
+    named = next((column for column in table.columns if column.name), None)
+    if named is None or not table.has_header or len(table.columns) < 2 or not isinstance(named.cells, Words):
+        return
+    if named.name in named.cells.counted():
+        row = named.cells.row_of(named.name)
+        if all(one.cells[row] == one.name if one.name else one.missing[row] for one in table.columns):
+            raise checks.Error(f"{table.where(row)} repeats the header; remove it")
 
 
 class Reader:

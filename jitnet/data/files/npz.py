@@ -17,9 +17,10 @@ def read_npz(path: str | Path, needs_target: bool) -> Table:
         names = archive.names
         missing = [name for name in ("X", "y") if name not in names and (name == "X" or needs_target)]
         if missing:
-            hint = "; it is a jitnet model: jitnet predict uses it" if "about.json" in archive.members else ""
+            is_model = "about.json" in archive.members
+            hint = "it is a jitnet model: jitnet predict uses it" if is_model else "write numpy.savez(FILE, X=X, y=y)"
             holds = checks.some(names) or "nothing"
-            raise checks.Error(f"{path} lacks {' and '.join(missing)}; it holds: {holds}{hint}")
+            raise checks.Error(f"{path} lacks {' and '.join(missing)}; it holds: {holds}; {hint}")
         shape, dtype = archive.form("X")
         if len(shape) < 2 or math.prod(shape) == 0 or dtype.kind not in "fiub":
             raise checks.Error(

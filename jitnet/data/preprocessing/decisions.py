@@ -220,15 +220,19 @@ class Planner:
         is_id = has_name and bool(plain_name in IDS or IDENTIFIER.fullmatch(name))
         is_identifier = is_unnamed or is_id or (has_name and plain_name in ROW_NUMBERS)
         with np.errstate(all="ignore"):
-            steps = np.diff(values) == 1
-            extent = values.max() - values.min() == len(values) - 1 and _can_count(values.min(), values.max())
-            if len(values) < 5 or not (extent or is_identifier) or (values % 1 != 0).any():  # NaN % 1 is not 0
+            steps, can_count = np.diff(values), _can_count(values.min(), values.max())
+            extent = can_count and values.max() - values.min() == len(values) - 1
+            # 0, 10, 20, ..., or 1, 2, 3, ... without the rows that were removed
+            is_spaced = can_count and len(values) > MEASURED and (steps == (np.median(steps) or np.nan)).mean() > 0.9
+            is_whole = not (values % 1 != 0).any()  # NaN % 1 is not 0
+            if len(values) < 5 or not (extent or is_spaced or is_identifier) or not is_whole:
                 return False
         differ = len(np.unique(values)) == len(values)
-        counts = extent and differ  # in any order
-        if is_unnamed and len(self.table.features) > 1 and steps.mean() > 0.9:  # of several tables, one below the other
+        counts = (extent or is_spaced) and differ  # if extent, in any order
+        if is_unnamed and len(self.table.features) > 1 and (steps == 1).mean() > 0.9:  # tables below each other
             return True
-        if len(self.table.features) == 1 or (counts and not is_identifier and (has_name or values.min() not in (0, 1))):
+        leaves_out = is_identifier or (extent and not has_name and values.min() in (0, 1))
+        if len(self.table.features) == 1 or (counts and not leaves_out):
             self.warned.append(
                 f"{called(name)} seems to number the rows; if it means nothing else, leave it out: "
                 f"{as_option('drop', name)}"
@@ -239,7 +243,7 @@ class Planner:
                 f"{called(name)} seems to be an identifier, and is learned as a quantity; leave it out, or learn its "
                 f"values as categories: {as_option('drop', name)} or {as_option('categorical', name)}"
             )
-        return differ
+        return differ and leaves_out
 
     def _texts(self, name: str, cells: Words) -> str | None:
         """A column with text: numbers or dates in some form, or words.
