@@ -344,7 +344,7 @@ def test_line_information_changes_no_instruction(loops, name):
         ("vxorps %xmm0, %xmm0, %xmm0", "", 1, False, False, set(), {"v0"}),
         ("addq $1, (%rbx)", "", 1, True, True, {"bx"}, set()),
         ("vaddps %zmm0, %zmm1, %zmm1 {%k1}", "add", 16, False, False, {"v0", "v1", "k1"}, {"v1"}),
-        ("idivq %rcx", "divide", 1, False, False, {"cx"}, {"cx"}),
+        ("idivq %rcx", "divide", 1, False, False, {"ax", "cx", "dx"}, {"ax", "dx"}),
         ("callq *%rbx", "call", 1, False, False, set(), set()),
         ("cmpq %rax, %rcx", "", 1, False, False, {"ax", "cx"}, set()),
     ],

@@ -132,3 +132,43 @@ def test_floats_that_are_only_compared_are_named():
     assert (
         judged("vcmpltpd %ymm2, %ymm1, %k1", "vaddpd %ymm2, %ymm1, %ymm0")["numbers"]["answer"] == "float64 throughout"
     )
+
+
+REMAINDER = (
+    "movq (%r11,%rbx,8), %rax", "cqto", "idivq %r9", "movq %rdx, %r14", "xorq %r9, %r14", "sarq $63, %r14",
+    "andq %r9, %r14", "testq %rdx, %rdx", "cmoveq %rdx, %r14", "addq %rdx, %r14",
+)  # fmt: skip
+"""a[i] % m, rounded down as in Python."""
+
+
+def test_rounding_of_a_division_is_no_wrap_around_and_no_accumulator():
+    found = judged(*REMAINDER, "movq %r14, (%rcx,%rbx,8)", "incq %rbx")
+    assert found["checks"]["answer"] == "none"
+    assert found["accumulators"]["answer"].startswith("none")
+
+
+def test_wrap_around_of_a_remainder_is_counted_once():
+    update = "leaq (%rcx,%r14,8), %rdx", "sarq $63, %r14", "andq %rsi, %r14", "incq (%rdx,%r14,8)"
+    assert judged(*REMAINDER, *update, "incq %rbx")["checks"]["answer"] == "wrap-around: 1 per iteration"
+
+
+def test_absolute_value_is_no_wrap_around():
+    absolute = "movq (%rax,%r9,8), %rcx", "movq %rcx, %rdx", "negq %rdx", "cmovsq %rcx, %rdx"
+    assert judged(*absolute, "movq %rdx, (%rdi,%r9,8)", "incq %r9")["checks"]["answer"] == "none"
+
+
+@pytest.mark.parametrize(
+    "instruction",
+    ["vucomisd 8(%rax,%r9,8), %xmm0", "comiss (%rax,%r9,4), %xmm0", "vcvtss2sd (%rax,%r9,4), %xmm1, %xmm0",
+     "vcmpltsd (%rax,%r9,8), %xmm1, %xmm0", "vcvtsi2sdq (%rax,%r9,8), %xmm1, %xmm0"],
+)  # fmt: skip
+def test_instruction_on_one_number_in_memory_is_no_load_of_a_vector(instruction):
+    found = judged(instruction, "incq %r9")
+    assert found["vectorized"]["answer"] == "no: one number at a time"
+    assert found["vector width"]["evidence"] == "no instruction works on a whole vector"
+
+
+def test_wrap_around_of_neighbors_is_counted_for_each():
+    first = "movq %r8, %rbx", "sarq $63, %rbx", "andq %r9, %rbx", "movsd (%r10,%rbx,8), %xmm0"
+    second = "cmpq $-1, %r8", "movl $0, %ebx", "cmovlq %r9, %rbx", "addsd 8(%rbx,%r10), %xmm0"
+    assert judged(*first, *second, "incq %r8")["checks"]["answer"] == "wrap-around: 2 per iteration"

@@ -9,7 +9,8 @@ from typing import Any
 from . import sources
 from .hottest import Candidate, moves_vectors
 from .instructions import Operation, registers_in, understood
-from .integers import Integers, chosen_addresses, integers_of
+from .integers import Integers, chosen_addresses, integers_of, sign_tests
+from .wording import compared
 
 _COMPARES = re.compile(r"[<>]|==|!=|\b(if|while|min|max|where|minimum|maximum|clip|abs|and|or)\b")
 
@@ -59,7 +60,7 @@ class Facts:
         the source has no comparison."""
         lines = {place for instruction, _ in self.loop.operations for place in instruction.places}
         code = " ".join([self.code, *("".join(sources.text_of(file)[line - 1 : line]) for file, line in lines)])
-        if tests := sum(o.tests_sign for o in self.operations):
+        if tests := sign_tests(self.operations):
             return tests
         return 0 if _COMPARES.search(code) else chosen_addresses(self.operations)
 
@@ -82,6 +83,8 @@ class Facts:
     def carried(self) -> set[str]:
         """Vector registers that arithmetic of an iteration writes, and that the next one may read first.
 
+        Without any, those that a comparison decides to write: a maximum, `if x > largest: largest = x`.
+
         That is, they are live where an iteration begins: some path from there, through the blocks and jumps of the
         loop, reads the register before it writes it.
         """
@@ -102,7 +105,17 @@ class Facts:
                 changed |= now != live[n]
                 live[n] = now
         at_start = live[place[self.loop.loop.header]]
-        return {r for o in self.arithmetic for r in o.writes if r in at_start and r[0] == "v"}
+        found = {r for o in self.arithmetic for r in o.writes if r in at_start and r[0] == "v"}
+        if found or not compared(self.operations):
+            return found
+        moves = [o for o in self.operations if o.kind == "move" and not (o.on_stack or o.is_constant)]
+        return {r for o in moves for r in o.writes if r in at_start and r[0] == "v"}
+
+    @property
+    def carries_maximum(self) -> bool:
+        """True if all that is carried are maxima or minima."""
+        steps = [o for o in self.arithmetic if o.writes & self.carried]
+        return bool(steps) and all(re.match(r"v?(max|min)[sp]|f(max|min)", o.name) for o in steps)
 
     @property
     def sums_in_memory(self) -> int:

@@ -5,7 +5,7 @@ for arrays that overlap. They share a line in the source.
 
 *Among lines*, the hottest has most work: operations per number, where a call or an integer division counts as 10, times
 12 for each outer loop. A loop in a function that is called from a loop counts as an inner loop. If the function was
-run, the iterations are known.
+run, it is the one that executed most instructions.
 *Among versions of a line*, it is the one with most arithmetic per instruction: with long arrays, the time is spent
 there. Arithmetic on a number in memory counts as two instructions, because the core loads the number first.
 """
@@ -22,6 +22,9 @@ from .instructions import Operation, registers_in, understood
 
 ITERATIONS = 12
 """Assumed number of iterations of a loop, to compare loops of different depth."""
+
+REMAINDER = 64
+"""The most iterations that are left after the whole vectors of an array."""
 
 CALL = 10
 
@@ -100,10 +103,14 @@ class Candidate:
         return self.slow > 0, any(o.is_float for o in self.arithmetic), done / executed, -masks
 
 
+_SCALAR = re.compile(r"(s[sd][lq]?|mov[dq]|pbroadcast[bwdq]|insertps|pinsr\w|pextr\w|mov[hl]p[sd])$")
+"""Instructions that move, convert or compare one number of a vector register, such as vucomisd."""
+
+
 def moves_vectors(operation: Operation) -> bool:
     """True for a load or store of a whole vector, or arithmetic on one."""
-    scalar = operation.kind == "move" and operation.name.endswith(("ss", "sd", "movd", "movq"))
-    return operation.bits >= 128 and not scalar and (operation.kind in ("move", "convert", "") or operation.lanes > 1)
+    copies = operation.kind in ("move", "convert", "") and _SCALAR.search(operation.name) is None
+    return operation.bits >= 128 and (copies or operation.lanes > 1)
 
 
 def candidates(functions: list[Function], links: dict[str, str]) -> list[Candidate]:
@@ -129,12 +136,16 @@ def hottest(
 
     If an array is `strided`, or the loop moves down a column, a version without strides is for the special case of
     contiguous numbers. `iterations`: how many each loop had in a run. If that had arguments of a `usual` size, it also
-    decides between versions; with small ones, it may not have reached the main version.
+    decides between versions; with small ones, it may not have reached the main version. With any size, a version that
+    did not run is not shown if another one ran for more than a remainder.
     """
     times = dict(zip(map(id, found), iterations, strict=False))
 
     def done(candidate: Candidate) -> float:
         return candidate.work * times.get(id(candidate), 0)
+
+    def executed(candidate: Candidate) -> int:
+        return (len(candidate.operations) + CALL * candidate.slow) * times.get(id(candidate), 0)
 
     versions: dict[Place, list[Candidate]] = defaultdict(list)
     for candidate in [c for c in found if c.place[0]] or found:  # loops that Numba adds have no place
@@ -144,8 +155,10 @@ def hottest(
         far = [candidate for candidate in loops if candidate.far_apart]
         likely = far if far and (strided or sources.walks_columns(*place)) else loops
         by_estimate = max(likely, key=lambda candidate: (candidate.yield_, done(candidate)))  # of equal ones, what ran
-        best.append(max(loops, key=done) if usual and any(map(done, loops)) else by_estimate)
-    in_run = {place: sum(map(done, loops)) for place, loops in versions.items()}
+        most = max(loops, key=done)
+        instead = done(most) and (usual or (not done(by_estimate) and times[id(most)] > REMAINDER))
+        best.append(most if instead else by_estimate)
+    in_run = {place: sum(map(executed, loops)) for place, loops in versions.items()}
     if any(in_run.values()):
         return max(best, key=lambda b: in_run[b.place])
     return max(best, key=lambda b: b.work / b.numbers * ITERATIONS ** max(one.depth for one in versions[b.place]))

@@ -127,12 +127,36 @@ def chosen_addresses(operations: Sequence[Operation]) -> int:
 
     The test of an index that may be negative has this form: the size of the array, or 0, is added to the index.
     """
-    chosen: dict[str, frozenset[int]] = {}
+    return _in_addresses(operations, {n for n, o in enumerate(operations) if _CHOICE.match(o.name)})
+
+
+def sign_tests(operations: Sequence[Operation]) -> int:
+    """Tests of a sign on which an address depends.
+
+    Division of integers tests the sign of dividend ^ divisor: // and % round down, but the instruction toward 0.
+    """
+    by_xor: set[str] = set()  # registers with the result of a xor, or a copy of it
+    tests: set[int] = set()
+    below = False
+    """Whether the last comparison was with a negative constant: that of i + 1 with 0 is one of i with -1."""
+    for n, o in enumerate(operations):
+        if o.name.startswith("cmp"):
+            below = o.operands[0].startswith("$-")
+        if (o.tests_sign and not o.reads & by_xor) or (below and o.name.startswith(("cmovl", "cmovg"))):
+            tests.add(n)
+        is_xor = o.name.startswith(("xor", "eor")) and bool(o.reads)
+        by_xor = by_xor | o.writes if is_xor or (o.kind == "move" and o.reads & by_xor) else by_xor - o.writes
+    return _in_addresses(operations, tests)
+
+
+def _in_addresses(operations: Sequence[Operation], marked: set[int]) -> int:
+    """How many of the marked instructions have a result on which an address depends."""
+    known: dict[str, frozenset[int]] = {}
     found: set[int] = set()
     for n, o in enumerate(operations):
         if o.loads or o.stores:
-            found |= set[int]().union(*(chosen.get(r, frozenset()) for r in registers_in(o.memory)))
-        by = frozenset[int]().union(*(chosen.get(r, frozenset()) for r in _inputs(o)))
-        by |= {n} if _CHOICE.match(o.name) else frozenset()
-        chosen |= dict.fromkeys(o.writes, frozenset() if "gather" in o.name else by)
+            found |= set[int]().union(*(known.get(r, frozenset()) for r in registers_in(o.memory)))
+        by = frozenset[int]().union(*(known.get(r, frozenset()) for r in _inputs(o)))
+        by |= {n} if n in marked else frozenset()
+        known |= dict.fromkeys(o.writes, frozenset() if "gather" in o.name else by)
     return len(found)

@@ -25,13 +25,14 @@ class Reason:
 
 
 _VIEW = "take a view of the row first (row = A[i]), and use the loop variable as the index"
+INNER = "make the loop over elements the inner one, so that each sum has a lane of its own"
+ORDER = 'allow another order: fastmath={"contract", "reassoc", "nsz"}'
 _REASONS = (
     (
         "reorder floating-point",
         "a sum is added up in the order in which it is written; the lanes of a vector would add it in another order, "
         "which rounds differently",
-        'make the loop over elements the inner one, so that each sum has a lane of its own; or allow another order: '
-        'fastmath={"contract", "reassoc", "nsz"}',
+        INNER + '; or ' + ORDER,
     ),
     (
         "call instruction",

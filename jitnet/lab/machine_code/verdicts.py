@@ -16,7 +16,7 @@ from .facts import Facts
 from .hottest import CHEAP
 from .instructions import register_name, registers_in
 from .integers import kind_of
-from .remarks import reasons, success
+from .remarks import INNER, ORDER, reasons, success
 from .wording import compared, latency, type_of, widths
 
 
@@ -61,6 +61,9 @@ def corrected(verdict: Verdict, facts: Facts) -> Verdict:
         verdict.fix = f"the type {facts.any_stride} allows any stride: declare {declared}, and pass contiguous arrays"
     if "take a view" in verdict.fix and verdict.name == "vectorized" and facts.integers.updates:
         verdict.fix = ""  # no view helps, since the index is a number in memory
+    over_elements = facts.stores and not facts.sums_in_memory  # the inner loop is already the one over elements
+    if verdict.fix.startswith(INNER) and (over_elements or sources.depth(*facts.loop.place) == 1):
+        verdict.fix = f"keep several partial sums, and add them up after the loop; or {ORDER}"
     return verdict
 
 
@@ -98,13 +101,15 @@ def vectorized(facts: Facts) -> Verdict:
     if not why:
         fix = CALL_FIX if facts.loop.heavy_calls else ""
         return Verdict("vectorized", "no: one number at a time", False, "LLVM gives no reason", fix)
+    words = MAXIMUM if facts.carries_maximum and "identified as reduction" in why[0].said else why[0].words
     is_helper = facts.loop.calls and not cheap and not facts.loop.heavy_calls
     return Verdict(
-        "vectorized", "no: one number at a time", False, f"LLVM: {why[0].said}. This means: {why[0].words}",
+        "vectorized", "no: one number at a time", False, f"LLVM: {why[0].said}. This means: {words}",
         INLINE_FIX if is_helper else why[0].fix,
     )  # fmt: skip
 
 
+MAXIMUM = "a maximum or minimum of floats is carried; LLVM keeps its order, on which the result depends if one is NaN"
 CAUSES = ("vectorized", "checks", "numbers")
 """Verdicts on what the instructions are for; the others are on their number and width, which follow from it."""
 
@@ -126,7 +131,7 @@ def width(facts: Facts) -> Verdict:
     if any((symbol or "").startswith(CHEAP) for _, symbol in facts.loop.calls) and not used:
         return Verdict("vector width", "left to the library", None, "the loop is a call")
     if not used:
-        number = max((8 * o.element for o in facts.arithmetic), default=0)
+        number = max((8 * o.element for o in facts.arithmetic or facts.operations), default=0)
         what = f"{number} of {facts.bits} bits" if number else "no vector register"
         return Verdict("vector width", what, False, "no instruction works on a whole vector")
     if facts.gathers:
@@ -183,6 +188,8 @@ def traffic(facts: Facts) -> Verdict:
         )  # fmt: skip
     what = f"{'multiply-add' if facts.fused else 'arithmetic'} instruction"
     evidence = f"{count(facts.loads, 'load')}, {count(facts.stores, 'store')}, {count(len(of), what)}"
+    if on_stack := sum(o.accesses for o in facts.operations if o.on_stack and (o.loads or o.stores)):
+        evidence += f", without {count(on_stack, 'stack access', 'stack accesses')}"
     answer = f"{facts.loads / len(of):.2g} and {facts.stores / len(of):.2g} per {what}"
     if (facts.gathers or facts.far) and (not facts.packed or facts.gathers):
         return Verdict("loads and stores", answer, False, f"{evidence}; {_places(facts)}", FAR_FIX)

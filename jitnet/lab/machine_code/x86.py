@@ -16,6 +16,11 @@ _WHOLE = re.compile(
     r"v?p(add|sub|mull?|muludq|muldq|min[su]|max[su]|abs|madd\w\w|sll[vwdq]?|sra[vwdq]?|srl[vwdq]?)([bwdq]?)$"
 )
 _CONVERT = re.compile(r"v?cvt(t?)(\w+?)2(\w+)$")
+_COMPARE = re.compile(r"v?u?comis([sd])$")
+_WIDE = re.compile(r"i?(div|mul)[bwlq]?$")
+"""With one operand, they compute with rax and rdx, and leave that operand as it is."""
+_EXTENDS = ("cqto", "cltd", "cwtd")
+"""They fill rdx with the sign of rax."""
 _DIVIDE = re.compile(r"i?div[bwlq]?$")
 _MOVE = re.compile(
     r"(v?mov(?!msk)\w*|v?lddqu|v?broadcast\w+|v?pbroadcast\w+|v?pmov[sz]x\w+|v?gather\w+|v?pgather\w+|v?scatter\w+|"
@@ -70,6 +75,13 @@ def understood(text: str) -> Operation:
             reads -= writes
     elif only_reads:
         reads |= registers_in(target)
+    if _WIDE.match(name) and len(operands) == 1:
+        reads, writes, into_memory = registers_in(target) | {"ax", "dx"}, frozenset({"ax", "dx"}), False
+        reads -= {"dx"} if "mul" in name and "dx" not in registers_in(target) else frozenset()
+    elif name in _EXTENDS:
+        reads, writes = frozenset({"ax"}), frozenset({"dx"})
+    elif name.startswith("mulx"):
+        reads, writes = reads - registers_in(operands[1]) | {"dx"}, writes | registers_in(operands[1])
     return Operation(
         name, operands, kind, element, is_float, bits // 8 // element if packed and element else 1, bits,
         touches and (not into_memory or not copies), into_memory, plain_memory, reads, writes,
@@ -96,6 +108,8 @@ def _kind(name: str) -> tuple[str, int, bool, bool]:
         return "divide", 0, False, False
     if name.startswith("imul"):
         return "multiply", 0, False, False
+    if m := _COMPARE.match(name):
+        return "", 4 if m[1] == "s" else 8, True, False
     if _CONVERT.match(name):
         return "convert", 0, True, False
     if _MOVE.match(name):

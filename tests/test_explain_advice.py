@@ -1,0 +1,89 @@
+"""Explanations of small kernels: the loop that is shown, what it carries, and advice that fits it."""
+
+import numba
+import numpy as np
+import pytest
+from test_cycles import loop_of
+
+from jitnet.lab import explain
+from jitnet.lab.machine_code.facts import Facts
+from jitnet.lab.machine_code.hottest import hottest
+from jitnet.lab.machine_code.verdicts import verdicts
+
+pytestmark = pytest.mark.skipif(not explain.is_readable(), reason="explain does not read this processor's instructions")
+
+
+def dot(a, b):
+    total = 0.0
+    for i in range(a.size):
+        total += a[i] * b[i]
+    return total
+
+
+def product(X, W, Z):
+    for i in range(Z.shape[0]):
+        for j in range(Z.shape[1]):
+            total = 0.0
+            for k in range(X.shape[1]):
+                total += X[i, k] * W[k, j]
+            Z[i, j] = total
+
+
+@numba.njit
+def largest(a):
+    best = a[0]
+    for i in range(a.size):
+        if a[i] > best:
+            best = a[i]
+    return best
+
+
+def vectorized(name, types):
+    found = explain.explain(f"{__file__}:{name}", types=types)["verdicts"]
+    return next(verdict for verdict in found if verdict["name"] == "vectorized")
+
+
+def test_one_sum_over_all_elements_is_divided_into_partial_sums():
+    assert vectorized("dot", "float64[::1], float64[::1]")["fix"].startswith("keep several partial sums")
+    matrices = "float64[:,::1], float64[:,::1], float64[:,::1]"
+    assert vectorized("product", matrices)["fix"].startswith("make the loop over elements the inner one")
+
+
+def test_loop_that_stores_each_element_is_the_one_over_elements():
+    found = explain.explain("cross_entropy.njit")["verdicts"]
+    assert found[0]["fix"].startswith("keep several partial sums")
+
+
+def test_maximum_of_floats_is_named():
+    assert largest(np.array([1.0, 3.0, 2.0])) == 3
+    assert "a maximum or minimum of floats is carried" in vectorized("largest", "float64[::1]")["evidence"]
+
+
+def test_maximum_carried_through_a_branch_is_an_accumulator():
+    loop = loop_of(
+        "incq %r9", "cmpq %r9, %r8", "je .LBB0_9", "vmovsd (%rsi,%r9,8), %xmm1", "vucomisd %xmm0, %xmm1",
+        "jbe .LBB0_3", "vmovapd %xmm1, %xmm0", "jmp .LBB0_3",
+    )  # fmt: skip
+    found = {verdict["name"]: verdict for verdict in verdicts(Facts(loop, "", {}, 512, 32, False))}
+    assert found["accumulators"]["answer"] == "in registers: 1"
+
+
+def test_the_hottest_of_two_loops_that_ran_executed_most_instructions():
+    counting = loop_of("movzbl (%rsi), %edi", "incq (%r15,%rdi,8)", "incq %rsi", "jne .LBB0_3")
+    adding = loop_of("vpaddq (%rsi), %ymm0, %ymm0", "addq $32, %rsi", "jne .LBB0_3")
+    counting.place, adding.place = ("k.py", 2), ("k.py", 5)
+    assert hottest([counting, adding], iterations=[1000, 64]) is counting
+
+
+def test_a_version_that_did_not_run_is_not_shown_if_another_ran_for_long():
+    vectors = loop_of("vaddpd (%rsi), %ymm0, %ymm0", "addq $32, %rsi", "jne .LBB0_3")
+    numbers = loop_of("vaddsd (%rsi), %xmm0, %xmm0", "addq $8, %rsi", "jne .LBB0_3")
+    vectors.place = numbers.place = ("k.py", 2)
+    shown = [hottest([vectors, numbers], iterations=ran) for ran in ((), (0, 3), (0, 1000), (9, 1000))]
+    assert shown == [vectors, vectors, numbers, vectors]
+
+
+def test_stack_accesses_are_told_with_the_loads():
+    loop = loop_of("vmovups (%rsi), %ymm0", "vsubps 32(%rsp), %ymm0, %ymm0", "vmovups %ymm0, 64(%rsp)", "jne .LBB0_3")
+    found = {verdict["name"]: verdict for verdict in verdicts(Facts(loop, "", {}, 512, 32, True))}
+    assert "1 load, 0 stores, 1 arithmetic instruction, without 2 stack" in found["loads and stores"]["evidence"]
