@@ -382,26 +382,3 @@ def test_sentences_about_a_column_without_a_name_begin_with_words(cells):
     said = [*recipe.decisions, *recipe.prepare(from_frame(new))[1]]
     assert not any(re.search("^[ :,]|  |: ,| :", sentence) for sentence in said), said
     assert any("the unnamed column" in sentence for sentence in said)
-
-
-def test_a_model_saved_with_spaces_around_its_names_finds_the_columns():
-    """Earlier versions kept the spaces of the names in a DataFrame."""
-    n = np.arange(60)
-    data = {"p": n % 7, "g": np.where(n % 9 == 1, np.nan, n % 5), "c": list("xyz") * 20, "y": list("uv") * 30}
-    recipe = Recipe.learn(from_frame(data, "y"), n, None, Choices(missing=["g=3"]))
-    old = recipe.plain()
-    old |= {name: [f" {column} " for column in old[name]] for name in ("features", "names")}
-    old["target"], old["reading"] = " y ", {"missing": "g =3"}
-    old["columns"] = [{**column, "name": f" {column['name']} "} for column in old["columns"]]
-    found = Recipe.from_plain(old)
-    for given in (recipe, found):
-        X, said = given.prepare(from_frame(data, "y"))
-        np.testing.assert_array_equal(X, recipe.prepare(from_frame(data))[0])
-        assert said == []
-    assert found.plain() == {**recipe.plain(), "reading": old["reading"]}
-
-
-def test_spaces_around_the_given_names_of_target_and_features_do_not_matter(tmp_path):
-    path = csv(tmp_path, "a,ü,y\n" + "1,2,u\n3,4,v\n" * 4)
-    assert read_table(path, " y ").target == "y"
-    assert read_table(path, " y", features=["u\u0308 ", " a"]).features == ["ü", "a"]

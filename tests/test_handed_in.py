@@ -99,3 +99,23 @@ def test_error_of_the_whole_file_is_not_one_of_a_function(source, said, addition
     (tmp_path / "anna.py").write_text(source)
     result = graded(addition, tmp_path / "anna.py")
     assert " ".join(output.row_of(result).split()) == f"anna.py: 0 of 3 points; {said}"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("(x, y, result)", "(x, y)", "; its parameters are (x, y), but must be (a, b, c): write c"),
+        ("x[i]", "x[x.size // 2 + i]", "; x[5] is out of bounds for the shape (5,) (ben.py, line 5)"),
+    ],
+)
+def test_errors_of_a_compiled_submission_name_their_cause(old, new, said, addition, tmp_path):
+    path = tmp_path / "ben.py"
+    path.write_text(f"import numba\n@numba.njit\n{HONEST.replace(old, new)}")
+    assert graded(addition, path)["tests"][0]["said"].endswith(said)
+
+
+def test_messages_name_the_file_that_was_handed_in(addition, tmp_path):
+    path = tmp_path / "dora's work.py"
+    path.write_text(HONEST.replace("+ y[i]", "- y[i]"))
+    said = graded(addition, path)["tests"][0]["said"]
+    assert "is in line 3 of dora's work.py: result[i] = x[i] - y[i]" in said, said

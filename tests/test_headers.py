@@ -1,14 +1,16 @@
-"""Whether the first row of a CSV file is a header: decided without the target, or for a model by its training file."""
+"""Headers: whether the first row of a CSV file is one, decided without the target or by the training file; names."""
 
+import numpy as np
 import pytest
 from files import csv
 
 import jitnet
-from jitnet.data import read_table
+from jitnet.data import Recipe, from_frame, read_table
 from jitnet.data.files.content import content_of
 from jitnet.data.files.csv_dialect import dialect_of
 from jitnet.data.files.csv_file import read_csv
 from jitnet.data.files.csv_header import looks_like_a_header
+from jitnet.data.preprocessing.decisions import Choices
 
 
 def test_header_does_not_depend_on_the_target(tmp_path):
@@ -204,3 +206,26 @@ def test_repeated_header_is_an_error(tmp_path, file):
         read_table(csv(tmp_path, file * 2), "b")
     path = csv(tmp_path, "a,b\n" + "u,x\nv,y\na,x\nu,b\n" * 9)  # the names are words of their columns too
     assert len(read_table(path, "b", header=True)) == 36
+
+
+def test_a_model_saved_with_spaces_around_its_names_finds_the_columns():
+    """Earlier versions kept the spaces of the names in a DataFrame."""
+    n = np.arange(60)
+    data = {"p": n % 7, "g": np.where(n % 9 == 1, np.nan, n % 5), "c": list("xyz") * 20, "y": list("uv") * 30}
+    recipe = Recipe.learn(from_frame(data, "y"), n, None, Choices(missing=["g=3"]))
+    old = recipe.plain()
+    old |= {name: [f" {column} " for column in old[name]] for name in ("features", "names")}
+    old["target"], old["reading"] = " y ", {"missing": "g =3"}
+    old["columns"] = [{**column, "name": f" {column['name']} "} for column in old["columns"]]
+    found = Recipe.from_plain(old)
+    for given in (recipe, found):
+        X, said = given.prepare(from_frame(data, "y"))
+        np.testing.assert_array_equal(X, recipe.prepare(from_frame(data))[0])
+        assert said == []
+    assert found.plain() == {**recipe.plain(), "reading": old["reading"]}
+
+
+def test_spaces_around_the_given_names_of_target_and_features_do_not_matter(tmp_path):
+    path = csv(tmp_path, "a,ü,y\n" + "1,2,u\n3,4,v\n" * 4)
+    assert read_table(path, " y ").target == "y"
+    assert read_table(path, " y", features=["u\u0308 ", " a"]).features == ["ü", "a"]
