@@ -14,7 +14,7 @@ def expect_unmasked(what: str, values: object) -> None:
     """An error for masked values: conversions ignore the mask and keep what is behind it."""
     if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
         place = ", ".join(str(position) for position in np.argwhere(np.ma.getmaskarray(values))[0])
-        raise Error(f"{what}[{place}] is masked; leave masked samples out, or fill them: {what}.filled(0)")
+        raise Error(f"{what}[{place}] is masked; leave masked samples out, or fill them: {what}.filled(...)")
 
 
 def numeric(what: str, values: ArrayLike) -> NDArray[Any]:

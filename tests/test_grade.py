@@ -83,6 +83,7 @@ GUARD = "if __name__ == '__main__':\n    "
         ("with open('x') as f:\n    f.read()\n", "does something outside of its functions; write it below if"),
         ("@nb.njit\ndef add(x):\n    pass\n", "uses nb.njit without an import; write import numba as nb at the top"),
         ("def add(x):\n    x.sort()\n", "uses .sort, which"),
+        ("def add(nb):\n    nb.sort()\n", "uses .sort, which"),
         ("class A:\n    pass\n", "uses class, which is not part of the language of this assignment (line 1)"),
         (f"__name__ = '__main__'\n{GUARD}pass\n", "uses the name __name__; names with two underscores belong to"),
         ("def add(x):\n    global __name__\n", "uses the name __name__"),

@@ -93,6 +93,7 @@ def test_grades_before_an_interruption_are_kept_for_the_class(classroom, tmp_pat
     [
         (["--only", "anna"], {"anna"}),
         (["--only", "class/anna.py", "ben"], {"anna", "ben"}),
+        (["--only", "class/ben/work.py", "class/anna.py/"], {"anna", "ben"}),
         (["--only", "ben.py", "--only=-x"], {"ben.py", "-x"}),
         (["--only", unicodedata.normalize("NFC", "jörg")], {unicodedata.normalize("NFD", "jörg")}),
     ],
@@ -101,6 +102,7 @@ def test_only_takes_names_as_a_shell_and_a_system_write_them(only, chosen, class
     _, folder = classroom
     for name in ("ben", "-x", unicodedata.normalize("NFD", "jörg")):
         (folder / f"{name}.py").write_text(HONEST)
+    monkeypatch.chdir(folder.parent)
     again = []
     monkeypatch.setattr(grading, "prepare", lambda *_: sys.exit())
     monkeypatch.setattr(cli_grade._Run, "end", lambda run: again.append(run._only([name for name, _ in run.found])))

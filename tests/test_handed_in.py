@@ -104,7 +104,11 @@ def test_error_of_the_whole_file_is_not_one_of_a_function(source, said, addition
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("(x, y, result)", "(x, y)", "; its parameters are (x, y), but must be (a, b, c): write c"),
+        (
+            "(x, y, result)",
+            "(x, y)",
+            "; its parameters are (x, y), but must be (a, b, c); the result is written into c",
+        ),
         ("x[i]", "x[x.size // 2 + i]", "; x[5] is out of bounds for the shape (5,) (ben.py, line 5)"),
     ],
 )

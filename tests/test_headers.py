@@ -199,11 +199,20 @@ def test_columns_of_the_model_decide_on_the_separator():
         assert found.separator == separator, (row, expected, usual)
 
 
-@pytest.mark.parametrize("file", ["a,b\n" + "1,x\n2,y\n" * 20, "a,b\n" + "u,x\nv,y\n" * 20, ",b\n" + "0,x\n1,y\n" * 20])
+@pytest.mark.parametrize(
+    "file",
+    [
+        "a,b\n" + "1,x\n2,y\n" * 20,
+        "a,b\n" + "u,x\nv,y\n" * 20,
+        ",b\n" + "0,x\n1,y\n" * 20,
+        "a,b\n" + "a,x\nv,y\n" * 20,
+        "c,2019,b\n" + "u,1,x\nv,2,y\n" * 20,
+    ],
+)
 def test_repeated_header_is_an_error(tmp_path, file):
     """Two concatenated files: the error names the line of the second header, which among words would be a class."""
     with pytest.raises(jitnet.Error, match="line 42 repeats the header; remove it"):
-        read_table(csv(tmp_path, file * 2), "b")
+        read_table(csv(tmp_path, file * 2), "b", header=True)
     path = csv(tmp_path, "a,b\n" + "u,x\nv,y\na,x\nu,b\n" * 9)  # the names are words of their columns too
     assert len(read_table(path, "b", header=True)) == 36
 

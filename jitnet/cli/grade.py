@@ -8,6 +8,7 @@ protect against bugs of the operating system: for strangers' code, use a contain
 
 import argparse
 import json
+import os
 import shlex
 import time
 import unicodedata
@@ -81,11 +82,14 @@ def _chosen(found: list[tuple[str, Path]], only: list[str] | None) -> list[tuple
 
 
 def _meant(name: str, found: list[tuple[str, Path]]) -> str:
-    """The submission of that name or file, `class/anna.py`; systems write the letter ö in two ways."""
+    """The submission of that name or file, `anna.py` or `class/ben/work.py`; systems write the letter ö in two ways."""
     if any(name == one for one, _ in found):
         return name
-    last = _composed(Path(name).name)
-    return next((one for one, path in found if last in (_composed(one), _composed(path.name))), name)
+    if len(Path(name).parts) > 1:
+        place = _composed(os.path.abspath(name))
+        inside = (one for one, path in found if Path(place).is_relative_to(_composed(os.path.abspath(path))))
+        return next(inside, name)
+    return next((one for one, path in found if _composed(name) in (_composed(one), _composed(path.name))), name)
 
 
 def _composed(name: str) -> str:

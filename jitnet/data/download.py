@@ -12,6 +12,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from .. import checks, storage
 from ..compiler.cache_folder import cache_folder, make_cache_folder
 from ..npz import PORTION
@@ -104,19 +106,20 @@ def _load(source: Source, path: str | Path | None) -> tuple[Pair, Pair]:
 def _find(folder: Path, name: str) -> Path:
     """The file under its published name, or as others save it: .idx3 for -idx3, without .gz, two folders deeper."""
     if not folder.is_dir():
-        what = "is a file; name the folder with it" if folder.exists() else "does not exist"
-        raise FileNotFoundError(f"the folder {folder} of the data {what}")
+        what = "is a file; give the folder that contains it" if folder.exists() else "does not exist"
+        raise FileNotFoundError(f"{folder} {what}")
     plain = name.removesuffix("-ubyte.gz")
     form = re.compile(plain.replace("-", "[-._ ]") + r"([-._ ]ubyte)?(\.gz)?", re.IGNORECASE)
     for depth in ("*", "*/*", "*/*/*"):
-        found = [file for file in sorted(folder.glob(depth)) if form.fullmatch(file.name) and file.is_file()]
-        places = {file.parent for file in found}
-        if len(places) > 1:  # such as MNIST/raw and FashionMNIST/raw
-            named = checks.some(sorted(map(str, places)), longest=200)
-            raise checks.Error(f"{named} have {plain} each; name one of these folders")
+        files = [file for file in folder.glob(depth) if form.fullmatch(file.name) and file.is_file()]
+        files.sort(key=lambda file: (file.name == name, file))  # a published file replaces others in its folder
+        found = list({file.parent: file for file in files}.values())
+        if any(not np.array_equal(read_idx(found[0]), read_idx(file)) for file in found[1:]):
+            named = checks.some(sorted(str(file.parent) for file in found), longest=200)
+            raise checks.Error(f"{named} each contain {plain}, with different data; name one of these folders")
         if found:
             return found[0]
-    raise FileNotFoundError(f"{folder} has neither {name} nor {plain}-ubyte, nor has a folder in it")
+    raise FileNotFoundError(f"{folder} has neither {name} nor {plain}-ubyte, and none of its folders has them")
 
 
 def _download(source: Source, name: str) -> Path:

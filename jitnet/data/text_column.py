@@ -68,8 +68,11 @@ class Words:
 
     def row_of(self, text: str) -> int:
         """The first row with this text."""
-        places = [place for place, other in enumerate(self.texts) if other == text]
-        return int(np.isin(self.codes, places).argmax())
+        return int(self.equal(text).argmax())
+
+    def equal(self, text: str) -> NDArray[np.bool_]:
+        """The rows with this text."""
+        return np.isin(self.codes, [place for place, other in enumerate(self.texts) if other == text])
 
 
 class Chain(Sequence[str]):

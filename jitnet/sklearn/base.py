@@ -62,7 +62,7 @@ class MLP(BaseEstimator):
             raise checks.Error("partial_fit does not support early_stopping=True: it would need other samples to stop")
         is_first = not hasattr(self, "network_") or not (self.warm_start or incremental)
         dtype = (np.float64, np.float32) if is_first else self.network_.dtype
-        for what, values in (("X", X), ("y", y)):
+        for what, values in (("X", X), ("y", y), ("sample_weight", sample_weight)):
             arrays.expect_unmasked(what, values)
         X, Y, weights = self._prepared(X, y, sample_weight, is_first, dtype, incremental)
         rng = check_random_state(self.random_state)

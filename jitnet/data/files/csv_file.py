@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ... import checks
 from ...checks import count
 from ...spelling import column_name
+from ..cells import numbers_of
 from ..table import Column, Table
 from ..text_column import Words
 from .content import Content, text_of
@@ -90,13 +91,19 @@ def _read(
 
 def _expect_one_header(table: Table) -> None:
     """Files joined one below the other bring a header each; among words its names would be categories and classes."""
-    named = next((column for column in table.columns if column.name), None)
-    if named is None or not table.has_header or len(table.columns) < 2 or not isinstance(named.cells, Words):
+    if not table.has_header or not any(isinstance(column.cells, Words) and column.name for column in table.columns):
         return
-    if named.name in named.cells.counted():
-        row = named.cells.row_of(named.name)
-        if all(one.cells[row] == one.name if one.name else one.missing[row] for one in table.columns):
-            raise checks.Error(f"{table.where(row)} repeats the header; remove it")
+    repeats = np.full(len(table), len(table.columns) > 1)
+    for column in table.columns:
+        if not column.name:
+            repeats &= column.missing
+        elif isinstance(column.cells, Words):
+            repeats &= column.cells.equal(column.name)
+        else:
+            number = numbers_of([column.name])
+            repeats &= column.cells == (np.nan if number is None else number[0])
+    if repeats.any():
+        raise checks.Error(f"{table.where(int(repeats.argmax()))} repeats the header; remove it")
 
 
 class Reader:

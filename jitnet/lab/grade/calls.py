@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from ... import checks
 from ..benchmark.judge import AGAIN
 from ..oracle import Case, Shape, holds_nothing
 from ..sanitizer import reasons
@@ -96,7 +97,8 @@ class Calls:
         names = parameters_of(Path(self.file).read_bytes(), self.kernel.name)
         if 0 < len(names) < len(self.problem.parameters):
             given, wanted = ", ".join(names), ", ".join(self.problem.parameters)
-            return f"its parameters are ({given}), but must be ({wanted}): write {' and '.join(self.problem.results)}"
+            results = checks.joined(list(self.problem.results))
+            return f"its parameters are ({given}), but must be ({wanted}); the result is written into {results}"
         return self.problem.order_of(names, self.kernel.name) or ""
 
     def _explained(self, process: Process, case: Case, error: str) -> str:

@@ -237,12 +237,17 @@ class _Reader:
             return None if is_type else self._error_of_part(module, node.attr)
         if node.attr not in ATTRIBUTES:
             usual = _USUAL.get(base.id, "") if isinstance(base, ast.Name) else ""
-            if usual in self.language.modules:
+            if usual in self.language.modules and not self._is_bound(ast.unparse(base)):
                 called = ast.unparse(base)
                 wanted = f"import {usual}" + (f" as {called}" if called != usual else "")
                 return f"uses {called}.{node.attr} without an import; write {wanted} at the top"
             return f"uses .{node.attr}, which this assignment does not allow; write the loops"
         return None
+
+    def _is_bound(self, name: str) -> bool:
+        """True for a parameter, and for what is assigned."""
+        stored = (n.id for n in self.nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
+        return name in stored or any(isinstance(n, ast.arg) and n.arg == name for n in self.nodes)
 
     def _numba(self, node: ast.AST) -> str | None:
         """The name in Numba of `njit`, `nb.njit`."""
