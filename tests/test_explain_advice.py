@@ -29,6 +29,31 @@ def product(X, W, Z):
             Z[i, j] = total
 
 
+def product_into_memory(X, W, Z):
+    for i in range(Z.shape[0]):
+        for j in range(Z.shape[1]):
+            for k in range(X.shape[1]):
+                Z[i, j] += X[i, k] * W[k, j]
+
+
+def remainders(a, m, out):
+    for i in range(a.shape[0]):
+        out[i] = a[i] % m
+
+
+def quotients(a, m, out):
+    for i in range(a.shape[0]):
+        out[i] = a[i] // m
+
+
+def index_of_largest(a):
+    best = 0
+    for i in range(a.size):
+        if a[i] > a[best]:
+            best = i
+    return best
+
+
 @numba.njit
 def largest(a):
     best = a[0]
@@ -38,15 +63,30 @@ def largest(a):
     return best
 
 
-def vectorized(name, types):
+def judged(name, types):
     found = explain.explain(f"{__file__}:{name}", types=types)["verdicts"]
-    return next(verdict for verdict in found if verdict["name"] == "vectorized")
+    return {verdict["name"]: verdict for verdict in found}
+
+
+def vectorized(name, types):
+    return judged(name, types)["vectorized"]
 
 
 def test_one_sum_over_all_elements_is_divided_into_partial_sums():
     assert vectorized("dot", "float64[::1], float64[::1]")["fix"].startswith("keep several partial sums")
+
+
+@pytest.mark.parametrize("name", ["product", "product_into_memory"])
+def test_one_sum_for_each_element_gets_a_loop_over_elements(name):
     matrices = "float64[:,::1], float64[:,::1], float64[:,::1]"
-    assert vectorized("product", matrices)["fix"].startswith("make the loop over elements the inner one")
+    assert vectorized(name, matrices)["fix"].startswith("make the loop over elements the inner one")
+
+
+@pytest.mark.parametrize("name", ["remainders", "quotients"])
+def test_division_of_integers_has_no_vector_instruction(name):
+    found = vectorized(name, "int64[::1], int64, int64[::1]")
+    assert "no vector instruction for the division of integers" in found["evidence"]
+    assert found["fix"].startswith("count with an addition")
 
 
 def test_loop_that_stores_each_element_is_the_one_over_elements():
@@ -57,6 +97,12 @@ def test_loop_that_stores_each_element_is_the_one_over_elements():
 def test_maximum_of_floats_is_named():
     assert largest(np.array([1.0, 3.0, 2.0])) == 3
     assert "a maximum or minimum of floats is carried" in vectorized("largest", "float64[::1]")["evidence"]
+
+
+def test_index_of_a_maximum_is_carried():
+    found = judged("index_of_largest", "float64[::1]")
+    assert "a value is carried" in found["vectorized"]["evidence"]
+    assert found["accumulators"]["evidence"].startswith("LLVM says that a value is carried")
 
 
 def test_maximum_carried_through_a_branch_is_an_accumulator():

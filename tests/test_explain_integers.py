@@ -144,6 +144,7 @@ REMAINDER = (
 def test_rounding_of_a_division_is_no_wrap_around_and_no_accumulator():
     found = judged(*REMAINDER, "movq %r14, (%rcx,%rbx,8)", "incq %rbx")
     assert found["checks"]["answer"] == "none"
+    assert found["checks"]["evidence"].endswith("no sign of an index is tested")  # that of a remainder is
     assert found["accumulators"]["answer"].startswith("none")
 
 

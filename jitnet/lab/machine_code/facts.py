@@ -43,12 +43,19 @@ class Facts:
         self.loads = sum(o.accesses for o in self.operations if o.loads and not (o.on_stack or o.is_constant))
         self.stores = sum(o.accesses for o in self.operations if o.stores and not o.on_stack)
         self.came_back = sources.comes_back(*self.loop.place)
+        self.whole_divisions = [o for o in self.operations if o.kind == "divide" and not o.is_float]
         self.gathers = any("gather" in o.name or "scatter" in o.name for o in self.operations)
 
     @cached_property
     def written(self) -> set[str]:
         """Registers that change from one iteration to the next."""
         return set[str]().union(*(o.writes for o in self.operations))
+
+    @property
+    def over_elements(self) -> bool:
+        """Whether each iteration stores another element; a sum that each stores again stays where it is."""
+        moves = any(o.stores and not o.on_stack and registers_in(o.memory) & self.written for o in self.operations)
+        return moves and not self.sums_in_memory
 
     @cached_property
     def integers(self) -> Integers:

@@ -61,8 +61,7 @@ def corrected(verdict: Verdict, facts: Facts) -> Verdict:
         verdict.fix = f"the type {facts.any_stride} allows any stride: declare {declared}, and pass contiguous arrays"
     if "take a view" in verdict.fix and verdict.name == "vectorized" and facts.integers.updates:
         verdict.fix = ""  # no view helps, since the index is a number in memory
-    over_elements = facts.stores and not facts.sums_in_memory  # the inner loop is already the one over elements
-    if verdict.fix.startswith(INNER) and (over_elements or sources.depth(*facts.loop.place) == 1):
+    if verdict.fix.startswith(INNER) and (facts.over_elements or sources.depth(*facts.loop.place) == 1):
         verdict.fix = f"keep several partial sums, and add them up after the loop; or {ORDER}"
     return verdict
 
@@ -101,6 +100,9 @@ def vectorized(facts: Facts) -> Verdict:
     if not why:
         fix = CALL_FIX if facts.loop.heavy_calls else ""
         return Verdict("vectorized", "no: one number at a time", False, "LLVM gives no reason", fix)
+    if facts.whole_divisions and "not beneficial" in why[0].said:
+        words = "there is no vector instruction for the division of integers"
+        return Verdict("vectorized", "no: one number at a time", False, f"LLVM: {why[0].said}: {words}", WHOLE_FIX)
     words = MAXIMUM if facts.carries_maximum and "identified as reduction" in why[0].said else why[0].words
     is_helper = facts.loop.calls and not cheap and not facts.loop.heavy_calls
     return Verdict(
@@ -119,6 +121,7 @@ WRAP_FIX = (
 )
 TABLES_FIX = "several private tables: add to each of four in turn, and add them up after the loop"
 FAR_FIX = "let the inner loop walk along rows: change the order of the loops, or make a contiguous copy first"
+WHOLE_FIX = "count with an addition, divide by a power of two (x >> 3, x & 7), or use floats"
 BUSY = ": more than a core makes in the time of that many multiply-adds"
 CALL_FIX = "write the function out with +, −, × and ÷ (a polynomial for exp or tanh), or take the call out of the loop"
 INLINE_FIX = "inline the helper: @numba.njit(..., forceinline=True)"
@@ -255,9 +258,10 @@ def accumulators(facts: Facts) -> Verdict:
     if not carried and facts.integers.carried:
         return _integer_accumulators(facts)
     if not carried:
-        return Verdict(
-            "accumulators", "none: no value is carried to the next iteration", None, "iterations are independent"
-        )
+        answer, evidence = "none: no value is carried to the next iteration", "iterations are independent"
+        if any("identified as reduction" in reason.said for reason in reasons(facts.remarks, facts.loop.place)):
+            answer, evidence = "one that no arithmetic computes", "LLVM says that a value is carried, such as an index"
+        return Verdict("accumulators", answer, None, evidence)
     steps = [o for o in facts.arithmetic if o.writes & carried or o.reads & carried]
     chain = len(steps) // len(carried)
     more = f"; each takes {chain} dependent steps per iteration" if chain > 1 and len(carried) < 8 else ""
@@ -307,7 +311,7 @@ def checks(facts: Facts) -> Verdict:
         )  # fmt: skip
     if exits:
         return Verdict("checks", f"{count(exits, 'early exit')} from the loop", None, "more than one jump leads out")
-    return Verdict("checks", "none", True, "no index is compared, no sign is tested")
+    return Verdict("checks", "none", True, "no index is compared, no sign of an index is tested")
 
 
 def calls(facts: Facts) -> Verdict:
@@ -368,16 +372,14 @@ def numbers(facts: Facts) -> Verdict:
 
 def divisions(facts: Facts) -> Verdict:
     """Divisions and roots: they take about ten times as long as multiplications."""
-    whole = [o for o in facts.operations if o.kind == "divide" and not o.is_float]
     slow = [o for o in facts.operations if o.is_float and (o.kind == "divide" or "sqrt" in o.name)]
     by = [o.operands[0] for o in slow if o.kind == "divide"]
     stored = {o.memory for o in facts.operations if o.stores}
     same = [divisor for divisor in by if divisor not in stored and not registers_in(divisor) & facts.written]
-    if whole:
+    if facts.whole_divisions:
         return Verdict(
-            "divisions", f"{len(whole)} of integers per iteration", False,
-            "idiv takes 10 to 20 cycles, and has no vector form",
-            "count with an addition, divide by a power of two (x >> 3, x & 7), or use floats",
+            "divisions", f"{len(facts.whole_divisions)} of integers per iteration", False,
+            "idiv takes 10 to 20 cycles, and has no vector form", WHOLE_FIX,
         )  # fmt: skip
     roots = count(len(slow) - len(by), "root") if len(slow) > len(by) else ""
     if same:
