@@ -32,6 +32,17 @@ def in_place(x):
         x[i], x[i + 1] = x[i] + x[i + 1], x[i] - x[i + 1]
 
 
+def reverses_fours(x):
+    for i in range(x.size // 4):
+        for k in range(2):
+            x[4 * i + k], x[4 * i + 3 - k] = x[4 * i + 3 - k], x[4 * i + k]
+
+
+def reverses_threes(x):
+    for i in range(x.size // 3):
+        x[3 * i], x[3 * i + 1], x[3 * i + 2] = x[3 * i + 2], x[3 * i + 1], x[3 * i]
+
+
 def columns(A, Z):
     for i in range(A.shape[0]):
         for j in range(A.shape[1] // 4 * 4):
@@ -92,6 +103,8 @@ def exchanges(x):
         (eights, "never writes the last 2 of 10 elements of out, first out[8], if its shape is (10,); it writes all of "
          "it if its shape is (8,)"),
         (in_place, "never writes the last of 7 elements of x, first x[6], "),
+        (reverses_fours, "never writes the last 3 of 7 elements of x, first x[4], "),
+        (reverses_threes, "never writes the last of 7 elements of x, first x[6], "),
         (columns, "never writes the last 3 of 7 columns of Z, first Z[0, 4], "),
     ],
 )  # fmt: skip
@@ -105,7 +118,15 @@ def test_forgotten_tail_is_found(kernel, says):
     assert (tail.kind, tail.message.startswith(says)) == ("unwritten", True)
 
 
-@pytest.mark.parametrize("kernel", [whole, border, differences, counts, scatters, sums_of_blocks, sorts, exchanges])
+def exchanges_columns(A):
+    for i in range(A.shape[0]):
+        for j in range(0, A.shape[1] - 1, 2):
+            A[i, j], A[i, j + 1] = A[i, j + 1], A[i, j]
+
+
+@pytest.mark.parametrize(
+    "kernel", [whole, border, differences, counts, scatters, sums_of_blocks, sorts, exchanges, exchanges_columns]
+)
 def test_what_is_left_as_it_is_on_purpose_is_no_tail(kernel):
     report = examine_guessed(kernel, "float32", None, "kernel")
     assert not report.findings, str(report)

@@ -199,7 +199,7 @@ def _with_other_guesses(
 
 
 def _with_few_elements(kernel: Callable[..., Any], dtype: str, writes: Writes) -> Iterator[Finding]:
-    """Indices outside of vectors of one element, or none, whose length the source asks for: others may be fixed."""
+    """Indices outside of vectors of one element, or none, whose length bounds a loop: others may be fixed."""
     function, _ = opened(kernel)
     tree = tree_of(getattr(function, "py_func", function).__code__)
     for length in FEW:

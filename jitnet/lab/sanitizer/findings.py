@@ -41,7 +41,7 @@ FIXES = {
     "square": "check which dimension each loop runs over, and each index goes along",
     "division": "check the divisor first, or compile with error_model='numpy', which gives infinity or NaN",
     "fits": "nothing is wrong if the kernel is only called with such arguments",
-    "few": "nothing is wrong if it is never called with so few; otherwise handle them first: if x.size == 0: return",
+    "few": "nothing is wrong if it is never called with so few; otherwise check the length before any element is used",
     "unsupported": "write it with what Numba compiles: loops over indices, arithmetic, functions of math",
     "not reached": "give arguments that reach it: --args",
     "stopped": "check a part of it, in a separate function",

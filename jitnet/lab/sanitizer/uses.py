@@ -156,8 +156,14 @@ class Uses:
 
     def _points(self, parameter: str) -> bool:
         """True if its neighboring elements bound a loop, like the row pointers of a sparse matrix: p[i], p[i + 1]."""
-        elements = {ast.unparse(n.slice) for n in ast.walk(self.tree) if _is_element(n, parameter)}  # type: ignore[attr-defined]
-        return any(f"{index} + 1" in elements for index in elements) and self._indexes(parameter)
+        assigned = list(_assigned(self.tree))
+
+        def index(argument: ast.expr) -> set[str]:
+            values = [argument, *(value for target, value in assigned if ast.unparse(target) == ast.unparse(argument))]
+            return {ast.unparse(value.slice) for value in values if _is_element(value, parameter)}  # type: ignore[attr-defined]
+
+        loops = (n.args for n in ast.walk(self.tree) if _is_call(n, "range", "prange"))  # type: ignore[attr-defined]
+        return any(f"{i} + 1" in index(args[1]) for args in loops if len(args) > 1 for i in index(args[0]))
 
     def _indexes(self, parameter: str) -> bool:
         """True if its elements are used as an index: `a[index[i]]`, `k = index[i]; a[k]`."""
@@ -185,11 +191,24 @@ class Uses:
 
 
 def asked(tree: ast.AST | None) -> set[str]:
-    """The arrays whose length a source asks for."""
-    nodes = list(ast.walk(tree or ast.Pass()))
-    arrays = [n.value for n in nodes if isinstance(n, ast.Attribute) and n.attr in ("size", "shape")]
-    arrays += [part for n in nodes if _is_call(n, "len") for part in n.args]  # type: ignore[attr-defined]
-    return {array.id for array in arrays if isinstance(array, ast.Name)}
+    """The arrays whose length bounds a loop of a source, by itself or by a name: `n = x.size`, `range(n)`."""
+    tree = tree or ast.Pass()
+    nodes = list(ast.walk(tree))
+    parts: list[ast.AST] = [n.test for n in nodes if isinstance(n, ast.While)]
+    parts += [argument for n in nodes if _is_call(n, "range", "prange") for argument in n.args]  # type: ignore[attr-defined]
+    found, names = set(), set()
+    while parts:
+        part = parts.pop()
+        array = part.value if isinstance(part, ast.Attribute) and part.attr in ("size", "shape") else None
+        array = part.args[0] if _is_call(part, "len") and part.args else array  # type: ignore[attr-defined]
+        if isinstance(array, ast.Name):
+            found.add(array.id)
+        elif isinstance(part, ast.Name) and part.id not in names:
+            names.add(part.id)
+            parts += [v for target, v in _assigned(tree) if any(_is_named(t, part.id) for t in _parts(target))]
+        else:
+            parts += ast.iter_child_nodes(part)
+    return found
 
 
 def _assigned(tree: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:

@@ -1,0 +1,77 @@
+"""`jitnet check` guesses which arrays have a length of their own: row pointers, and coefficients of a fixed number."""
+
+import pytest
+
+from jitnet.lab.sanitizer.arguments import examine_guessed, guessed
+
+
+def bigrams(a, counts):
+    for i in range(a.shape[0] - 1):
+        counts[a[i], a[i + 1]] += 1
+
+
+def length_of_path(route, x):
+    total = x.dtype.type(0)
+    for i in range(len(route) - 1):
+        total += abs(x[route[i + 1]] - x[route[i]])
+    return total
+
+
+def bubbles(order, key):
+    for _ in range(order.size):
+        for i in range(order.size - 1):
+            if key[order[i]] > key[order[i + 1]]:
+                order[i], order[i + 1] = order[i + 1], order[i]
+
+
+def sums_of_segments(starts, x, out):
+    for i in range(out.size):
+        out[i] = 0
+        for k in range(starts[i], starts[i + 1]):
+            out[i] += x[k]
+
+
+def sums_between(starts, x, out):
+    for i in range(out.size):
+        out[i] = 0
+        first = starts[i]
+        end = starts[i + 1]
+        for k in range(first, end):
+            out[i] += x[k]
+
+
+@pytest.mark.parametrize(
+    ("kernel", "length"),
+    [(bigrams, 7), (length_of_path, 7), (bubbles, 7), (sums_of_segments, 8), (sums_between, 8)],
+)
+def test_neighboring_indices_are_row_pointers_only_if_they_bound_a_loop(kernel, length):
+    assert next(guessed(kernel, "float32"))[0].size == length
+    assert not examine_guessed(kernel, "float32", None, "kernel").errors
+
+
+def applies_line(x, w, out):
+    for i in range(x.size):
+        out[i] = w[0] * x[i] + w[1]
+    out[0] = w.size
+
+
+def starts_from_first(x, out):
+    n, total = len(x), x[0]
+    last = n - 1
+    for i in range(last):
+        total += x[i + 1]
+    out[0] = total
+
+
+def decreases_until(x, out):
+    i, out[0] = 0, x[0]
+    while i < x.shape[0]:
+        out[0] -= x[i]
+        i += 1
+
+
+@pytest.mark.parametrize(
+    ("kernel", "arrays"), [(applies_line, []), (starts_from_first, ["x"]), (decreases_until, ["x"])]
+)
+def test_only_an_array_whose_length_bounds_a_loop_may_have_few_elements(kernel, arrays):
+    assert [finding.array for finding in examine_guessed(kernel, "float32", None, "kernel").warnings] == arrays
