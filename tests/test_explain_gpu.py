@@ -178,6 +178,7 @@ def test_verdicts_of_single_rungs(registry):
     assert registry["sigmoid.elements", "9.0"]["loop"]["depth"] == 0
     assert "There is no loop" in explaining.as_text(registry["sigmoid.elements", "9.0"])
     assert " more of fma.rn.f32" in explaining.as_text(best)
+    assert re.search(r"memory transactions [0-9.]+ bytes", explaining.as_text(best))
     assert "Left out: " in explaining.as_text(registry["matmul.tensorcore", "9.0"])
 
 

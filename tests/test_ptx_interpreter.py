@@ -8,7 +8,7 @@ import pytest
 
 from jitnet.lab.gpu.arithmetic import matrix_product, meaning
 from jitnet.lab.gpu.memory import GlobalMemory, KernelError
-from jitnet.lab.gpu.program import Program
+from jitnet.lab.gpu.program import Program, blocks_of
 from jitnet.lab.gpu.ptx_interpreter import UnknownInstructionError, execute
 
 ENTRY = """
@@ -305,3 +305,8 @@ def test_each_missing_barrier_of_a_product_is_found(operation):
                 execute(Program(broken), blocks, launch.threads, arguments)
             seen += 1
     assert seen >= 2
+
+
+def test_places_have_the_letters_of_a_path():
+    text = '.file 1 "/k\\303\\274rse/a.py"\n.entry f(\n)\n{\n.loc 1 7 0\nret;\n}\n'
+    assert blocks_of(text)[0][0][0].place == ("/kürse/a.py", 7)

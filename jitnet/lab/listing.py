@@ -69,7 +69,7 @@ def wrapped(text: str, head: str = "") -> list[str]:
     """Lines of text, behind a head in its own column if there is one."""
     indent = NAME if head else 0
     return textwrap.wrap(
-        text, WIDTH, initial_indent=f"{head:{indent}}" if indent else "", subsequent_indent=" " * indent,
+        text, WIDTH, initial_indent=f"{head:{indent - 1}} " if indent else "", subsequent_indent=" " * indent,
         break_on_hyphens=False,
     )  # fmt: skip
 

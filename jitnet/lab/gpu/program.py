@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..machine_code.assembly import unescaped
 from .control_flow import Instruction, Place
 
 REGISTERS = {".pred": np.bool_, ".f32": np.float32, ".b32": np.uint32, ".b64": np.uint64, ".f64": np.float64}
@@ -27,7 +28,7 @@ def blocks_of(text: str, ends: tuple[str, ...] = JUMPS) -> tuple[list[list[Instr
     A block ends before a label and after an instruction whose opcode is in `ends`. If the kernel was compiled with line
     numbers, its instructions have places.
     """
-    files = dict(_FILE.findall(text))
+    files = {number: unescaped(path) for number, path in _FILE.findall(text)}
     blocks: list[list[Instruction]] = [[]]
     labels: dict[str, int] = {}
     place: Place = ("", 0)

@@ -107,7 +107,7 @@ def functions_of(assembly: str) -> list[Function]:
             places = ()
         elif stripped.startswith(".file"):
             if file := _FILE.match(stripped):
-                files[file[1]] = _unescaped(f"{file[2]}/{file[3]}" if file[3] else file[2])
+                files[file[1]] = unescaped(f"{file[2]}/{file[3]}" if file[3] else file[2])
         elif loc := _LOC.match(stripped):
             places = _places(files.get(loc[1], ""), int(loc[2]), loc[3] or "")
         elif is_instruction(line) and function is not None:
@@ -119,7 +119,7 @@ def functions_of(assembly: str) -> list[Function]:
     return [f for f in code if not f.symbol.startswith(_WRAPPERS)]
 
 
-def _unescaped(path: str) -> str:
+def unescaped(path: str) -> str:
     r"""A path in a directive, where ü is \303\274 and a backslash is doubled; in comments they are as they are."""
     plain = re.sub(rb"\\([0-7]{3}|\\)", lambda m: m[1] if m[1] == b"\\" else bytes([int(m[1], 8)]), path.encode())
     return plain.decode()
