@@ -11,7 +11,6 @@ import json
 import os
 import shlex
 import time
-import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from typing import Any
 from .. import backend, checks, storage
 from ..lab.grade import assignment, grading, handed_in, output, page, table
 from ..process import progress
+from ..spelling import composed
 from .shared import as_json, check_paths, shown
 
 AGAIN, PAUSE = 3, 5.0
@@ -86,14 +86,10 @@ def _meant(name: str, found: list[tuple[str, Path]]) -> str:
     if any(name == one for one, _ in found):
         return name
     if len(Path(name).parts) > 1:
-        place = _composed(os.path.abspath(name))
-        inside = (one for one, path in found if Path(place).is_relative_to(_composed(os.path.abspath(path))))
+        place = composed(os.path.abspath(name))
+        inside = (one for one, path in found if Path(place).is_relative_to(composed(os.path.abspath(path))))
         return next(inside, name)
-    return next((one for one, path in found if _composed(name) in (_composed(one), _composed(path.name))), name)
-
-
-def _composed(name: str) -> str:
-    return unicodedata.normalize("NFC", name)
+    return next((one for one, path in found if composed(name) in (composed(one), composed(path.name))), name)
 
 
 def _check_replaces_no_class(options: argparse.Namespace) -> None:

@@ -219,15 +219,17 @@ class Planner:
         plain_name = re.sub("[ ._]", "", name.casefold())
         is_id = has_name and bool(plain_name in IDS or IDENTIFIER.fullmatch(name))
         is_identifier = is_unnamed or is_id or (has_name and plain_name in ROW_NUMBERS)
-        differ = len(np.unique(values)) == len(values)
         with np.errstate(all="ignore"):
             steps, can_count = np.diff(values), _can_count(values.min(), values.max())
             extent = can_count and values.max() - values.min() == len(values) - 1
             # 0, 10, 20, ..., or 1, 2, 3, ... without the rows that were removed
-            is_spaced = can_count and differ and len(values) > MEASURED and (steps == np.median(steps)).mean() > 0.9
+            is_spaced = can_count and len(values) > MEASURED and (steps == np.median(steps)).mean() > 0.9
             is_whole = not (values % 1 != 0).any()  # NaN % 1 is not 0
             if len(values) < 5 or not (extent or is_spaced or is_identifier) or not is_whole:
                 return False
+        differ = len(np.unique(values)) == len(values)
+        if not (extent or is_identifier or differ):
+            return False
         counts = (extent or is_spaced) and differ  # if extent, in any order
         if is_unnamed and len(self.table.features) > 1 and (steps == 1).mean() > 0.9:  # tables below each other
             return True
