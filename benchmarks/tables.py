@@ -1,4 +1,5 @@
-"""The tables of all machines side by side, one column per machine: docs/guide/machines.md, and three rows in README.md.
+"""The tables of all machines side by side, one column per machine: docs/guide/machines.md with its picture, and four
+rows in README.md.
 
     python benchmarks/tables.py
 
@@ -6,6 +7,7 @@ The other scripts write their results to a folder of their machine; this one onl
 """
 
 import json
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -14,8 +16,11 @@ from typing import Any
 RESULTS = Path(__file__).parent / "results"
 ROOT = Path(__file__).parents[1]
 PAGE, README = ROOT / "docs" / "guide" / "machines.md", ROOT / "README.md"
+PICTURE = RESULTS / "machines.png"
 
 Row = dict[str, str]
+Cell = tuple[str, dict[str, float]]
+"""jitnet's figures, and the time of each other library relative to jitnet's."""
 
 INTRODUCTION = """\
 # Every machine
@@ -29,37 +34,40 @@ first tile computed anything, and that masked all rows of narrow panels; Zen 4 a
 which had smaller tiles and slower versions of sigmoid, tanh and softmax. `python benchmarks/steps.py` (and
 `products.py`, `activations.py`, `epochs.py`) writes to a folder of its machine; `python benchmarks/tables.py` writes
 this page.
+
+![Time of the fastest other library divided by jitnet's, on one thread: blue where jitnet is
+faster](../../benchmarks/results/machines.png)
 """
-
-
-def ratios(row: Row, unit: str) -> str:
-    """Time of each other library relative to jitnet: "1.40 × NumPy, 2.31 × PyTorch"."""
-    own = float(row[f"jitnet{unit}"])
-    others = {name.removesuffix(unit): row[name] for name in row if name.endswith(unit) and name not in NO_PEERS}
-    return ", ".join(f"{float(time) / own:.2f} × {peer}" for peer, time in others.items() if time)
 
 
 NO_PEERS = {"jitnet µs", "limit µs", "jitnet ns", "jitnet", "µs at peak", "what", "× best peer"}
 
 
-def step(row: Row) -> str:
-    return f"{row['jitnet µs']} µs, {row['fraction of peak']} of peak; {ratios(row, ' µs')}"
+def by_time(row: Row, unit: str) -> dict[str, float]:
+    """Time of each other library relative to jitnet's, from the columns whose names end in `unit`."""
+    own = float(row[f"jitnet{unit}"])
+    others = {name.removesuffix(unit): row[name] for name in row if name.endswith(unit) and name not in NO_PEERS}
+    return {peer: float(time) / own for peer, time in others.items() if time}
 
 
-def product(row: Row) -> str:
-    share = f"{row['jitnet GFLOP/s']} GFLOP/s, {row['jitnet, of peak']} of peak"
-    return f"{share}; {', '.join(f'{row[name]} {name}' for name in row if name.startswith('× ') and row[name])}"
+def step(row: Row) -> Cell:
+    return f"{row['jitnet µs']} µs, {row['fraction of peak']} of peak", by_time(row, " µs")
 
 
-def operation(row: Row) -> str:
-    return f"{row['jitnet ns']} ns; {ratios(row, ' ns')}"
+def product(row: Row) -> Cell:
+    ratios = {name.removeprefix("× "): float(row[name]) for name in row if name.startswith("× ") and row[name]}
+    return f"{row['jitnet GFLOP/s']} GFLOP/s, {row['jitnet, of peak']} of peak", ratios
 
 
-def epoch(row: Row) -> str:
-    return f"{row['jitnet']} s; {ratios(row, '')}"
+def operation(row: Row) -> Cell:
+    return f"{row['jitnet ns']} ns", by_time(row, " ns")
 
 
-TABLES: list[tuple[str, str, str, Callable[[Row], str]]] = [
+def epoch(row: Row) -> Cell:
+    return f"{row['jitnet']} s", by_time(row, "")
+
+
+TABLES: list[tuple[str, str, str, Callable[[Row], Cell]]] = [
     ("A training step, one thread", "steps_1_thread", "step", step),
     ("A training step, two threads", "steps_2_threads", "step", step),
     ("Products, one thread", "products_1_thread", "product", product),
@@ -67,7 +75,7 @@ TABLES: list[tuple[str, str, str, Callable[[Row], str]]] = [
     ("Activations, time per number, one thread", "activations_1_thread", "operation", operation),
     ("An epoch, and predictions, one thread", "epochs_1_thread", "what", epoch),
 ]
-"""Title, file, the column with the names of the rows, and the function for the text of a cell."""
+"""Title, file, the column with the names of the rows, and the function for a cell."""
 
 
 def results_of(file: str) -> dict[str, dict[str, Any]]:
@@ -86,14 +94,31 @@ def processor(machine: dict[str, Any]) -> str:
     return re.sub(r"\(R\)|\(TM\)| Processor| @ [\d.]+GHz", "", machine["cpu"])
 
 
-def table(file: str, names: str, cell: Callable[[Row], str]) -> list[str]:
+def columns_of(file: str, names: str, cell: Callable[[Row], Cell]) -> dict[str, dict[str, Cell]]:
+    """Machine -> name of the row -> cell."""
+    return {machine: {row[names]: cell(row) for row in found["rows"]} for machine, found in results_of(file).items()}
+
+
+def names_in(columns: dict[str, dict[str, Cell]]) -> list[str]:
+    """The names of all rows, each once."""
+    return list(dict.fromkeys(name for cells in columns.values() for name in cells))
+
+
+def table(file: str, names: str, cell: Callable[[Row], Cell]) -> list[str]:
     """The lines of the table of a file."""
-    machines = results_of(file)
-    columns = {machine: {row[names]: cell(row) for row in found["rows"]} for machine, found in machines.items()}
+    columns = columns_of(file, names, cell)
     lines = [f"| {names} | {' | '.join(columns)} |", "|" + "---|" * (len(columns) + 1)]
-    for name in dict.fromkeys(name for cells in columns.values() for name in cells):
-        lines.append(f"| {name} | {' | '.join(cells.get(name, '–') for cells in columns.values())} |")
+    for name in names_in(columns):
+        lines.append(f"| {name} | {' | '.join(text(cells.get(name)) for cells in columns.values())} |")
     return lines
+
+
+def text(cell: Cell | None) -> str:
+    """ "163.3 µs, 0.92 of peak; 1.83 × NumPy, 3.00 × PyTorch" """
+    if cell is None:
+        return "–"
+    figures, ratios = cell
+    return f"{figures}; {', '.join(f'{ratio:.2f} × {peer}' for peer, ratio in ratios.items())}"
 
 
 def page() -> str:
@@ -102,6 +127,44 @@ def page() -> str:
     for title, file, names, cell in TABLES:
         lines += [f"## {title}", "", *table(file, names, cell), ""]
     return "\n".join(lines)
+
+
+def picture(path: Path) -> None:
+    """The tables for one thread as colors: the time of the fastest other library divided by jitnet's."""
+    from matplotlib import pyplot as plt
+    from matplotlib.colors import LogNorm
+
+    tables = [(title, columns_of(*rest)) for title, *rest in TABLES if "one thread" in title]
+    machines = sorted({machine for _, columns in tables for machine in columns})
+    heights = [len(names_in(columns)) for _, columns in tables]
+    figure, axes = plt.subplots(
+        len(tables), figsize=(11, 3 + 0.24 * sum(heights)), height_ratios=heights, layout="constrained"
+    )
+    for (title, columns), axis in zip(tables, axes, strict=True):
+        names = names_in(columns)
+        best = [[fastest(columns.get(machine, {}).get(name)) for machine in machines] for name in names]
+        image = axis.imshow(best, cmap="RdBu", norm=LogNorm(1 / 4, 4), aspect="auto")
+        for y, row in enumerate(best):
+            for x, ratio in enumerate(row):
+                shown = "–" if math.isnan(ratio) else f"{ratio:.2f}"
+                axis.text(x, y, shown, ha="center", va="center", size=8, color="w" if ratio > 2.2 else "k")
+        axis.set_yticks(range(len(names)), names, size=8)
+        axis.set_xticks(range(len(machines)), [])
+        axis.set_title(title.removesuffix(", one thread"), size=10, loc="left")
+    labels = [machine.replace(" (", "\n(").replace(", ", "\n") for machine in machines]
+    axes[0].set_xticks(range(len(machines)), labels, size=8)
+    axes[0].xaxis.tick_top()
+    bar = figure.colorbar(image, ax=axes, location="bottom", aspect=60, shrink=0.6, ticks=[0.25, 0.5, 1, 2, 4])
+    bar.ax.set_xticklabels(["≤ 0.25", "0.5", "1", "2", "≥ 4"])
+    bar.minorticks_off()
+    bar.set_label("time of the fastest other library / time of jitnet (blue: jitnet is faster), one thread")
+    figure.savefig(path, dpi=90)
+    plt.close(figure)
+
+
+def fastest(cell: Cell | None) -> float:
+    """The smallest ratio of a cell: that of the fastest other library; NaN without one."""
+    return min(cell[1].values(), default=math.nan) if cell else math.nan
 
 
 FRONT = (
@@ -142,6 +205,7 @@ def times(row: Row) -> list[str]:
 
 def main() -> None:
     PAGE.write_text(page(), encoding="utf-8")
+    picture(PICTURE)
     README.write_text(readme(README.read_text(encoding="utf-8")), encoding="utf-8")
 
 

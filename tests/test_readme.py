@@ -1,6 +1,7 @@
 """The commands, code, links and figures of the README and the guide in docs/ are current."""
 
 import json
+import math
 import re
 import runpy
 from pathlib import Path
@@ -109,6 +110,9 @@ def test_figures_are_the_output_of_the_benchmarks():
     )
     tables = runpy.run_path(str(ROOT / "benchmarks" / "tables.py"))
     assert text_of("docs/guide/machines.md") == tables["page"]()
+    assert tables["PICTURE"].is_file()
+    assert tables["fastest"](("5 µs", {"NumPy": 1.2, "JAX": 0.9})) == 0.9
+    assert math.isnan(tables["fastest"](None))
     assert tables["readme"](README) == README
     assert README.count("| 784-512-512-10, batch 128") == len(tables["FRONT_MACHINES"])
     assert tables["times"]({"jitnet µs": "2.0", "NumPy µs": "3.0", "PyTorch µs": ""}) == ["2.0", "3.0", "–", "–"]
