@@ -23,7 +23,7 @@ import numpy as np  # noqa: E402
 
 import jitnet  # noqa: E402
 from jitnet import backend, losses  # noqa: E402
-from jitnet.kernels.parts import number_of_parts, part_of, shape_of_a_part  # noqa: E402
+from jitnet.kernels.parts import MOST_ROWS, divided, number_of_parts, part_of  # noqa: E402
 from jitnet.kernels.register_tile import VECTORS  # noqa: E402
 from jitnet.step import Step, descent, needed, passes, update_of  # noqa: E402
 
@@ -64,7 +64,7 @@ def largest_share(call, cores):
     """The work of the busiest core, as a fraction of that of one core; an odd number of rows computes one
     twice, and a partial panel costs a complete one."""
     C = max((a for a in call.arguments if isinstance(a, np.ndarray) and a.ndim == 2), key=lambda a: is_result(call, a))
-    shape = shape_of_a_part(C, cores)
+    shape = divided(C, cores, MOST_ROWS)
     parts = [part_of(C, shape, t) for t in range(number_of_parts(C, shape))]
     width = VECTORS * 64 // C.itemsize
     work = [math.ceil((i1 - i0) / 2) * math.ceil((j1 - j0) / width) for i0, i1, j0, j1 in parts]

@@ -90,7 +90,8 @@ def small(monkeypatch):
     monkeypatch.setattr(softmax, "stack_array", not_initialized)
     monkeypatch.setattr(register_tile, "stack_array", not_initialized)
     room = 16 * register_tile.ROW_BYTES  # nine rows need more than half of it
-    monkeypatch.setattr(parts, "MOST_ROWS", 10)
+    for name, value in {"MOST_ROWS": 10, "COPIED_ROWS": 4, "LEAST_ROWS": 6, "PAGE": 16, "L2": 800}.items():
+        monkeypatch.setattr(parts, name, value)
     rows = {"DEPTH": 6, "EVICTING_ROWS": 7, "OTHER_ROWS": 11}
     for name, value in {**rows, "OF_L2": room * 9 // 16, "OF_L1": 600 * 9 // 16}.items():
         monkeypatch.setattr(register_tile, name, value)
@@ -284,7 +285,7 @@ def test_vector_units_follow_from_the_processor_features(features, machine, unit
 
 def test_work_is_cut_by_panels_or_rows(small):
     """One thread computes all columns; several share the panels if these divide equally, otherwise the rows."""
-    width = register_tile.VECTORS * 2  # width of a panel; MOST_ROWS is 10
+    width = register_tile.VECTORS * 2  # width of a panel
     for count, m, n, shape, number in (
         (1, 10, 3 * width, (10, 3 * width), 1), (1, 11, 5, (6, 5), 2), (1, 40, 5, (10, 5), 4), (1, 12, 0, (6, 1), 0),
         (2, 10, 4 * width, (10, 2 * width), 2), (2, 10, 4 * width - 3, (10, 2 * width), 2), (2, 9, 3, (6, 3), 2),
@@ -292,7 +293,7 @@ def test_work_is_cut_by_panels_or_rows(small):
         (2, 20, 3 * width, (10, 3 * width), 2), (3, 7, 3 * width, (8, width), 3), (3, 0, 5, (1, 5), 1),
     ):  # fmt: skip
         C = np.empty((m, n))
-        got = parts.shape_of_a_part(C, count)
+        got = parts.divided(C, count, 10)
         assert (got, parts.number_of_parts(C, got)) == (shape, number), (count, m, n)
         seen = np.zeros((m, n), int)
         for t in range(number):

@@ -16,10 +16,11 @@ from jitnet.compiler.jit import OPTIONS, signature_for
 from jitnet.compiler.memory import LINE, aligned
 from jitnet.compiler.simd import MASKS
 from jitnet.kernels import LADDERS, register_tile
-from jitnet.kernels.parts import MOST_ROWS
+from jitnet.kernels.parts import COPIED_ROWS, LEAST_ROWS, MOST_ROWS, SHORT, most_rows
 from jitnet.kernels.register_tile import (
     DEPTH,
     EVICTING_ROWS,
+    L2,
     LOW,
     NARROW_LOW,
     NARROW_ROWS,
@@ -215,9 +216,29 @@ def test_packing_is_used_where_it_pays():
     assert not packing_pays(roomy, 10 * OTHER_ROWS)
 
 
+def test_parts_have_few_rows_where_that_saves_time():
+    """Where A is copied, or writing C takes most of the time; not if B has left L2 before it is read again."""
+
+    def most(depth, n, m, transpose_A=False, transpose_B=False):
+        A = np.empty((depth, m), np.float32).T if transpose_A else np.empty((m, depth), np.float32)
+        B = np.empty((n, depth), np.float32).T if transpose_B else np.empty((depth, n), np.float32)
+        return most_rows(A, B, np.empty((m, n), np.float32))
+
+    many = L2 // 4096 + 1  # that many rows of a page take up more than the L2 cache
+    in_tlb = TLB_PAGES * PAGE // 4096
+    assert [most(depth, 1024, many) for depth in (SHORT, SHORT + 1)] == [in_tlb, MOST_ROWS]
+    assert most(1, 1024 * in_tlb, many) == LEAST_ROWS
+    assert [most(SHORT, 1024, m) for m in (many // 2, many)] == [MOST_ROWS, in_tlb]
+    assert most(SHORT, 1024, many, transpose_B=True) == MOST_ROWS
+    assert [most(512, n, 512, transpose_A=True) for n in (128, L2 // 4096 + 1)] == [COPIED_ROWS, MOST_ROWS]
+    assert most(512, 128, 512) == MOST_ROWS
+    assert most(8, 0, 0) == MOST_ROWS
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_work_divided_between_threads_equals_the_oracle(dtype):
-    for m, depth, n in ((131, 97, 130), (400, 300, 10), (64, 784, 128), (MOST_ROWS + 7, 140, 150)):
+    large = (MOST_ROWS + 7, 140, 150), (COPIED_ROWS + 7, 140, 300), (L2 // 1200 + 7, 5, 300)
+    for m, depth, n in ((131, 97, 130), (400, 300, 10), (64, 784, 128), *large):
         check(m, depth, n, dtype)
 
 

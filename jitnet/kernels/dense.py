@@ -96,7 +96,7 @@ def layer_tiled(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix) -> None:
 def layer_packed(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix) -> None:
     """Like the rung above, but W is packed into panels if that is faster; saves misses of the L2 cache, and loads
     across cache lines."""
-    shape = shape_of_a_part(A, loop_threads())
+    shape = shape_of_a_part(X, W, A, loop_threads())
     for t in prange(number_of_parts(A, shape)):
         plain_part(X, W, A, part_of(A, shape, t))
     bias_and_activation(b, f, A)
@@ -114,7 +114,7 @@ def fused_part(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix, part: Part) -
 @rung("layer", "fused")
 def layer_fused(X: Matrix, W: Matrix, b: Vector, f: int, A: Matrix) -> None:
     """Like the rung above, but the sums start with b, and f is applied to each part at once; saves loading A again."""
-    shape = shape_of_a_part(A, loop_threads())
+    shape = shape_of_a_part(X, W, A, loop_threads())
     for t in prange(number_of_parts(A, shape)):
         fused_part(X, W, b, f, A, part_of(A, shape, t))
 
@@ -193,7 +193,7 @@ def delta_tiled(delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta: Ma
 @rung("delta", "packed")
 def delta_packed(delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta: Matrix) -> None:
     """Like the rung above, but W_next is transposed by panels, in registers; saves copying all of W_nextᵀ."""
-    shape = shape_of_a_part(delta, loop_threads())
+    shape = shape_of_a_part(delta_next, W_next.T, delta, loop_threads())
     for t in prange(number_of_parts(delta, shape)):
         plain_part(delta_next, W_next.T, delta, part_of(delta, shape, t))
     multiply_by_derivative(f, A, delta, 0, delta.shape[0], 0, delta.shape[1])
@@ -202,7 +202,7 @@ def delta_packed(delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta: M
 @rung("delta", "fused")
 def delta_fused(delta_next: Matrix, W_next: Matrix, A: Matrix, f: int, delta: Matrix) -> None:
     """Like the rung above, but f' is applied to each part at once; saves loading delta again."""
-    shape = shape_of_a_part(delta, loop_threads())
+    shape = shape_of_a_part(delta_next, W_next.T, delta, loop_threads())
     for t in prange(number_of_parts(delta, shape)):
         i0, i1, j0, j1 = part = part_of(delta, shape, t)
         plain_part(delta_next, W_next.T, delta, part)

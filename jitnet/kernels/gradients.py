@@ -107,7 +107,7 @@ def gradients_tiled(X: Matrix, delta: Matrix, dW: Matrix, db: Vector) -> None:
 def gradients_packed(X: Matrix, delta: Matrix, dW: Matrix, db: Vector) -> None:
     """Like the rung above, but delta is packed into panels if that is faster; saves misses of the L2 cache, and loads
     across cache lines."""
-    shape = shape_of_a_part(dW, loop_threads())
+    shape = shape_of_a_part(X.T, delta, dW, loop_threads())
     for t in prange(number_of_parts(dW, shape)):
         plain_part(X.T, delta, dW, part_of(dW, shape, t))
     sum_rows(delta, db)
@@ -134,7 +134,7 @@ def part_of_gradients(X: Matrix, delta: Matrix, dW: Matrix, db: Vector, part: Pa
 @rung("gradients", "fused")
 def gradients_fused(X: Matrix, delta: Matrix, dW: Matrix, db: Vector) -> None:
     """Like the rung above, but db is summed in registers, next to its part of dW; saves loading its sums."""
-    shape = shape_of_a_part(dW, loop_threads())
+    shape = shape_of_a_part(X.T, delta, dW, loop_threads())
     for t in prange(number_of_parts(dW, shape)):
         part_of_gradients(X, delta, dW, db, part_of(dW, shape, t))
 
@@ -238,7 +238,7 @@ def descend_packed(X: Matrix, delta: Matrix, lr: float, weight_decay: float, W: 
     """Like the rung above, but delta is packed into panels if that is faster; saves misses of the L2 cache, and loads
     across cache lines."""
     dW, db = np.empty(W.shape, W.dtype), np.empty(b.shape, b.dtype)
-    shape = shape_of_a_part(dW, loop_threads())
+    shape = shape_of_a_part(X.T, delta, dW, loop_threads())
     for t in prange(number_of_parts(dW, shape)):
         plain_part(X.T, delta, dW, part_of(dW, shape, t))
     for k in prange(X.shape[1]):
@@ -264,7 +264,7 @@ def part_of_descend(X: Matrix, delta: Matrix, lr: float, keep: float, W: Matrix,
 @rung("descend", "fused")
 def descend_fused(X: Matrix, delta: Matrix, lr: float, weight_decay: float, W: Matrix, b: Vector) -> None:
     """Like the rung above, but the tile subtracts its sums from W; saves writing and loading the gradient."""
-    shape = shape_of_a_part(W, loop_threads())
+    shape = shape_of_a_part(X.T, delta, W, loop_threads())
     keep = W.dtype.type(1) - lr * weight_decay
     for t in prange(number_of_parts(W, shape)):
         part_of_descend(X, delta, lr, keep, W, b, part_of(W, shape, t))

@@ -157,7 +157,7 @@ def matmul_tiled(X: Matrix, W: Matrix, Z: Matrix) -> None:
 def matmul_packed(X: Matrix, W: Matrix, Z: Matrix) -> None:
     """Like the rung above, but W is packed into panels if that is faster; saves misses of the L2 cache, and loads
     across cache lines."""
-    shape = shape_of_a_part(Z, loop_threads())
+    shape = shape_of_a_part(X, W, Z, loop_threads())
     for t in prange(number_of_parts(Z, shape)):
         plain_part(X, W, Z, part_of(Z, shape, t))
 
@@ -232,7 +232,7 @@ def matmul_tn_tiled(X: Matrix, delta: Matrix, dW: Matrix) -> None:
 def matmul_tn_packed(X: Matrix, delta: Matrix, dW: Matrix) -> None:
     """Like the rung above, but delta is packed into panels if that is faster; saves misses of the L2 cache, and loads
     across cache lines."""
-    shape = shape_of_a_part(dW, loop_threads())
+    shape = shape_of_a_part(X.T, delta, dW, loop_threads())
     for t in prange(number_of_parts(dW, shape)):
         plain_part(X.T, delta, dW, part_of(dW, shape, t))
 
@@ -331,7 +331,7 @@ def matmul_nt_tiled(delta: Matrix, W: Matrix, dX: Matrix) -> None:
 @rung("matmul_nt", "packed")
 def matmul_nt_packed(delta: Matrix, W: Matrix, dX: Matrix) -> None:
     """Like the rung above, but W is transposed panel by panel, in registers; saves copying Wᵀ number by number."""
-    shape = shape_of_a_part(dX, loop_threads())
+    shape = shape_of_a_part(delta, W.T, dX, loop_threads())
     for t in prange(number_of_parts(dX, shape)):
         plain_part(delta, W.T, dX, part_of(dX, shape, t))
 

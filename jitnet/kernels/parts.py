@@ -1,13 +1,23 @@
-"""How threads share a product: parts of C, each of which one thread computes with the register tile."""
+"""How a product is divided: parts of C, each of which one thread computes with the register tile."""
 
+from ..compiler.cpu_caches import PAGE
 from ..compiler.intrinsics import lanes, submatrix, window
 from ..compiler.jit import part_of_kernels
 from ..compiler.types import Matrix, Vector
-from .register_tile import PLAIN, VECTORS, product
+from .register_tile import L2, PLAIN, TLB_PAGES, VECTORS, copying_pays, is_transpose, product
 
 MOST_ROWS = 1024
 """Rows of C in one part. A panel's depth of that many rows of A stays in L2, or at least in L3, for all panels but the
 first."""
+
+COPIED_ROWS = 256
+"""The same if A is a transpose that is copied: the copy of these rows stays in L2 for all panels, next to B."""
+
+SHORT = 64
+"""Terms of a sum up to which a product takes less time than writing a C that does not fit into L2."""
+
+LEAST_ROWS = 32
+"""The fewest rows for which B is worth reading again."""
 
 Part = tuple[int, int, int, int]
 """Rows i0:i1 and columns j0:j1 of C."""
@@ -28,10 +38,32 @@ def plain_part(A: Matrix, B: Matrix, C: Matrix, part: Part) -> None:
 
 
 @part_of_kernels
-def shape_of_a_part(C: Matrix, threads: int) -> tuple[int, int]:
-    """The rows and columns of C in a part. One thread takes all columns. Several threads share the panels if their
-    number is a multiple of the threads and C fills at least 90 % of them; otherwise they share the rows. Many rows are
-    divided into parts of about the same size."""
+def most_rows(A: Matrix, B: Matrix, C: Matrix) -> int:
+    """Rows of C in one part, at most. Only a B that stays in the L2 cache is worth reading again for each part.
+
+    If writing C takes most of the time, the rows of a part span no more pages than the first TLB has: every panel
+    writes to all of them.
+    """
+    if B.size * B.itemsize > L2 // 2:
+        return MOST_ROWS
+    if copying_pays(A, C.shape[1]):
+        return COPIED_ROWS
+    if A.shape[1] <= SHORT and C.size * C.itemsize > L2 * 3 // 4 and not is_transpose(B):
+        return max(LEAST_ROWS, TLB_PAGES * PAGE // (C.shape[1] * C.itemsize))
+    return MOST_ROWS
+
+
+@part_of_kernels
+def shape_of_a_part(A: Matrix, B: Matrix, C: Matrix, threads: int) -> tuple[int, int]:
+    """The rows and columns of C = A·B in a part."""
+    return divided(C, threads, most_rows(A, B, C))
+
+
+@part_of_kernels
+def divided(C: Matrix, threads: int, most: int) -> tuple[int, int]:
+    """The rows and columns of C in a part of at most `most` rows. One thread takes all columns. Several threads share
+    the panels if their number is a multiple of the threads and C fills at least 90 % of them; otherwise they share the
+    rows. Many rows are divided into parts of about the same size."""
     m, n = int(C.shape[0]), int(C.shape[1])
     width = VECTORS * lanes(C)
     panels = (n + width - 1) // width
@@ -40,7 +72,7 @@ def shape_of_a_part(C: Matrix, threads: int) -> tuple[int, int]:
         columns = panels // threads * width
     elif threads > 1:
         share = (m + threads - 1) // threads
-    pieces = (share + MOST_ROWS - 1) // MOST_ROWS
+    pieces = (share + most - 1) // most
     rows = (share + pieces - 1) // max(pieces, 1)
     return max(rows + rows % 2, 1), max(columns, 1)  # an odd number of rows computes one twice
 
