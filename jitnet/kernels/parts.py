@@ -49,14 +49,15 @@ def most_rows(A: Matrix, B: Matrix, C: Matrix) -> int:
     if copying_pays(A, C.shape[1]):
         return COPIED_ROWS
     if A.shape[1] <= SHORT and C.size * C.itemsize > L2 * 3 // 4 and not is_transpose(B):
-        return max(LEAST_ROWS, TLB_PAGES * PAGE // (C.shape[1] * C.itemsize))
+        return max(LEAST_ROWS, int(TLB_PAGES * PAGE // (C.shape[1] * C.itemsize)))
     return MOST_ROWS
 
 
 @part_of_kernels
 def shape_of_a_part(A: Matrix, B: Matrix, C: Matrix, threads: int) -> tuple[int, int]:
     """The rows and columns of C = A·B in a part."""
-    return divided(C, threads, most_rows(A, B, C))
+    rows, columns = divided(C, threads, most_rows(A, B, C))
+    return rows, columns
 
 
 @part_of_kernels
