@@ -30,10 +30,10 @@ many times as long the other libraries take: with "1.40 × NumPy", NumPy takes 1
 of all libraries alternate on one machine. The peak is the speed of a loop of multiply-adds in registers in the same
 minute. The machines are virtual and shared, so compare times within a column, and only roughly between columns. A dash
 means not measured. Emerald Rapids was measured with the present kernels; Zen 5 with kernels that copied B before the
-first tile computed anything, and that masked all rows of narrow panels; Zen 4 and Ice Lake with still earlier ones,
-which had smaller tiles and slower versions of sigmoid, tanh and softmax. `python benchmarks/steps.py` (and
-`products.py`, `activations.py`, `epochs.py`) writes to a folder of its machine; `python benchmarks/tables.py` writes
-this page.
+first tile computed anything, masked all rows of narrow panels, and divided products into parts of more rows; Zen 4 and
+Ice Lake with still earlier ones, which had smaller tiles and slower versions of sigmoid, tanh and softmax. `python
+benchmarks/steps.py` (and `products.py`, `activations.py`, `epochs.py`) writes to a folder of its machine; `python
+benchmarks/tables.py` writes this page.
 
 ![Time of the fastest other library divided by jitnet's, on one thread: blue where jitnet is
 faster](../../benchmarks/results/machines.png)
