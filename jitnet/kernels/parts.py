@@ -1,10 +1,21 @@
 """How a product is divided: parts of C, each of which one thread computes with the register tile."""
 
 from ..compiler.cpu_caches import PAGE
-from ..compiler.intrinsics import lanes, submatrix, window
+from ..compiler.intrinsics import give_back, heap_array, lanes, matrix_in, submatrix, window
 from ..compiler.jit import part_of_kernels
 from ..compiler.types import Matrix, Vector
-from .register_tile import L2, PLAIN, TLB_PAGES, VECTORS, copying_pays, is_transpose, product
+from .register_tile import (
+    DESCENT,
+    L2,
+    PLAIN,
+    TLB_PAGES,
+    VECTORS,
+    WITH_BIAS,
+    copying_pays,
+    in_whole_vectors,
+    is_transpose,
+    product,
+)
 
 MOST_ROWS = 1024
 """Rows of C in one part. A panel's depth of that many rows of A stays in L2, or at least in L3, for all panels but the
@@ -28,7 +39,37 @@ def product_of_part(A: Matrix, B: Matrix, C: Matrix, part: Part, variant: int, b
     """`product` for a part of C: the rows i0:i1 of A times the columns j0:j1 of B."""
     i0, i1, j0, j1 = part
     rows, columns = submatrix(A, i0, i1, 0, A.shape[1]), submatrix(B, 0, B.shape[0], j0, j1)
-    product(rows, columns, submatrix(C, i0, i1, j0, j1), variant, window(b, j0, j1 - j0) if b.size > 0 else b, lr)
+    target = submatrix(C, i0, i1, j0, j1)
+    if variant != WITH_BIAS and narrow_product(rows, columns, target, variant, lr):
+        return
+    product(rows, columns, target, variant, window(b, j0, j1 - j0) if b.size > 0 else b, lr)
+
+
+WORTH = 2048
+"""Numbers of A from which a product may be computed as its transpose."""
+
+
+@part_of_kernels
+def narrow_product(A: Matrix, B: Matrix, C: Matrix, variant: int, lr: float) -> bool:
+    """`product` as Cᵀ = Bᵀ·Aᵀ, if that is faster; False if it is not, or if there is no memory for Cᵀ.
+
+    It is if rows of C would leave a quarter of the lanes empty, and rows of Aᵀ are contiguous. It must be worth the
+    time to allocate Cᵀ, and to copy it number by number.
+    """
+    (m, n), depth = C.shape, A.shape[1]
+    leaves_lanes = 4 * n <= 3 * in_whole_vectors(n, C) and m >= lanes(C)
+    if not leaves_lanes or A.strides[0] != A.itemsize or m * depth < WORTH or depth < 6 * n:
+        return False
+    memory = heap_array(m * n * C.itemsize, C)
+    if memory.size == 0:
+        return False
+    Ct = matrix_in(memory, n, m)
+    product(B.T, A.T, Ct, PLAIN, window(memory, 0, 0), lr)
+    for i in range(m):
+        for j in range(n):
+            C[i, j] = C[i, j] - lr * Ct[j, i] if variant == DESCENT else Ct[j, i]
+    give_back(memory)
+    return True
 
 
 @part_of_kernels
