@@ -229,7 +229,7 @@ def test_parts_have_few_rows_where_that_saves_time():
     assert [most(depth, 1024, many) for depth in (SHORT, SHORT + 1)] == [in_tlb, MOST_ROWS]
     assert most(1, 1024 * in_tlb, many) == LEAST_ROWS
     assert [most(SHORT, 1024, m) for m in (many // 2, many)] == [MOST_ROWS, in_tlb]
-    assert most(SHORT, 1024, many, transpose_B=True) == MOST_ROWS
+    assert [most(depth, 1024, many, transpose_B=True) for depth in (SHORT // 2, SHORT)] == [in_tlb, MOST_ROWS]
     assert [most(512, n, 512, transpose_A=True) for n in (128, L2 // 4096 + 1)] == [COPIED_ROWS, MOST_ROWS]
     assert most(512, 128, 512) == MOST_ROWS
     assert most(8, 0, 0) == MOST_ROWS

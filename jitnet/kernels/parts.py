@@ -53,12 +53,15 @@ WORTH = 2048
 def narrow_product(A: Matrix, B: Matrix, C: Matrix, variant: int, lr: float) -> bool:
     """`product` as Cᵀ = Bᵀ·Aᵀ, if that is faster; False if it is not, or if there is no memory for Cᵀ.
 
-    It is if rows of C would leave a quarter of the lanes empty, and rows of Aᵀ are contiguous. It must be worth the
-    time to allocate Cᵀ, and to copy it number by number.
+    Rows of Aᵀ must be contiguous, and the sums long enough to allocate Cᵀ, and to copy it number by number. It is
+    faster if rows of C would leave a quarter of the lanes empty; or if A does not fit into the L2 cache and C is too
+    narrow for a copy of A, whose numbers would be read from one line for each term.
     """
     (m, n), depth = C.shape, A.shape[1]
-    leaves_lanes = 4 * n <= 3 * in_whole_vectors(n, C) and m >= lanes(C)
-    if not leaves_lanes or A.strides[0] != A.itemsize or m * depth < WORTH or depth < 6 * n:
+    if A.strides[0] != A.itemsize or m < lanes(C) or m * depth < WORTH or depth < 6 * n:
+        return False
+    leaves_lanes = 4 * n <= 3 * in_whole_vectors(n, C)
+    if not leaves_lanes and (n >= 2 * VECTORS * lanes(C) or A.size * A.itemsize < L2):
         return False
     memory = heap_array(m * n * C.itemsize, C)
     if memory.size == 0:
@@ -89,7 +92,8 @@ def most_rows(A: Matrix, B: Matrix, C: Matrix) -> int:
         return MOST_ROWS
     if copying_pays(A, C.shape[1]):
         return COPIED_ROWS
-    if A.shape[1] <= SHORT and C.size * C.itemsize > L2 * 3 // 4 and not is_transpose(B):
+    is_short = A.shape[1] <= (SHORT // 2 if is_transpose(B) else SHORT)  # transposing B takes time, too
+    if is_short and C.size * C.itemsize > L2 * 3 // 4:
         return max(LEAST_ROWS, int(TLB_PAGES * PAGE // (C.shape[1] * C.itemsize)))
     return MOST_ROWS
 
