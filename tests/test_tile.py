@@ -15,10 +15,11 @@ from jitnet.compiler.intrinsics import VECTOR_BYTES
 from jitnet.compiler.jit import OPTIONS, signature_for
 from jitnet.compiler.memory import LINE, aligned
 from jitnet.compiler.simd import MASKS
-from jitnet.kernels import LADDERS, register_tile
-from jitnet.kernels.parts import COPIED_ROWS, LEAST_ROWS, MOST_ROWS, SHORT, most_rows
+from jitnet.kernels import LADDERS, parts, register_tile
+from jitnet.kernels.parts import COPIED_ROWS, LEAST_ROWS, MOST_ROWS, SHORT, WORTH, most_rows, narrow_product
 from jitnet.kernels.register_tile import (
     DEPTH,
+    DESCENT,
     EVICTING_ROWS,
     L2,
     LOW,
@@ -235,10 +236,37 @@ def test_parts_have_few_rows_where_that_saves_time():
     assert most(8, 0, 0) == MOST_ROWS
 
 
+def test_narrow_products_of_a_transpose_are_computed_as_their_transpose(monkeypatch):
+    """If lanes would be empty, or a large A would be read line by line; not if the sums are short, or C is small."""
+
+    def is_transposed(m, depth, n, is_transpose=True):
+        A = np.ones((depth, m), np.float32).T if is_transpose else np.ones((m, depth), np.float32)
+        C = np.full((m, n), 1, np.float32)
+        done = narrow_product(A, np.full((depth, n), 2, np.float32), C, DESCENT, np.float32(1))
+        np.testing.assert_array_equal(C, 1 - 2 * depth if done else 1)
+        return done
+
+    v = VECTOR_BYTES // 4
+    full, most, depth = 4 * v, 3 * v // 4, 6 * v * 3 // 4
+    high = WORTH // depth + 1
+    assert [is_transposed(high, depth, n) for n in (1, most, most + 1)] == [True, True, False]
+    assert [is_transposed(high, depth + less, most) for less in (0, -1)] == [True, False]
+    assert not is_transposed(high, depth, most, is_transpose=False)
+    assert not is_transposed((WORTH - 1) // depth, depth, 1)
+    assert [is_transposed(m, WORTH, 1) for m in (v - 1, v)] == [False, True]
+    assert not is_transposed(high, 6 * v, v)
+    monkeypatch.setattr(parts, "L2", high * 6 * v * 4)
+    assert is_transposed(high, 6 * v, v)
+    monkeypatch.setattr(parts, "L2", high * 12 * full * 4)
+    wide = 2 * VECTORS * v
+    assert [is_transposed(high, 12 * full, n) for n in (wide - 2, wide)] == [True, False]
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_work_divided_between_threads_equals_the_oracle(dtype):
     large = (MOST_ROWS + 7, 140, 150), (COPIED_ROWS + 7, 140, 300), (L2 // 1200 + 7, 5, 300)
-    for m, depth, n in ((131, 97, 130), (400, 300, 10), (64, 784, 128), *large):
+    narrow = (300, 100, 1), (301, 97, 10), (131, 300, 35), (L2 // 4000, 1100, 40)
+    for m, depth, n in ((131, 97, 130), (400, 300, 10), (64, 784, 128), *large, *narrow):
         check(m, depth, n, dtype)
 
 

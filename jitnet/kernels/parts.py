@@ -64,15 +64,15 @@ def narrow_product(A: Matrix, B: Matrix, C: Matrix, variant: int, lr: float) -> 
     if not leaves_lanes and (n >= 2 * VECTORS * lanes(C) or A.size * A.itemsize < L2):
         return False
     memory = heap_array(m * n * C.itemsize, C)
-    if memory.size == 0:
-        return False
-    Ct = matrix_in(memory, n, m)
-    product(B.T, A.T, Ct, PLAIN, window(memory, 0, 0), lr)
-    for i in range(m):
-        for j in range(n):
-            C[i, j] = C[i, j] - lr * Ct[j, i] if variant == DESCENT else Ct[j, i]
+    has_memory = memory.size > 0
+    if has_memory:
+        Ct = matrix_in(memory, n, m)
+        product(B.T, A.T, Ct, PLAIN, window(memory, 0, 0), lr)
+        for i in range(m):
+            for j in range(n):
+                C[i, j] = C[i, j] - lr * Ct[j, i] if variant == DESCENT else Ct[j, i]
     give_back(memory)
-    return True
+    return has_memory
 
 
 @part_of_kernels
