@@ -236,6 +236,22 @@ def test_parts_have_few_rows_where_that_saves_time():
     assert most(8, 0, 0) == MOST_ROWS
 
 
+@pytest.mark.parametrize("n_out", [1, 10, VECTOR_BYTES // 4 + 3])
+def test_a_narrow_descent_gives_the_same_bits_in_parts(n_out):
+    """All rows of W together are computed as their transpose, and four rows are not."""
+    rng = np.random.default_rng(0)
+    depth, n_in = 6 * n_out + 20, 4 * WORTH // 16
+    X, delta = (rng.standard_normal((depth, n)).astype(np.float32) for n in (n_in, n_out))
+    start = rng.standard_normal((n_in, n_out)).astype(np.float32)
+    whole, parts_of_W = start.copy(), start.copy()
+    rest = np.float32(0.1), np.float32(0.01)
+    LADDERS["descend"]["fused"](X, delta, *rest, whole, np.zeros(n_out, np.float32))
+    for k in range(0, n_in, 4):
+        part = np.ascontiguousarray(X[:, k : k + 4])
+        LADDERS["descend"]["fused"](part, delta, *rest, parts_of_W[k : k + 4], np.zeros(n_out, np.float32))
+    np.testing.assert_array_equal(whole, parts_of_W)
+
+
 def test_narrow_products_of_a_transpose_are_computed_as_their_transpose(monkeypatch):
     """If lanes would be empty, or a large A would be read line by line; not if the sums are short, or C is small."""
 
