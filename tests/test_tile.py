@@ -240,7 +240,7 @@ def test_parts_have_few_rows_where_that_saves_time():
 def test_a_narrow_descent_gives_the_same_bits_in_parts(n_out):
     """All rows of W together are computed as their transpose, and four rows are not."""
     rng = np.random.default_rng(0)
-    depth, n_in = 6 * n_out + 20, 4 * WORTH // 16
+    depth, n_in = 6 * n_out + 20, 512
     X, delta = (rng.standard_normal((depth, n)).astype(np.float32) for n in (n_in, n_out))
     start = rng.standard_normal((n_in, n_out)).astype(np.float32)
     whole, parts_of_W = start.copy(), start.copy()
