@@ -202,6 +202,11 @@ def number(
     return converted
 
 
+def settle(settings: object, name: str, **limits: float) -> None:
+    """Validate one number of a frozen dataclass, and store it there as a float."""
+    object.__setattr__(settings, name, number(name, getattr(settings, name), **limits))
+
+
 def survives(what: str, number: float, dtype: np.dtype[Any]) -> None:
     """An error if the number becomes 0 or infinity in this dtype."""
     with np.errstate(all="ignore"):

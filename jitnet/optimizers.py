@@ -43,10 +43,6 @@ class Optimizer(ABC):
         """Its name as a string: "adam" for Adam(0.01)."""
         return type(self).__name__.lower()
 
-    def _settle(self, name: str, **limits: float) -> None:
-        """Validate one setting, and store it as a float."""
-        object.__setattr__(self, name, checks.number(name, getattr(self, name), **limits))
-
     def start(self, theta: Vector) -> list[Vector]:
         """New state, all zeros.
 
@@ -134,8 +130,8 @@ class SGD(Optimizer):
     memory = ()
 
     def __post_init__(self) -> None:
-        self._settle("lr", above=0)
-        self._settle("weight_decay", least=0)
+        checks.settle(self, "lr", above=0)
+        checks.settle(self, "weight_decay", least=0)
 
     def numbers(self, t: int) -> tuple[float, ...]:
         return self.lr, self.weight_decay
@@ -162,10 +158,10 @@ class Momentum(Optimizer):
     memory = ("velocity",)
 
     def __post_init__(self) -> None:
-        self._settle("lr", above=0)
-        self._settle("beta", least=0, below=1)
+        checks.settle(self, "lr", above=0)
+        checks.settle(self, "beta", least=0, below=1)
         checks.flag("nesterov", self.nesterov)
-        self._settle("weight_decay", least=0)
+        checks.settle(self, "weight_decay", least=0)
 
     @property
     def kernel(self) -> str:  # type: ignore[override]
@@ -194,11 +190,11 @@ class Adam(Optimizer):
     memory = ("mean", "square")
 
     def __post_init__(self) -> None:
-        self._settle("lr", above=0)
-        self._settle("beta1", least=0, below=1)
-        self._settle("beta2", least=0, below=1)
-        self._settle("epsilon", above=0)
-        self._settle("weight_decay", least=0)
+        checks.settle(self, "lr", above=0)
+        checks.settle(self, "beta1", least=0, below=1)
+        checks.settle(self, "beta2", least=0, below=1)
+        checks.settle(self, "epsilon", above=0)
+        checks.settle(self, "weight_decay", least=0)
 
     def numbers(self, t: int) -> tuple[float, ...]:
         return (
@@ -257,10 +253,10 @@ class RMSprop(Optimizer):
     memory = ("square",)
 
     def __post_init__(self) -> None:
-        self._settle("lr", above=0)
-        self._settle("alpha", least=0, below=1)
-        self._settle("epsilon", above=0)
-        self._settle("weight_decay", least=0)
+        checks.settle(self, "lr", above=0)
+        checks.settle(self, "alpha", least=0, below=1)
+        checks.settle(self, "epsilon", above=0)
+        checks.settle(self, "weight_decay", least=0)
 
     def numbers(self, t: int) -> tuple[float, ...]:
         return self.lr, self.alpha, 1 - self.alpha, self.epsilon, self.weight_decay

@@ -73,6 +73,12 @@ def replacing(path: str | Path) -> Iterator[IO[bytes]]:
                 os.close(folder)
 
 
+def put(path: str | Path, content: bytes) -> None:
+    """Write these bytes as a file; see `replacing`."""
+    with replacing(path) as file:
+        file.write(content)
+
+
 def _temporary(target: Path) -> Path:
     """A new name each time, so that two processes that write the same file do not overwrite each other's data."""
     return target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}.tmp")

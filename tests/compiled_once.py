@@ -70,10 +70,11 @@ def ptx(config):
 def explanations(config):
     """A context in which each rung's machine code is generated once, when it is requested without options."""
     from jitnet.lab import explain
+    from jitnet.process.progress import ignore
 
     generate = explain.answers
 
-    def answers_once(requests, report=None):
+    def answers_once(requests, report=ignore):
         names = [
             "explain/" + ("" if ":" in request["target"] else f"{request['target']}-{request['dtype']}")
             for request in requests

@@ -1,5 +1,9 @@
-"""`jitnet check` guesses which arrays have a length of their own: row pointers, and coefficients of a fixed number."""
+"""`jitnet check` guesses which arrays have a length of their own: row pointers, and coefficients of a fixed number.
 
+Numbers that bound a loop are whole.
+"""
+
+import numba
 import pytest
 
 from jitnet.lab.sanitizer.arguments import examine_guessed, guessed
@@ -75,3 +79,13 @@ def decreases_until(x, out):
 )
 def test_only_an_array_whose_length_bounds_a_loop_may_have_few_elements(kernel, arrays):
     assert [finding.array for finding in examine_guessed(kernel, "float32", None, "kernel").warnings] == arrays
+
+
+def fills(out, value, n):
+    for i in numba.prange(n):
+        out[i] = value
+
+
+def test_number_that_bounds_a_loop_over_numba_prange_is_whole():
+    _, value, n = next(guessed(fills, "float32"))
+    assert (value, n) == (0.5, 7)

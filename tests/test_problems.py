@@ -326,7 +326,7 @@ def test_users_problem_is_loaded(write):
     assert (problem.name, problem.title) == ("sums", "Sums of the rows of a matrix.")
     assert (problem.parameters, problem.results) == (("X", "sums"), ("sums",))
     assert (problem.flops((3, 5)), problem.memory((3, 5), F32)) == (15, 72)
-    (X,), (sums,) = problem.arguments((3, 5), "float32", np.random.default_rng(0))
+    X, sums = problem.case((3, 5), "float32").arguments
     assert (X.shape, X.dtype, sums.shape) == ((3, 5), F32, (3,))
     assert np.isnan(sums).all()
     assert problems.load("softmax").path

@@ -146,7 +146,6 @@ def test_stages_have_names(capsys):
     assert capsys.readouterr().err.splitlines() == [
         "measuring 1/2: clock", "matmul: checking 1/3: rung 0", "matmul: timing, round 1 of 3: rung 0",
     ]  # fmt: skip
-    assert progress.stage("timing", None) is None
 
 
 def test_epoch_and_elapsed_time_fit_into_80_columns():

@@ -154,16 +154,16 @@ class _Run:
         """Rewrite all files, so that an interruption loses no results; and print the row of this submission."""
         options, results = self.options, self.results
         if options.csv is not None:
-            _replace(options.csv, table.as_table(self.wanted, results, self.earlier), table.ENCODING)
+            storage.put(options.csv, table.as_table(self.wanted, results, self.earlier).encode(table.ENCODING))
         if options.html is not None:
-            _replace(options.html, page.as_html(results))
+            storage.put(options.html, page.as_html(results).encode())
         if options.feedback is not None:
             name = _name_of_page(result["submission"], results.index(result))
-            _replace(str(Path(options.feedback, name)), page.as_html([result]))
+            storage.put(Path(options.feedback, name), page.as_html([result]).encode())
         if options.gradescope is not None:
-            _replace(options.gradescope, json.dumps(output.as_gradescope(results[0]), indent=1))
+            storage.put(options.gradescope, json.dumps(output.as_gradescope(results[0]), indent=1).encode())
         if options.json not in (None, "-"):
-            _replace(options.json, _as_json(options, results))
+            storage.put(options.json, _as_json(options, results).encode())
         if options.json != "-" and not options.one:
             print(output.row_of(result), flush=True)
 
@@ -197,11 +197,6 @@ class _Run:
         dashed = [f"--only={name}" for name in names if name.startswith("-")]
         others = [name for name in names if not name.startswith("-")]
         return shlex.join(["--seed", str(self.seed), *dashed, *(["--only", *others] if others else [])])
-
-
-def _replace(path: str, text: str, encoding: str = "utf-8") -> None:
-    with storage.replacing(path) as target:
-        target.write(text.encode(encoding))
 
 
 def _as_json(options: argparse.Namespace, results: list[dict[str, Any]]) -> str:

@@ -59,8 +59,7 @@ def run(options: argparse.Namespace) -> int:
         notes.append(f"not compared with {target}{recipe.target.why_not_compared(table)}")
     result["notes"] = notes
     if options.out is not None:
-        with storage.replacing(options.out) as file:
-            file.write(lines.encode())
+        storage.put(options.out, lines.encode())
     if options.json:
         print(as_json(result))
     elif options.out is None:

@@ -27,9 +27,8 @@ def numbers_of(cells: list[str]) -> NDArray[np.float64] | None:
         values = np.full(len(cells), np.nan)
         values[[i for i, cell in enumerate(cells) if not is_missing(cell)]] = found
     text = "".join(present)
-    return (
-        values if "_" not in text and text.isascii() else None
-    )  # float() also accepts 1_000 and the digits of all scripts
+    # float() also accepts 1_000 and the digits of all scripts
+    return values if "_" not in text and text.isascii() else None
 
 
 def are_whole(cells: list[str]) -> bool:

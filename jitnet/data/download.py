@@ -144,8 +144,7 @@ def _download(source: Source, name: str) -> Path:
             if not chosen:
                 make_cache_folder()
             folder.mkdir(parents=True, exist_ok=True)
-            with storage.replacing(file) as target:
-                target.write(content)
+            storage.put(file, content)
         except (OSError, checks.Error) as error:
             raise checks.Error(
                 f"cannot save {file}: {checks.reason(error)}; set JITNET_DATA_DIR to a writable folder"

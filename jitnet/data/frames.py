@@ -1,8 +1,7 @@
 """Rows given in Python as a table: arrays, DataFrames, dictionaries."""
 
 import contextlib
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from datetime import date, time
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from ..checks import shown
 from ..spelling import DIGITS, column_name, is_code, spelled
 from .cells import are_whole, numbers_of
 from .missing import is_missing
-from .table import Column, Table
+from .table import Column, Table, expect_different
 
 
 def table_of(X: Any) -> Table:
@@ -30,7 +29,7 @@ def table_of(X: Any) -> Table:
     X = _plain(X)
     columns = _named_columns(X)
     table = _of_array(X) if columns is None else Table(columns, "X", "frame", True)
-    _expect_different(table.names)
+    expect_different(table.names, "X")
     lengths = {len(column.cells) for column in table.columns}
     if len(lengths) > 1:
         raise checks.Error(f"the columns of X have different lengths: {sorted(lengths)}")
@@ -49,7 +48,7 @@ def _plain(X: Any) -> Any:
     if hasattr(X, "collect"):  # polars
         raise checks.Error(f"X is a {type(X).__name__}; write X.collect()")
     if hasattr(X, "to_pydict"):  # pyarrow
-        _expect_different(X.schema.names)  # a dictionary would have the last one of two
+        expect_different(X.schema.names, "X")  # a dictionary would have the last one of two
         X = {name: X.column(name) for name in X.schema.names}
     if getattr(getattr(X, "dtype", None), "names", None):  # NumPy's structured arrays
         X = {name: X[name] for name in X.dtype.names}
@@ -63,7 +62,7 @@ def _plain(X: Any) -> Any:
 def _named_columns(X: Any) -> list[Column] | None:
     """The columns of a DataFrame, a dictionary or a list of dictionaries; None for anything without names."""
     if hasattr(X, "to_dict") and hasattr(X, "columns"):  # pandas, polars
-        _expect_different(map(str, X.columns))
+        expect_different(map(str, X.columns), "X")
         columns = {name: X[name] for name in X.columns}
     elif isinstance(X, Mapping):
         if X and all(
@@ -83,12 +82,6 @@ def are_counted(frame: Table) -> bool:
     """True for a frame whose columns have the names that a library gives them: 0, 1, ... or column_1, column_2, ..."""
     names = [name.removeprefix("column_") for name in frame.names]
     return frame.kind == "frame" and any(names == [str(first + j) for j in range(len(names))] for first in (0, 1))
-
-
-def _expect_different(names: Iterable[str]) -> None:
-    twice = next((name for name, times in Counter(names).items() if times > 1), None)
-    if twice is not None:
-        raise checks.Error(f"X has two columns called {shown(twice)}; rename one")
 
 
 def from_frame(X: Any, y: Any = None) -> Table:

@@ -5,6 +5,7 @@ import io
 import math
 import re
 import shlex
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -15,10 +16,7 @@ from numpy.typing import NDArray
 from .. import checks
 from ..checks import shown
 from ..spelling import column_name, composed, is_number
-from .missing import MISSING, is_missing
 from .text_column import Words
-
-__all__ = ["MISSING", "Column", "Kind", "Table", "as_list", "as_option", "is_missing", "listed", "listed_in"]
 
 Kind = Literal["csv", "npz", "pictures", "parquet", "frame"]
 """What a table was read from, which a model remembers."""
@@ -192,6 +190,13 @@ class Table:
             f"{self.where(row, name)}: {what} not a finite number, and every column but the target needs one; turn it "
             "into a number, or leave the row or the column out"
         )
+
+
+def expect_different(names: Iterable[str], source: str) -> None:
+    """An error if two of the columns have one name."""
+    twice = next((name for name, times in Counter(names).items() if times > 1), None)
+    if twice is not None:
+        raise checks.Error(f"{source} has two columns called {shown(twice)}; rename one")
 
 
 def called(name: str) -> str:

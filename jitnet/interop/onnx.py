@@ -106,5 +106,4 @@ def to_onnx(net: Network, path: str | Path) -> None:
         producer_name="jitnet", opset_imports=[helper.make_opsetid("", OPSET)], ir_version=FORMAT,
     )  # fmt: skip
     onnx.checker.check_model(model)
-    with storage.replacing(path) as file:
-        file.write(model.SerializeToString())
+    storage.put(path, model.SerializeToString())

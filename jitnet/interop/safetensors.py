@@ -18,9 +18,7 @@ def to_safetensors(net: Network, path: str | Path) -> None:
     Errors    ValueError if the file cannot be written, and if the package safetensors is not installed
     """
     tensors = parts.package("safetensors.numpy", "'jitnet[safetensors]'")
-    content = tensors.save(net.state_dict(), {"jitnet": json.dumps(storage.described(net))})
-    with storage.replacing(path) as file:
-        file.write(content)
+    storage.put(path, tensors.save(net.state_dict(), {"jitnet": json.dumps(storage.described(net))}))
 
 
 def from_safetensors(path: str | Path) -> Network:

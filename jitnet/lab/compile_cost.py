@@ -26,7 +26,7 @@ from ..kernels import LADDERS, SIGNATURES
 from ..network import Network
 from ..optimizers import SGD
 from ..process import disturbance
-from ..process.progress import Report
+from ..process.progress import Report, ignore
 from . import ladder, machine, oracle, problems
 from .benchmark import candidates, training
 from .benchmark.training import CLASSES
@@ -44,7 +44,7 @@ SIZES = {"operation": "128", "backend": "32x64x32"}
 
 
 def account(
-    what: str = "fast", size: str | int | None = None, dtype: str = "float32", report: Report | None = None
+    what: str = "fast", size: str | int | None = None, dtype: str = "float32", report: Report = ignore
 ) -> dict[str, Any]:
     """The costs of an operation's rungs, or of all kernels that a backend trains a small network with.
 
@@ -100,15 +100,14 @@ class _Processes:
     """Measures costs in one process after the other, and reports each."""
 
     def __init__(
-        self, measure: Callable[..., dict[str, Any]], shape: Shape, dtype: str, total: int, report: Report | None
+        self, measure: Callable[..., dict[str, Any]], shape: Shape, dtype: str, total: int, report: Report
     ) -> None:
         self.measure, self.shape, self.dtype = measure, shape, dtype
         self.done, self.total, self.report = 0, total, report
 
     def costs(self, name: str, folder: str, arguments: tuple[str, ...]) -> dict[str, Any]:
         """The costs in a process with this cache folder."""
-        if self.report:
-            self.report(self.done, self.total, name)
+        self.report(self.done, self.total, name)
         self.done += 1
         try:
             found = ask(self.measure, *arguments, self.shape, self.dtype, environment={"JITNET_CACHE_DIR": folder})
@@ -131,8 +130,7 @@ class _Processes:
         return empty, warm
 
     def end(self) -> None:
-        if self.report:
-            self.report(self.total, self.total, "")
+        self.report(self.total, self.total, "")
 
 
 def _kernels(

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from .. import checks
-from ..process.progress import Report
+from ..process.progress import Report, ignore
 from .checkup import NOTE, WRONG, Item
 from .checkup.hardware import examine_compiler, examine_gpu, examine_load, examine_threads
 from .checkup.packages import examine_analyzer, examine_extras, examine_needed, examine_python
@@ -23,7 +23,7 @@ EXAMINATIONS: dict[str, Callable[[], Iterator[Item]]] = {
 }  # fmt: skip
 
 
-def examine(report: Report | None = None) -> dict[str, Any]:
+def examine(report: Report = ignore) -> dict[str, Any]:
     """Make all checks.
 
     Keys: healthy (nothing is wrong), wrong, notes (how many), items: a list of name, state (ok, note or wrong),
@@ -31,14 +31,12 @@ def examine(report: Report | None = None) -> dict[str, Any]:
     """
     items: list[Item] = []
     for done, (name, examination) in enumerate(EXAMINATIONS.items()):
-        if report:
-            report(done, len(EXAMINATIONS), name)
+        report(done, len(EXAMINATIONS), name)
         try:
             items += examination()
         except Exception as error:  # any exception; the other checks still run
             items.append(Item(name, WRONG, f"could not be examined: {checks.described(error)}"))
-    if report:
-        report(len(EXAMINATIONS), len(EXAMINATIONS), "")
+    report(len(EXAMINATIONS), len(EXAMINATIONS), "")
     states = [item.state for item in items]
     return {
         "healthy": WRONG not in states, "wrong": states.count(WRONG), "notes": states.count(NOTE),

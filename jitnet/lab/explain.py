@@ -29,7 +29,7 @@ from ..checks import count
 from ..compiler import intrinsics
 from ..compiler.jit import is_compiled
 from ..kernels import LADDERS
-from ..process.progress import Report
+from ..process.progress import Report, ignore
 from . import listing, problems
 from .ladder import shape_of
 from .listing import KEY, Explanation, beside, functions_around, judged, line_of, short, wrapped
@@ -58,7 +58,7 @@ _UNITS = {512: "AVX-512", 256: "AVX2", 128: "SSE"}
 
 def explain(
     target: str, dtype: str = "float32", arguments: str | None = None, types: str | None = None,
-    options: str | None = None, operation: str | None = None, report: Report | None = None,
+    options: str | None = None, operation: str | None = None, report: Report = ignore,
     analyzer: str | None = None, run: str | int | None = None, problem: str | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Explain one function: `operation.rung` of `jitnet.kernels.LADDERS`, or `file.py:function`, `module:function`.
@@ -106,7 +106,7 @@ def explain(
     return _explained(target, answer, analyzer)
 
 
-def explain_all(requests: Iterable[dict[str, Any]], report: Report | None = None) -> list[dict[str, Any]]:
+def explain_all(requests: Iterable[dict[str, Any]], report: Report = ignore) -> list[dict[str, Any]]:
     """Explain several functions in one process; requests are the arguments of `explain`, as dicts."""
     asked = [_request(**request) for request in requests]
     return [
@@ -177,7 +177,7 @@ def _check_rung(target: str) -> None:
         raise checks.Error(f"{target} is {how}, not compiled by Numba; try {operation}.njit")
 
 
-def answers(requests: list[dict[str, Any]], report: Report | None = None) -> list[dict[str, Any]]:
+def answers(requests: list[dict[str, Any]], report: Report = ignore) -> list[dict[str, Any]]:
     """The answers of the child process: assembly and remarks for each request, or {"error": ...}."""
     environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
     found: list[dict[str, Any]] = []
@@ -200,23 +200,19 @@ def answers(requests: list[dict[str, Any]], report: Report | None = None) -> lis
             error = ProcessError(f"compiling {requests[len(found)]['target']} failed: {how}")
             error.how = how
             raise error
-    if report:
-        report(len(found), len(found), "")
+    report(len(found), len(found), "")
     return found
 
 
-def _received(
-    child: subprocess.Popen[str], requests: list[dict[str, Any]], report: Report | None
-) -> Iterator[dict[str, Any]]:
+def _received(child: subprocess.Popen[str], requests: list[dict[str, Any]], report: Report) -> Iterator[dict[str, Any]]:
     """The answers to the requests, until the child ends."""
     assert child.stdin is not None
     assert child.stdout is not None
     with contextlib.suppress(BrokenPipeError):  # the child has ended
         child.stdin.write(json.dumps(requests) + "\n")
-        child.stdin.flush()  # it stays open: the child ends when it is closed
+        child.stdin.flush()
     for number, request in enumerate(requests):
-        if report:
-            report(number, len(requests), f"compiling {request['target']}")
+        report(number, len(requests), f"compiling {request['target']}")
         line = child.stdout.readline()
         if not line:
             return

@@ -26,6 +26,11 @@ def row(name: str, cells: Iterable[str], widths: Iterable[int], column: int) -> 
     return [*textwrap.wrap(name, WIDTH, break_on_hyphens=False), " " * column + figures]
 
 
+def first_sentence(text: str | None) -> str:
+    """The first sentence of a docstring, without its point; "" without one."""
+    return " ".join((text or "").split(".")[0].split())
+
+
 def nothing_to_fix(limit: str, reached: float | None = None, where: str = "") -> str:
     """The summary of a loop with nothing to fix: its limit, and whether the measurement confirms it.
 
@@ -52,10 +57,9 @@ def kilobytes(size: int) -> str:
 
 def duration(seconds: float) -> str:
     """Four digits and a unit: `1.234 ms`."""
-    for unit, factor in (("s", 1), ("ms", 1e3), ("µs", 1e6)):
-        if seconds * factor >= 1 or unit == "µs":
-            return f"{seconds * factor:.4g} {unit}"
-    return ""
+    units = ("s", 1.0), ("ms", 1e3)
+    unit, factor = next((one for one in units if seconds * one[1] >= 1), ("µs", 1e6))
+    return f"{seconds * factor:.4g} {unit}"
 
 
 def ratio(value: float, digits: int = 3, decimals: int = 1) -> str:

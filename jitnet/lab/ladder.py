@@ -18,10 +18,10 @@ import numpy as np
 from .. import backend, checks
 from ..compiler.threads import thread_count
 from ..process import disturbance
-from ..process.progress import Report, stage
+from ..process.progress import Report, ignore, stage
 from . import formatting, loading, machine, peaks, roofline
 from .benchmark import candidates, gpu, sandbox, training
-from .benchmark.candidates import Candidate, ignore
+from .benchmark.candidates import Candidate
 from .ladder_table import Ladder, as_text, errors
 from .loading import Custom
 from .oracle import Shape
@@ -67,7 +67,7 @@ def _dtype_of(name: str | None, problem: Problem) -> np.dtype[Any]:
 
 def measure(
     operation: str | Problem, size: str | int | None = None, dtype: str | None = None,
-    threads: int | None = None, report: Report | None = None, limits: dict[str, Any] | None = None,
+    threads: int | None = None, report: Report = ignore, limits: dict[str, Any] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Check and time every rung of an operation, or of a problem; the machine peaks are `limits`, or those of
     `machine.limits`.
@@ -85,7 +85,7 @@ def measure(
 
 def compare(
     operation: str | Problem, custom: Mapping[str, Custom], size: str | int | None = None, dtype: str | None = None,
-    threads: int | None = None, patience: float = sandbox.PATIENCE, report: Report | None = None,
+    threads: int | None = None, patience: float = sandbox.PATIENCE, report: Report = ignore,
     limits: dict[str, Any] | None = None, tell: Callable[[str], object] = _warn,
     seed: int | None = None,
 ) -> dict[str, Any]:  # fmt: skip
@@ -117,7 +117,7 @@ def compare(
         contextlib.ExitStack() as trials,
     ):  # fmt: skip
         for done, name in enumerate(names):  # custom ones first, so that loading errors come at once
-            say = functools.partial(stage("checking", report) or ignore, done, len(names))
+            say = functools.partial(stage("checking", report), done, len(names))
             if name in custom or (problem.is_own and name != "numpy"):
                 trial = sandbox.Trial(name, custom.get(name), problem, shape, kind, count, patience, seed)
                 found[name] = candidates.apart(trials.enter_context(trial), PATIENCE, say)
@@ -140,7 +140,7 @@ def compare(
 
 def _result(
     head: dict[str, Any], problem: Problem, found: dict[str, Candidate], times: dict[str, Timing],
-    limits: dict[str, Any], disturbed_by: list[str], report: Report | None, tell: Callable[[str], object],
+    limits: dict[str, Any], disturbed_by: list[str], report: Report, tell: Callable[[str], object],
 ) -> dict[str, Any]:  # fmt: skip
     """The ladder from its timings; kernels that were faster than the machine can be are refused."""
     names = [*problem.rungs, *(name for name in found if found[name].custom)]
@@ -172,7 +172,7 @@ def _unit(limits: dict[str, Any], dtype: np.dtype[Any], who: Candidate) -> str:
     return "GFLOP/s" if by_work > by_memory else "GB/s"
 
 
-def measure_gpu(operation: str, size: str | int | None = None, report: Report | None = None) -> dict[str, Any]:
+def measure_gpu(operation: str, size: str | int | None = None, report: Report = ignore) -> dict[str, Any]:
     """Check and time every rung of an operation on the GPU, in float32.
 
     The result is that of `measure`, where speedup is vs the first rung. These keys are None: threads, numpy_threads,
@@ -183,7 +183,7 @@ def measure_gpu(operation: str, size: str | int | None = None, report: Report | 
     found: dict[str, Candidate] = {}
     with np.errstate(all="ignore"):
         for done, name in enumerate(ladder):
-            say = functools.partial(stage("checking", report) or ignore, done, len(ladder))
+            say = functools.partial(stage("checking", report), done, len(ladder))
             say(f"{problem.name}.{name} against float64")
             found[name] = candidates.rung_of_gpu(problem.name, name, shape, PATIENCE)
         times, disturbed_by = _times(found, 1, report)
@@ -215,7 +215,7 @@ def _check_custom(problem: Problem, custom: Mapping[str, Custom]) -> None:
 
 
 def _times(
-    found: dict[str, Candidate], threads: int, report: Report | None, tell: Callable[[str], object] = ignore
+    found: dict[str, Candidate], threads: int, report: Report, tell: Callable[[str], object] = ignore
 ) -> tuple[dict[str, Timing], list[str]]:
     """Timings of all, and what disturbed them. If a custom kernel fails now, the others begin again."""
     while True:

@@ -36,6 +36,7 @@ SYNTAX_OF_ARM = (
 LINES = 8
 """Lines of the profile that are shown."""
 
+MARKS = {True: "✓", False: "✗", None: "·"}
 KEY = "✓ good   ✗ to fix   · neither: may be unavoidable"
 
 _PACKAGE = Path(__file__).parents[2]
@@ -78,9 +79,8 @@ class Explanation(dict[str, Any]):
     """The result of `explain`: a dict, which a notebook shows as its verdicts and the instructions."""
 
     def _repr_html_(self) -> str:
-        mark = {True: "✓", False: "✗", None: "·"}
         rows = [
-            [f"{mark[v['good']]} {v['name']}", v["answer"], v["evidence"], v["fix"] if v["good"] is False else ""]
+            [f"{MARKS[v['good']]} {v['name']}", v["answer"], v["evidence"], v["fix"] if v["good"] is False else ""]
             for v in self["verdicts"]
         ]
         loop = self["loop"]
@@ -100,8 +100,7 @@ def judged(found: dict[str, Any]) -> list[str]:
     """The verdicts, the summary, and each fix once."""
     lines = []
     for verdict in found["verdicts"]:
-        mark = {True: "✓", False: "✗", None: "·"}[verdict["good"]]
-        lines += wrapped(f"{verdict['answer']} ({verdict['evidence']})", f"{mark} {verdict['name']}")
+        lines += wrapped(f"{verdict['answer']} ({verdict['evidence']})", f"{MARKS[verdict['good']]} {verdict['name']}")
     lines += ["", *wrapped(found["summary"])]
     fixes: dict[str, list[str]] = {}
     for verdict in to_fix(found["verdicts"]):

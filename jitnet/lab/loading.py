@@ -37,6 +37,11 @@ def check_name(text: str) -> tuple[str, str]:
     return place, name
 
 
+def body_of(function: Any) -> Any:
+    """The Python function that Numba compiles; one that is not compiled is its own body."""
+    return getattr(function, "py_func", function)
+
+
 def load(custom: Custom) -> Function:
     """The function, or the one of that name, whose file or module is then executed."""
     if not isinstance(custom, str):
@@ -116,7 +121,7 @@ def _module_of(file: Path) -> Any:
 
 def called_with(function: Any, name: str, arguments: Sequence[Any], described: str = "") -> inspect.BoundArguments:
     """The arguments by parameter; an error if the function takes fewer or more. `described` is what they are."""
-    signature = inspect.signature(getattr(function, "py_func", function))
+    signature = inspect.signature(body_of(function))
     if only := [key for key, parameter in signature.parameters.items() if parameter.kind is parameter.KEYWORD_ONLY]:
         which = " and ".join(only)
         raise checks.Error(
@@ -153,14 +158,14 @@ def evaluated(
     function    takes the arguments, which may then be given by name, and the expression may use the names of its file
     """
     numpy = {**vars(np), **(names or {})}
-    own = getattr(getattr(function, "py_func", function), "__globals__", {})
+    own = getattr(body_of(function), "__globals__", {})
     known = {**own, **numpy, "np": types.SimpleNamespace(**numpy), "numpy": types.SimpleNamespace(**numpy)}
     try:
         values, by_name = eval(f"_given({expression})", {**known, "_given": lambda *a, **k: (a, k)})
         if by_name and function is None:
             raise TypeError("arguments are given in order, not by name")
         if by_name:
-            given = inspect.signature(getattr(function, "py_func", function)).bind(*values, **by_name)
+            given = inspect.signature(body_of(function)).bind(*values, **by_name)
             given.apply_defaults()
             values = given.args
         return tuple(map(each, values))

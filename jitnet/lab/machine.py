@@ -30,7 +30,7 @@ from ..compiler.cpu_caches import USUAL, data_caches
 from ..compiler.intrinsics import VECTOR_BYTES, lanes
 from ..compiler.memory import aligned
 from ..process import disturbance
-from ..process.progress import Report
+from ..process.progress import Report, ignore
 from . import formatting
 from .probes import DEPENDENT_STEPS, MOVES, MULTIPLY_ADDS, VECTORS, flop_of_multiply_adds, start_values
 from .timing import time_of
@@ -55,7 +55,7 @@ LESS = 0.9
 """Rates that should be equal or ordered may differ by a tenth; if they differ more, one was disturbed."""
 
 
-def limits(again: bool = False, report: Report | None = None) -> dict[str, Any]:
+def limits(again: bool = False, report: Report = ignore) -> dict[str, Any]:
     """The machine peaks: those on file, or, without a file or with `again`, measured now.
 
     Keys: cpu, cores, vector_bits, clock (Hz, or None), multiply_adds_per_cycle (vectors, or None), caches (bytes of
@@ -81,8 +81,7 @@ def limits(again: bool = False, report: Report | None = None) -> dict[str, Any]:
 def _keep(found: dict[str, Any]) -> None:
     try:
         make_cache_folder()
-        with storage.replacing(_file()) as target:
-            target.write(json.dumps(found, indent=1).encode())
+        storage.put(_file(), json.dumps(found, indent=1).encode())
     except (OSError, checks.Error):
         pass  # without a cache, it is measured again
 
@@ -157,7 +156,7 @@ def _identity() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _measure(report: Report | None) -> dict[str, Any]:
+def _measure(report: Report) -> dict[str, Any]:
     counts = _counts_of_threads(numba.config.NUMBA_NUM_THREADS)
     caches = cache_sizes()
     sizes = _working_sets(caches)
@@ -165,8 +164,7 @@ def _measure(report: Report | None) -> dict[str, Any]:
 
     def next_one(name: str) -> None:
         nonlocal done
-        if report:
-            report(done, total, name)
+        report(done, total, name)
         done += 1
 
     next_one("clock")
@@ -185,8 +183,7 @@ def _measure(report: Report | None) -> dict[str, Any]:
         with threads(count):
             for dtype, by_count in peak.items():
                 by_count[str(count)] = max(by_count[str(count)], _peak(dtype, count))
-    if report:
-        report(total, total, "")
+    report(total, total, "")
     found = {"clock": clock, "caches": caches, "peak": peak, "bandwidth": bandwidth}
     return {**found, "multiply_adds_per_cycle": _per_cycle(found), "measured": datetime.date.today().isoformat()}
 

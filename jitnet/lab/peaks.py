@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..process.disturbance import ABOVE
-from ..process.progress import Report
+from ..process.progress import Report, ignore
 from . import formatting, machine, roofline
 from .benchmark.candidates import Candidate
 
@@ -39,7 +39,7 @@ def _level(limits: Limits, who: Candidate) -> str:
 
 def above(
     rates: Iterable[tuple[str, Candidate, float]], limits: Limits, dtype: np.dtype[Any], is_product: bool,
-    report: Report | None = None,
+    report: Report = ignore,
 ) -> tuple[Limits, list[str]]:  # fmt: skip
     """The peaks, none of which a rung (name, candidate, rate) exceeds, and a sentence for each that was raised.
 

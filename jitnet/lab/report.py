@@ -20,7 +20,7 @@ from .. import __version__, backend, checks, storage
 from ..backend import cuda
 from ..kernels import LADDERS
 from ..process import disturbance
-from ..process.progress import Report, stage
+from ..process.progress import Report, ignore, stage
 from . import compile_cost, explain, ladder, ladder_table, machine
 from .benchmark.candidates import known
 from .formatting import SPEEDS, count, duration, nothing_to_fix, ratio, share, spread
@@ -44,7 +44,7 @@ def check_report() -> None:
 
 def investigate(
     operations: Sequence[str] = ("matmul",), size: str | int = 512, dtype: str = "float32", threads: int | None = None,
-    report: Report | None = None,
+    report: Report = ignore,
 ) -> dict[str, Any]:  # fmt: skip
     """The content of the page, as one JSON object.
 
@@ -79,7 +79,7 @@ def investigate(
     }  # fmt: skip
 
 
-def on_gpu(operation: str, size: str | int = 512, report: Report | None = None) -> dict[str, Any] | None:
+def on_gpu(operation: str, size: str | int = 512, report: Report = ignore) -> dict[str, Any] | None:
     """An operation on the GPU; None if it has no GPU kernels, or they cannot be compiled.
 
     Keys: explanations (rung -> the result of `gpu.explaining.explain`, for the GPU of this machine or else for 9.0),
@@ -117,9 +117,7 @@ def rungs_on_gpu(operations: Sequence[str]) -> int:
 
 def write(found: dict[str, Any], path: str | Path, command: str = "jitnet report") -> None:
     """Write the page atomically."""
-    text = as_html(found, command)
-    with storage.replacing(path) as file:
-        file.write(text.encode())
+    storage.put(path, as_html(found, command).encode())
 
 
 def as_html(found: dict[str, Any], command: str = "jitnet report") -> str:

@@ -24,8 +24,8 @@ Roof = dict[str, Any]
 def roofline(result: dict[str, Any], limits: dict[str, Any]) -> dict[str, Any]:
     """The machine peaks as lines, and the rungs of a ladder as points below them.
 
-    Keys: x, y (labels with units), roofs (name, threads, x, y), points (name, own, x, y). x is FLOP/byte for products,
-    and bytes for other operations; y is FLOP/s or bytes/s.
+    Keys: x, y (labels with units), roofs (name, threads, x, y), points (name, custom, x, y). x is FLOP/byte for
+    products, and bytes for other operations; y is FLOP/s or bytes/s.
     """
     is_product = result["unit"] == "GFLOP/s"
     key = SPEEDS[result["unit"]]

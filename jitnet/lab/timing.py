@@ -16,6 +16,7 @@ from typing import Any
 
 import numba
 
+from ..process.progress import Report, ignore
 from .oracle import Shape
 
 Call = Callable[[], Any]
@@ -54,7 +55,7 @@ def in_turn(
     rounds: int = 9,
     seconds: float = 0.02,
     most: float = 2.0,
-    report: Callable[[int, int, str], object] | None = None,
+    report: Report = ignore,
 ) -> dict[str, Timing]:
     """Time all candidates. In a round, each makes as many calls as fit in `seconds`, at least one.
 
@@ -74,13 +75,11 @@ def in_turn(
     for done in range(rounds):
         for name, call in candidates.items():
             if done % every[name] == 0:
-                if report:
-                    report(done, rounds, name)
+                report(done, rounds, name)
                 with _blaming(name):
                     call()  # fills the caches and wakes the threads again after another candidate
                     times[name].append(time_of(call, calls[name]))
-    if report:
-        report(rounds, rounds, "")
+    report(rounds, rounds, "")
     return {name: _summary(values) for name, values in times.items()}
 
 

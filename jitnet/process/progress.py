@@ -24,13 +24,15 @@ Report = Callable[[int, int, str], object]
 """A callback (done, total, next measurement), like `Progress.measuring`."""
 
 
-def stage(name: str, report: Report | None) -> Report | None:
+def ignore(*_: object) -> None:
+    """The listener where there is none."""
+
+
+def stage(name: str, report: Report) -> Report:
     """The same callback for one stage of several; it prefixes the name of the stage, as in `"checking: njit"`.
 
     `"timing, round"` also names what is counted, if that is not the steps.
     """
-    if report is None:
-        return None
     return lambda done, total, what: report(done, total, f"{name}: {what}" if what else "")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from .. import optimizers, parameters
+from .. import checks, optimizers, parameters
 from ..network import Network
 
 
@@ -63,8 +63,8 @@ class PenalizedMomentum(Penalized, optimizers.Momentum):
     """The learning rate of the latest step, shared by the copies of `scaled`."""
 
     def __post_init__(self) -> None:
-        self._settle("lr", above=0)
-        self._settle("beta", least=0, most=1)  # 1 is allowed, as in scikit-learn
+        checks.settle(self, "lr", above=0)
+        checks.settle(self, "beta", least=0, most=1)  # 1 is allowed, as in scikit-learn
 
     def step(self, kernel: Any, t: int, grad: Any, state: Any, theta: Any) -> None:
         if self.latest != [self.lr]:

@@ -1,1 +1,1 @@
-"""Files as tables: CSV, Parquet, NPZ, IDX and folders of pictures. `reading` detects the kind."""
+"""Files as tables: CSV, workbooks, Parquet, NPZ, IDX and folders of pictures. `reading` detects the kind."""

@@ -101,7 +101,7 @@ def content_of(path: str | Path) -> Content:
     if str(path) == STANDARD_INPUT:
         if sys.stdin is None or sys.stdin.isatty():
             raise checks.Error("- reads the table from standard input, which is a terminal; pipe a file into it")
-        return _inside(sys.stdin.buffer.read(), "standard input", path)
+        return _inside(sys.stdin.buffer.read(), "standard input")
     if not Path(path).exists():
         raise FileNotFoundError(f"there is no file {path}")
     if Path(path).is_dir():
@@ -117,7 +117,7 @@ def content_of(path: str | Path) -> Content:
             file.seek(0)
             head = b""
         data = file.readall()
-        content = _inside(head + data if head else data, str(path), path)
+        content = _inside(head + data if head else data, str(path))
         grew = os.fstat(file.fileno()).st_size > size > 0
     if grew and content.kind == "text":
         content.notes.append(f"{path} grew while it was read: its rows up to then are used")
@@ -159,7 +159,7 @@ def _is_npz(path: str | Path) -> bool:
         return False
 
 
-def _inside(data: bytes, source: str, path: str | Path) -> Content:
+def _inside(data: bytes, source: str) -> Content:
     """The content of bytes that may be compressed."""
     notes: list[str] = []
     if workbook_kind(data):

@@ -1,6 +1,5 @@
 """Reading a file as a table, whatever its kind."""
 
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from ... import checks
 from ...checks import shown
 from ...spelling import column_name, is_number, spelled
 from ..missing import is_missing_word
-from ..table import Column, Table
+from ..table import Column, Table, expect_different
 from .content import WORDS, Content, Form, content_of
 from .csv_file import read_csv
 from .csv_header import is_like
@@ -170,14 +169,12 @@ def _chosen(table: Table, target: str | None, features: list[str] | None) -> Tab
     path, target = table.source, None if target is None else column_name(target)
     features = None if features is None else [column_name(name) for name in features]
     needed = None if features is None else {*features, target}
-    times = Counter(name for name in table.names if needed is None or name in needed)
-    twice = next((name for name in table.names if times[name] > 1), None)
-    if twice == "":
+    names = [name for name in table.names if needed is None or name in needed]
+    if (nameless := names.count("")) > 1:
         raise checks.Error(
-            f"{path} has {times['']} columns without a name; name them in the first row, or remove it if it is a title"
+            f"{path} has {nameless} columns without a name; name them in the first row, or remove it if it is a title"
         )
-    if twice is not None:
-        raise checks.Error(f"{path} has two columns called {shown(twice)}; rename one")
+    expect_different(names, path)
     table.target = target or ""
     if features is None:
         if target is None:

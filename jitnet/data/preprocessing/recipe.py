@@ -1,7 +1,6 @@
 """Preprocessing, saved with the model: from a table to X and Y, and from the output back to class names or values."""
 
 import warnings
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from ..files.idx import scaled
 from ..files.reading import read_table
 from ..frames import are_counted, one_column, table_of, values_of
 from ..sentinels import emptied
-from ..table import Column, Kind, Table, listed, listed_in
+from ..table import Column, Kind, Table, expect_different, listed, listed_in
 from ..values import PLAIN, labels_of
 from .columns import Category, Number, Standard, from_plain, names_in, to_plain
 from .decisions import Choices, Planner
@@ -198,9 +197,7 @@ class Recipe:
                 f"{len(self.names)}: {some(self.names, 12)}"
             )
         needed = set(self.features)
-        twice = next((name for name, times in Counter(table.names).items() if times > 1 and name in needed), None)
-        if twice is not None:
-            raise checks.Error(f"{table.source} has two columns called {shown(twice)}; rename one")
+        expect_different((name for name in table.names if name in needed), table.source)
         missing = [name for name in self.features if name not in table]
         if missing:
             what, them = ("column", "it") if len(missing) == 1 else ("columns", "them")

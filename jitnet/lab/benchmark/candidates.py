@@ -12,16 +12,14 @@ import numpy as np
 
 from ... import checks
 from ...kernels import LADDERS
+from ...process.progress import ignore
+from ..formatting import first_sentence
 from ..oracle import Case, Shape
 from ..problems import Problem, of_operation, refuse_problem
 from ..timing import Elsewhere, manageable
 from . import gpu, judge, sandbox, training
 
 ALSO_CALLED = {"update": "sgd"}
-
-
-def ignore(*_: object) -> None:
-    """The listener where there is none."""
 
 
 @dataclass
@@ -136,4 +134,4 @@ def _idea(problem: Problem, name: str) -> str:
     base = name.removesuffix("_parallel")
     if problem.path is None and base != name:  # its body is that of the rung below
         return f"{base}, divided among the threads"
-    return " ".join((problem.rungs[name].__doc__ or name).split(".")[0].split())
+    return first_sentence(problem.rungs[name].__doc__) or name

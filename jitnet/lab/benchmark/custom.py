@@ -17,7 +17,8 @@ import numpy as np
 from numba.core import errors
 from numba.core.dispatcher import Dispatcher
 
-from ..loading import Function, folded, not_compiled, raised
+from ..formatting import first_sentence
+from ..loading import Function, body_of, folded, not_compiled, raised
 
 
 def threads_of(function: Function, most: int) -> int:
@@ -29,7 +30,7 @@ def threads_of(function: Function, most: int) -> int:
 def idea_of(function: Function) -> str:
     """The first sentence of its docstring, or its file."""
     file = _file_of(function)
-    text = " ".join((_body(function).__doc__ or "").split(".")[0].split()) if file else ""  # not that of its class
+    text = first_sentence(body_of(function).__doc__) if file else ""  # not that of its class
     return text or (f"yours, from {os.path.basename(file)}" if file else "yours")
 
 
@@ -70,7 +71,7 @@ def _does_not_compile(error: BaseException, function: Function) -> str:
 
 def _line_of_name(text: str, function: Function) -> str:
     """The first line that uses a name which is not defined: then the message of Numba has no line."""
-    code, found = getattr(_body(function), "__code__", None), re.search(r"NameError: name '(\w+)'", text)
+    code, found = getattr(body_of(function), "__code__", None), re.search(r"NameError: name '(\w+)'", text)
     if not (code and found):
         return ""
     lines, line = dict(dis.findlinestarts(code)), code.co_firstlineno
@@ -104,10 +105,6 @@ def _essence(text: str) -> str:
     return reason + (f": {rejected[1]}" if rejected and rejected[1] not in reason else "")
 
 
-def _body(function: Function) -> Any:
-    return getattr(function, "py_func", function)
-
-
 def _file_of(function: Function) -> str:
-    code = getattr(_body(function), "__code__", None)
+    code = getattr(body_of(function), "__code__", None)
     return code.co_filename if code else ""

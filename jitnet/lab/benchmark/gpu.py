@@ -12,6 +12,7 @@ import numpy as np
 
 from ... import backend, checks
 from .. import oracle
+from ..formatting import first_sentence
 from ..oracle import Case, Shape
 
 
@@ -53,7 +54,7 @@ def prepare(operation: str, name: str, shape: Shape) -> tuple[Callable[[], objec
 
 def idea(operation: str, name: str) -> str:
     """The idea of a rung: the first sentence of its docstring."""
-    return " ".join((ladder_of(operation)[name].__doc__ or name).split(".")[0].split())
+    return first_sentence(ladder_of(operation)[name].__doc__) or name
 
 
 def name() -> str:

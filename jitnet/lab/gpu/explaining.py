@@ -17,7 +17,7 @@ from ... import checks
 from ...compiler.cuda.device import SIMULATED, cuda
 from ...compiler.cuda.registry import Launch, Rung
 from ...kernels.cuda import LADDERS
-from ...process.progress import Report
+from ...process.progress import Report, ignore
 from ..formatting import count
 from ..listing import KEY, WIDTH, Explanation, beside, functions_around, judged, line_of, short, wrapped
 from ..machine_code import sources
@@ -45,7 +45,7 @@ RUN = 4
 
 
 def explain(
-    target: str, capability: str | tuple[int, int] = CAPABILITY, counted: bool = True, report: Report | None = None
+    target: str, capability: str | tuple[int, int] = CAPABILITY, counted: bool = True, report: Report = ignore
 ) -> dict[str, Any]:
     """Explain a rung of the GPU, `operation.rung` of `jitnet.kernels.cuda.LADDERS`, for a compute capability.
 
@@ -81,14 +81,12 @@ def explain(
     compiled: list[Compiled] = []
     steps = len(rung.launches) + counted
     for launch in rung.launches:
-        if report:
-            report(len(compiled), steps, f"compiling {target} for the GPU")
+        report(len(compiled), steps, f"compiling {target} for the GPU")
         compiled.append(Compiled(launch, cc, operation in PRODUCTS))
-    if report and counted:
+    if counted:
         report(steps - 1, steps, f"memory transactions of {target}")
     asked = transactions.each(operation, transactions.count(operation, name, cc)) if counted else None
-    if report:
-        report(steps, steps, "")
+    report(steps, steps, "")
     main = max(compiled, key=lambda launch: launch.loop.work)
     found = {
         "target": target, "idea": " ".join((rung.__doc__ or "").split()), "capability": f"{cc[0]}.{cc[1]}",
@@ -140,9 +138,8 @@ def _rung(target: str, cc: tuple[int, int]) -> Rung:
         raise checks.Error("a kernel of your own cannot be explained for the GPU; name a rung such as matmul.warptile")
     ladder = LADDERS[checks.one_of("operation of the GPU", operation, LADDERS)]
     if not dot:
-        raise checks.Error(f"which rung of {operation}? Write {operation}.{next(iter(ladder))}; rungs: "
-                           f"{', '.join(ladder)}" if len(ladder) > 1 else f"which rung of {operation}? Write "
-                           f"{operation}.{next(iter(ladder))}")  # fmt: skip
+        others = f"; rungs: {', '.join(ladder)}" if len(ladder) > 1 else ""
+        raise checks.Error(f"which rung of {operation}? Write {operation}.{next(iter(ladder))}{others}")
     rung = ladder[checks.one_of(f"rung of {operation} on the GPU", name, ladder)]
     if cc < rung.capability:
         raise checks.Error(

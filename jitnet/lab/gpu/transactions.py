@@ -144,7 +144,7 @@ def each(operation: str, found: Transactions) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def ladder(operation: str, report: progress.Report | None = None) -> dict[str, Any]:
+def ladder(operation: str, report: progress.Report = progress.ignore) -> dict[str, Any]:
     """Count the memory transactions of every rung of an operation; this needs no GPU and no driver.
 
     Keys: operation, capability, each ("multiply-add" or "number written"), rungs: name, and those of `each`.
@@ -153,11 +153,9 @@ def ladder(operation: str, report: progress.Report | None = None) -> dict[str, A
     operation = checks.one_of("operation of the GPU", known(operation), LADDERS)
     names = [name for name, rung in LADDERS[operation].items() if rung.capability <= CAPABILITY]
     for done, name in enumerate(names):
-        if report:
-            report(done, len(names), f"counting {operation}.{name}")
+        report(done, len(names), f"counting {operation}.{name}")
         rungs.append({"name": name, **each(operation, count(operation, name))})
-    if report:
-        report(len(names), len(names), "")
+    report(len(names), len(names), "")
     return {
         "operation": operation, "capability": "{}.{}".format(*CAPABILITY),
         "each": "multiply-add" if operation in PRODUCTS else "number written", "rungs": rungs,

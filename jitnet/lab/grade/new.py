@@ -55,8 +55,7 @@ def write(folder: str | Path, specs: Sequence[str], title: str = "") -> list[Pat
 
 
 def _written(path: Path, text: str) -> Path:
-    with storage.replacing(path) as target:
-        target.write(text.encode())
+    storage.put(path, text.encode())
     return path
 
 

@@ -164,8 +164,7 @@ def update(assignment: Assignment) -> tuple[list[Path], str]:
     if not (heading and quotes):
         raise checks.Error(f"{starter} has no rules; end its docstring with the line {HEADING!r}")
     for path, content in ((starter, before + rules(assignment) + quotes + rest), (test, public_test(assignment))):
-        with storage.replacing(path) as target:
-            target.write(content.encode())
+        storage.put(path, content.encode())
     if is_missing:
         others[0].unlink()
         note = f"{others[0]} is {starter.name} now, as in {assignment.path.name}"

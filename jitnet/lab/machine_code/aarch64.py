@@ -55,9 +55,8 @@ def understood(text: str) -> Operation:
     stores = touches and name.startswith("st")
     pair = touches and name in ("ldp", "ldnp")
     targets = () if name.startswith(_ONLY_READS) or kind in ("jump", "call") else operands[: 2 if pair else 1]
-    writes = frozenset().union(*map(registers_in, targets)) if targets else frozenset[str]()
-    sources = operands[len(targets) :]
-    reads = frozenset().union(*map(registers_in, sources)) if sources else frozenset[str]()
+    writes = frozenset[str]().union(*map(registers_in, targets))
+    reads = frozenset[str]().union(*map(registers_in, operands[len(targets) :]))
     if name.startswith(_MODIFIES) or (targets and re.search(r"\w\[\d", targets[0])):  # one lane of the target
         reads |= writes
     if touches and at is not None and (memory.endswith("!") or at + 1 < len(operands)):  # pre- or post-index

@@ -17,9 +17,8 @@ import os
 import re
 import sys
 import tempfile
-import threading
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import llvmlite.binding
 import numba
@@ -219,7 +218,7 @@ def _function_of_user(request: Request) -> tuple[Any, tuple[Any, ...]]:
         raise checks.Error(f"{request['target']} {kind}; give a function under @njit, or a plain one")
     if request["options"] is not None or inspect.isfunction(function):
         options = {**OPTIONS, "_nrt": True} if request["options"] is None else _stated(request["options"])
-        function = numba.njit(**options)(getattr(function, "py_func", function))
+        function = numba.njit(**options)(loading.body_of(function))
     return function, _types_for(function, function.py_func.__name__, request)
 
 
@@ -299,30 +298,19 @@ def _in_one_line(error: Exception) -> str:
     return what + (f" ({Path(where[-1][0]).name}, line {where[-1][1]})" if where else "")
 
 
-def _end_with(asker: IO[str], answered: threading.Event) -> None:
-    """End this process when the parent is gone, even while a user's file hangs on import."""
-    asker.read()
-    if not answered.is_set():
-        os._exit(1)
-
-
 def main() -> None:
     requests = json.loads(sys.stdin.readline())
-    answered = threading.Event()
-    threading.Thread(target=_end_with, args=(sys.stdin, answered), daemon=True).start()
     sys.stdin = open(os.devnull)  # noqa: SIM115  a user's file may ask for something
     with_lines()
     way_out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # output of a user's file is not part of the answer
     listener = Listener()
-    for number, request in enumerate(requests, 1):
+    for request in requests:
         try:
             answer = compiled(request, listener)
         except checks.Error as error:
             answer = {"error": " ".join(str(error).split())}
         except Exception as error:  # of Numba or LLVM: also one line
             answer = {"error": f"{request['target']}: {checks.described(error)}"}
-        if number == len(requests):
-            answered.set()  # before the parent reads it and ends
         way_out.write(json.dumps(answer) + "\n")
         way_out.flush()

@@ -204,9 +204,7 @@ def _longest(steps: list[tuple[float, float, int | None]], length: int) -> list[
     while at is not None and at >= half:
         chain.append(at)
         at = steps[at][2]
-    turn = Counter(n % length for n in chain).most_common(1)[0][
-        0
-    ]  # an instruction that every iteration of the chain passes
+    turn = Counter(n % length for n in chain).most_common(1)[0][0]  # what every iteration of the chain passes
     turns = [place for place, n in enumerate(chain) if n % length == turn]
     iterations = (chain[turns[0]] - chain[turns[-1]]) // length
     parts = [0.0] * length

@@ -24,6 +24,8 @@ class Reason:
     fix: str
 
 
+CALL_FIX = "write the function out with +, −, × and ÷ (a polynomial for exp or tanh), or take the call out of the loop"
+FAR_FIX = "let the inner loop walk along rows: change the order of the loops, or make a contiguous copy first"
 _VIEW = "take a view of the row first (row = A[i]), and use the loop variable as the index"
 INNER = "make the loop over elements the inner one, so that each sum has a lane of its own"
 ORDER = 'allow another order: fastmath={"contract", "reassoc", "nsz"}'
@@ -37,7 +39,7 @@ _REASONS = (
     (
         "call instruction",
         "there is a call in the loop, which computes one number at a time",
-        "write the function out with +, −, × and ÷ (a polynomial for exp or tanh), or take the call out of the loop",
+        CALL_FIX,
     ),
     (
         "early exit|control flow|could not determine number of loop iterations|multiple exits",
@@ -75,7 +77,7 @@ _REASONS = (
     (
         "not beneficial",
         "LLVM expects no gain, often because numbers would have to be loaded one by one from places far apart",
-        "let the inner loop walk along rows: change the order of the loops, or make a contiguous copy first",
+        FAR_FIX,
     ),
     (
         "induction variable|could not determine",

@@ -12,7 +12,6 @@ import os
 import struct
 import sys
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,9 +71,7 @@ class Sampler:
             self._library.ioctl(event, _ENABLE, 0)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         for event, _ in self._events:
             self._library.ioctl(event, _DISABLE, 0)
 

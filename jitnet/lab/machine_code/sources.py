@@ -2,9 +2,10 @@
 
 import ast
 import functools
-from collections.abc import Collection, Iterator
-from itertools import chain
+from collections.abc import Collection
 from pathlib import Path
+
+from ..sanitizer.syntax import assigned, names_in
 
 Loop = ast.For | ast.While
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -95,12 +96,12 @@ def comes_back(file: str, line: int) -> str | None:
         node for node in ast.walk(nest[-1]) if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store)
     ]
     for target in written:
-        known, new = set[str](), _names(target)
+        known, new = set[str](), names_in(target)
         while new:
             known |= new
             new = set().union(*(sources.get(name, set()) for name in new)) - known
         for loop in reversed(nest[:-1]):
-            if isinstance(loop, ast.For) and not _names(loop.target) & known:
+            if isinstance(loop, ast.For) and not names_in(loop.target) & known:
                 return ast.unparse(loop.target)
     return None
 
@@ -110,34 +111,19 @@ def walks_columns(file: str, line: int) -> bool:
     nest = _nest(file, line)
     if not nest or not isinstance(nest[-1], ast.For):
         return False
-    variables = _names(nest[-1].target)
+    variables = names_in(nest[-1].target)
     indices = [
         n.slice.elts for n in ast.walk(nest[-1]) if isinstance(n, ast.Subscript) and isinstance(n.slice, ast.Tuple)
     ]
     return any(
-        variables & set().union(*map(_names, index[:-1])) and not variables & _names(index[-1]) for index in indices
+        variables & set().union(*map(names_in, index[:-1])) and not variables & names_in(index[-1]) for index in indices
     )
-
-
-def _names(node: ast.AST) -> set[str]:
-    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
-
-
-def _assigned(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
-    """The targets of an assignment, each with its value; `a, b = c, d` has two."""
-    if not isinstance(node, (ast.Assign, ast.AugAssign)):
-        return
-    for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
-        if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
-            yield from zip(target.elts, node.value.elts, strict=False)
-        else:
-            yield target, node.value
 
 
 def _sources_of_names(function: ast.AST) -> dict[str, set[str]]:
     """Name -> the names that it is computed from."""
     sources: dict[str, set[str]] = {}
-    for target, value in chain.from_iterable(map(_assigned, ast.walk(function))):
-        for name in _names(target) if isinstance(target, (ast.Name, ast.Tuple)) else ():
-            sources.setdefault(name, set()).update(_names(value))
+    for target, value in assigned(function):
+        for name in names_in(target) if isinstance(target, (ast.Name, ast.Tuple)) else ():
+            sources.setdefault(name, set()).update(names_in(value))
     return sources

@@ -16,7 +16,7 @@ from .facts import Facts
 from .hottest import CHEAP
 from .instructions import register_name, registers_in
 from .integers import kind_of
-from .remarks import INNER, ORDER, reasons, success
+from .remarks import CALL_FIX, FAR_FIX, INNER, ORDER, reasons, success
 from .wording import compared, latency, type_of, widths
 
 
@@ -120,10 +120,8 @@ WRAP_FIX = (
     "index, or start the loop at 0; an index that is never negative can be unsigned: np.uint64(k)"
 )
 TABLES_FIX = "several private tables: add to each of four in turn, and add them up after the loop"
-FAR_FIX = "let the inner loop walk along rows: change the order of the loops, or make a contiguous copy first"
 WHOLE_FIX = "count with an addition, divide by a power of two (x >> 3, x & 7), or use floats"
 BUSY = ": more than a core makes in the time of that many multiply-adds"
-CALL_FIX = "write the function out with +, −, × and ÷ (a polynomial for exp or tanh), or take the call out of the loop"
 INLINE_FIX = "inline the helper: @numba.njit(..., forceinline=True)"
 
 

@@ -60,13 +60,13 @@ def understood(text: str) -> Operation:
     target = operands[-1] if operands else ""
     touches = bool(memory) and not name.startswith(("lea", "nop", "prefetch")) and kind not in ("jump", "call")
     only_reads = name.startswith(_ONLY_READS)
-    into_memory = "(" in target and not only_reads and touches and len(operands) > 0
+    into_memory = "(" in target and not only_reads and touches
     copies = kind == "move" or name.startswith(("mov", "set", "vcvtps2ph"))
-    reads = frozenset().union(*(registers_in(o) for o in operands[:-1])) if operands else frozenset[str]()
+    reads = frozenset[str]().union(*map(registers_in, operands[:-1]))
     reads |= registers_in(memory) | frozenset(r for r in registers_in(target) if r[0] == "k" and "{%" in target)
     writes = frozenset[str]()
     if operands and "(" not in target and not only_reads and kind not in ("jump", "call"):
-        writes = frozenset(r for r in registers_in(target.split(" {")[0].split("{")[0]))
+        writes = registers_in(target.partition("{")[0])
         changes = kind == "fma" or (len(operands) <= 2 and not name.removeprefix("v").startswith(_TARGET_IS_NEW))
         merges = "{%k" in target and "{z}" not in target
         if (changes and not (name[0] == "v" and kind != "fma")) or merges:

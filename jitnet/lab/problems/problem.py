@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..loading import body_of
 from ..oracle import Case, Shape
 
 Function = Callable[..., Any]
@@ -65,11 +66,6 @@ class Problem:
         """Arguments with cleared outputs, the expected results in float64, and their bounds."""
         return self.draw(shape, np.dtype(dtype), seed)
 
-    def arguments(self, shape: Shape, dtype: Any, rng: np.random.Generator) -> tuple[list[Any], list[Any]]:
-        """Inputs, and arrays for the results."""
-        case = self.case(shape, dtype, int(rng.integers(2**31)))
-        return case.arguments[: -len(self.results)], case.outputs
-
     def misfit(self, kernel: Function, name: str) -> str | None:
         """The error of a kernel whose parameters do not fit the call, or None."""
         signature = _signature(kernel)
@@ -107,6 +103,6 @@ class Problem:
 def _signature(kernel: Function) -> inspect.Signature | None:
     """None for some built-in functions."""
     try:
-        return inspect.signature(getattr(kernel, "py_func", kernel))
+        return inspect.signature(body_of(kernel))
     except (TypeError, ValueError):
         return None

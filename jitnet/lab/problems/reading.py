@@ -87,7 +87,7 @@ class _File:
 
     def _check_call(self, name: str, function: Function, arguments: Sequence[str]) -> None:
         try:
-            signature = inspect.signature(getattr(function, "py_func", function))
+            signature = inspect.signature(loading.body_of(function))
             signature.bind(*arguments)
         except TypeError:
             call = f"{name}({', '.join(arguments)})"
@@ -249,7 +249,7 @@ class _File:
 def _parameters(function: Function) -> list[str]:
     """The names of its parameters; none if it has no signature, as some built-in functions."""
     try:
-        return list(inspect.signature(getattr(function, "py_func", function)).parameters)
+        return list(inspect.signature(loading.body_of(function)).parameters)
     except ValueError:
         return []
 

@@ -24,6 +24,7 @@ from numba.np.ufunc.gufunc import GUFunc
 from ... import checks
 from ...checks import count
 from ...process import progress
+from ..loading import body_of
 from ..oracle import Shape, holds_nothing
 from ..problems import Problem
 from . import shapes
@@ -100,7 +101,7 @@ def guessed(
     in_order    arrays of indices hold 0, 1, 2, ...
     """
     function, bound = opened(kernel)
-    body, name = getattr(function, "py_func", function), name_of(kernel)
+    body, name = body_of(function), name_of(kernel)
     signature = inspect.signature(body).parameters
     parameters = list(signature)[len(bound) :]
     if declared := _declared(kernel, function):
@@ -132,7 +133,7 @@ def guessed(
 
 
 def examine_guessed(
-    kernel: Callable[..., Any], dtype: str, writes: Writes, name: str, say: progress.Report | None = None
+    kernel: Callable[..., Any], dtype: str, writes: Writes, name: str, say: progress.Report = progress.ignore
 ) -> Report:
     """The report of a kernel on guessed arguments: square ones, then others, which it need not be made for."""
     cases = list(guessed(kernel, dtype))
@@ -200,8 +201,7 @@ def _with_other_guesses(
 
 def _with_few_elements(kernel: Callable[..., Any], dtype: str, writes: Writes) -> Iterator[Finding]:
     """Indices outside of vectors of one element, or none, whose length bounds a loop: others may be fixed."""
-    function, _ = opened(kernel)
-    tree = tree_of(getattr(function, "py_func", function).__code__)
+    tree = tree_of(body_of(opened(kernel)[0]).__code__)
     for length in FEW:
         with contextlib.redirect_stdout(io.StringIO()):  # what a kernel prints is counted in the usual runs
             errors = examine(kernel, list(guessed(kernel, dtype, (length,))), writes, most=TRIAL).errors
@@ -219,8 +219,7 @@ def _named(writes: Writes) -> Sequence[str]:
 
 def _lengths_of_blocks(kernel: Callable[..., Any]) -> tuple[int, ...]:
     """Lengths of one block of the largest size that the source names, and of one more element."""
-    function, _ = opened(kernel)
-    body = getattr(function, "py_func", function)
+    body = body_of(opened(kernel)[0])
     tree = tree_of(body.__code__)
     values = [getattr(node, "value", None) for node in ast.walk(tree or ast.Pass())]
     values += [body.__globals__.get(name) for name in body.__code__.co_names]
@@ -230,8 +229,7 @@ def _lengths_of_blocks(kernel: Callable[..., Any]) -> tuple[int, ...]:
 
 def _calls_exp(kernel: Callable[..., Any]) -> bool:
     """Whether its source names an exponential, whose result may be infinite."""
-    function, _ = opened(kernel)
-    return not EXPONENTIALS.isdisjoint(getattr(function, "py_func", function).__code__.co_names)
+    return not EXPONENTIALS.isdisjoint(body_of(opened(kernel)[0]).__code__.co_names)
 
 
 def _gives_nan(kernel: Callable[..., Any], case: Sequence[Any], factor: float = 1.0) -> bool:
@@ -247,7 +245,7 @@ def _are_whole(argument: Any) -> bool:
 def _unequal(kernel: Callable[..., Any], square: Sequence[Any]) -> list[Any] | None:
     """Arguments like those that were guessed, but with dimensions of several lengths; None if that may not fit."""
     function, bound = opened(kernel)
-    body = getattr(function, "py_func", function)
+    body = body_of(function)
     names, tree = list(inspect.signature(body).parameters)[len(bound) :], tree_of(body.__code__)
     dims = {name: np.ndim(argument) for name, argument in zip(names, square, strict=False)}
     groups = shapes.groups(tree, dims) if tree else []

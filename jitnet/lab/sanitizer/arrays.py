@@ -292,6 +292,13 @@ class Flat:
         self.array[self._where(i)] = value
 
 
+def traced_in(value: Any) -> list[Traced]:
+    """The arrays of an argument or a result, which may be a tuple or list of them."""
+    if isinstance(value, Traced):
+        return [value]
+    return [x for part in value for x in traced_in(part)] if isinstance(value, (tuple, list)) else []
+
+
 def new(run: Run, array: NDArray[Any], initialized: bool = True, allocated: bool = True) -> Traced:
     """An array that the kernel made; allocated is False for a result of arithmetic."""
     place = here()

@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 
 from ... import checks
 from ...process import progress
-from ..loading import Custom, called_with, load
-from .arrays import Traced
+from ..loading import Custom, body_of, called_with, load
+from .arrays import Traced, traced_in
 from .findings import BROKEN, Finding, Report, returned
 from .given import arrays_in, as_python, shadowed
 from .numbers import listeners
@@ -92,7 +92,7 @@ def check(kernel: Custom, *arguments: Any, writes: Writes = None) -> Report:
 
 def examine(
     kernel: Custom, cases: Iterable[Sequence[Any]], writes: Writes = None, name: str | None = None,
-    as_compiled: bool = False, most: int = MOST, say: progress.Report | None = None,
+    as_compiled: bool = False, most: int = MOST, say: progress.Report = progress.ignore,
 ) -> Report:  # fmt: skip
     """The report of a kernel on several lists of arguments, up to the first on which it may be endless.
 
@@ -106,9 +106,8 @@ def examine(
     report.given = cases[0] if cases else ()
     for done, given in enumerate(cases):
         arguments = [as_python(argument) for argument in (*bound, *given)]
-        case = _Case(report, function, arguments, names_of(function, arguments), writes, as_compiled, most)
-        if say:
-            say(done, len(cases), f"checking: {case.shapes}")
+        case = _Case(report, function, arguments, writes, as_compiled, most)
+        say(done, len(cases), f"checking: {case.shapes}")
         case.run()
         if case.is_endless:
             break
@@ -117,22 +116,24 @@ def examine(
 
 def results(kernel: Callable[..., Any], arguments: Sequence[Any]) -> list[NDArray[Any]]:
     """What a run on one thread writes and returns; nothing is reported."""
-    function, bound = opened(kernel)
-    given = [as_python(argument) for argument in (*bound, *arguments)]
-    return _Case(Report(""), function, given, names_of(function, given), None, False, MOST).once(1)[1]
+    return _unreported(kernel, arguments).once(1)[1]
 
 
 def written(kernel: Callable[..., Any], arguments: Sequence[Any]) -> dict[str, NDArray[np.bool_]]:
     """Array -> which of its elements a run on one thread writes; nothing if it does not end. Nothing is reported."""
-    function, bound = opened(kernel)
-    given = [as_python(argument) for argument in (*bound, *arguments)]
-    case = _Case(Report(""), function, given, names_of(function, given), None, False, WRITTEN)
+    case = _unreported(kernel, arguments, WRITTEN)
     with contextlib.redirect_stdout(io.StringIO()):
         run, _ = case.once(1, _Writing(case.report, 1))
     assert isinstance(run, _Writing)
     if any(error.kind in BROKEN for error in case.report.errors):
         return {}
     return {name: run.mask(array) for name, array in case.traced.items()}
+
+
+def _unreported(kernel: Callable[..., Any], arguments: Sequence[Any], most: int = MOST) -> "_Case":
+    """A case whose findings nobody hears of."""
+    function, bound = opened(kernel)
+    return _Case(Report(""), function, [as_python(argument) for argument in (*bound, *arguments)], most=most)
 
 
 class _Writing(Run):
@@ -208,12 +209,13 @@ class _Case:
     """A kernel on one list of arguments."""
 
     def __init__(
-        self, report: Report, function: Callable[..., Any], arguments: list[Any], names: list[str],
-        writes: Writes, as_compiled: bool, most: int,
+        self, report: Report, function: Callable[..., Any], arguments: list[Any], writes: Writes = None,
+        as_compiled: bool = False, most: int = MOST,
     ) -> None:  # fmt: skip
-        self.report, self.function, self.arguments, self.names = report, function, arguments, names
+        self.report, self.function, self.arguments = report, function, arguments
+        self.names = names = names_of(function, arguments)
         self.as_compiled, self.most, self.is_endless = as_compiled, most, False
-        self.file = getattr(function, "py_func", function).__code__.co_filename
+        self.file = body_of(function).__code__.co_filename
         self.shapes = ", ".join(f"{n} {a.shape}" for n, a in zip(names, arguments, strict=True) if hasattr(a, "shape"))
         if isinstance(writes, int):
             writes = names[len(names) - writes :]
@@ -276,8 +278,8 @@ class _Case:
         if not is_parallel and run.loop and self.report.errors:
             message = "it is compiled without parallel=True, so prange is a range there; it was checked as if with it"
             self.report.add(Finding("serial", message))
-        outputs = [a.data for a in _arrays(given) if not a.memory.is_input]
-        outputs += [a.data for a in _arrays(result)] + [np.asarray(x) for x in _numbers(result)]
+        outputs = [a.data for a in traced_in(given) if not a.memory.is_input]
+        outputs += [a.data for a in traced_in(result)] + [np.asarray(x) for x in _numbers(result)]
         return run, outputs
 
     def _may_write(self, i: int, array: NDArray[Any]) -> bool:
@@ -285,8 +287,8 @@ class _Case:
 
     def _look_at_the_end(self, run: Run, given: list[Any], result: Any) -> None:
         """Elements of outputs and results that nothing wrote."""
-        outputs, lost = _arrays(given), renamed(self.function) or {}
-        results = [a for a in _arrays(result) if a.memory not in [other.memory for other in outputs]]
+        outputs, lost = traced_in(given), renamed(self.function) or {}
+        results = [a for a in traced_in(result) if a.memory not in [other.memory for other in outputs]]
         missing = {id(a): a.memory.unwritten(a.data) for a in [*outputs, *results]}
         awaited = [a for a in outputs if a.memory.initialized is not None]
         if (results or _numbers(result)) and awaited and all(0 < a.data.size == len(missing[id(a)]) for a in awaited):
@@ -345,12 +347,6 @@ class _Case:
             message = f"gives {a[index]:.9g} with 1 thread, but {b[index]:.9g} with {threads}"
             why = ": it adds up in another order" if is_rounding else ""
             self.report.add(Finding("threads" if is_rounding else "differs", message + why))
-
-
-def _arrays(result: Any) -> list[Traced]:
-    if isinstance(result, Traced):
-        return [result]
-    return [a for part in result for a in _arrays(part)] if isinstance(result, (tuple, list)) else []
 
 
 def _numbers(result: Any) -> list[Any]:

@@ -13,7 +13,7 @@ from types import CodeType
 from typing import NamedTuple
 
 from .findings import Finding
-from .syntax import events_of, events_of_all, names_in, read_before_stored, statements_in, tree_of, updates_of
+from .syntax import events_of, events_of_all, names_in, parts_of, read_before_stored, statements_in, tree_of, updates_of
 
 _CHANGES = ("append", "extend", "insert", "pop", "popitem", "remove", "clear", "update", "setdefault", "add", "discard")
 """Methods that change a list, a dict or a set, which threads may not share."""
@@ -67,7 +67,7 @@ def analyzed(code: CodeType, is_prange: Callable[[ast.expr], bool]) -> Loops:
         found.has_source = code.co_name == "<lambda>"  # which has no loops
         return found
     for node in ast.walk(tree):
-        if isinstance(node, ast.Subscript) and any(map(_is_negative, _indices(node))):
+        if isinstance(node, ast.Subscript) and any(map(_is_negative, parts_of(node.slice))):
             found.literal_lines.add(node.lineno)
         elif isinstance(node, ast.For) and _has_steps(node, is_prange):
             message = "prange takes steps of 1 only: Numba does not compile this loop with parallel=True"
@@ -91,10 +91,6 @@ def _has_steps(loop: ast.For, is_prange: Callable[[ast.expr], bool]) -> bool:
         return False
     step = loop.iter.args[2]
     return not (isinstance(step, ast.Constant) and step.value == 1)
-
-
-def _indices(node: ast.Subscript) -> list[ast.expr]:
-    return node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
 
 
 def _is_negative(node: ast.expr) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any
 
+from ..loading import body_of
 from .findings import BROKEN, Finding, Report
 from .syntax import tree_of
 from .targets import opened
@@ -18,8 +19,7 @@ class Reached:
     """The lines of a kernel that are executed while the `with` block lasts; copies of it have the same code."""
 
     def __init__(self, kernel: Callable[..., Any]) -> None:
-        function, _ = opened(kernel)
-        self._code: CodeType = getattr(function, "py_func", function).__code__
+        self._code: CodeType = body_of(opened(kernel)[0]).__code__
         self._lines: set[int] = set()
 
     def __enter__(self) -> "Reached":

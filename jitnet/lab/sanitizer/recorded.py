@@ -56,8 +56,8 @@ class Recorded:
                 part = int(part)
             if part < 0:
                 if part < -size:
-                    return None  # outside: see _checked
-                self._is_negative(index, part)
+                    return None  # outside: see `checked`
+                self._is_negative(index)
                 part += size
             elif part >= size:
                 return None
@@ -65,7 +65,7 @@ class Recorded:
             where.append(part)
         return at // self.unit, tuple(where)
 
-    def _is_negative(self, index: Any, part: int) -> None:
+    def _is_negative(self, index: Any) -> None:
         if here() not in self.run.literal:
             name = self.memory.name
             self.run.found(
@@ -93,16 +93,16 @@ class Recorded:
             size = self.data.shape[axis]
             if isinstance(part, (int, np.integer)) and not isinstance(part, (bool, np.bool_)):
                 if not -size <= part < size:
-                    return self._is_outside(index, axis)
+                    return self._is_outside(index)
                 if part < 0:
-                    self._is_negative(index, int(part))
+                    self._is_negative(index)
             elif isinstance(part, np.ndarray) and part.dtype.kind in "iu" and _reaches_out(part, size):
-                return self._is_outside(index, axis)
+                return self._is_outside(index)
             axis += part.ndim if isinstance(part, np.ndarray) and part.dtype.kind == "b" else 1
             where.append(part)
         return tuple(where)
 
-    def _is_outside(self, index: Any, axis: int) -> None:
+    def _is_outside(self, index: Any) -> None:
         self.run.count_access()
         name, shape = self.memory.name, self.data.shape
         view = "" if shape == self.memory.array.shape else f" of a part of {name}"

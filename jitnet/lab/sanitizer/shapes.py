@@ -8,6 +8,8 @@ import ast
 from collections.abc import Mapping
 from typing import TypeGuard
 
+from .syntax import is_shape, parts_of
+
 Axis = tuple[str, int]
 """A dimension of the array of that name; -1 for a parameter that is a number."""
 
@@ -79,7 +81,7 @@ class _Axes:
             raise _UnclearError
         if isinstance(target, ast.Name) and (axis := self._length(value)):
             self.sizes[target.id] = axis
-        elif isinstance(target, ast.Tuple) and _is_shape(value) and self._is_array(value.value):
+        elif isinstance(target, ast.Tuple) and is_shape(value) and self._is_array(value.value):
             for number, name in enumerate(target.elts):
                 if isinstance(name, ast.Name):
                     self.sizes[name.id] = (value.value.id, number)
@@ -93,7 +95,7 @@ class _Axes:
             return (array.id, 0) if isinstance(array, ast.Name) and self._is_array(array) else None
         if isinstance(node, ast.Attribute) and node.attr == "size" and isinstance(node.value, ast.Name):
             return (node.value.id, 0) if self.dims.get(node.value.id) == 1 else None
-        if isinstance(node, ast.Subscript) and _is_shape(node.value) and isinstance(node.value.value, ast.Name):
+        if isinstance(node, ast.Subscript) and is_shape(node.value) and isinstance(node.value.value, ast.Name):
             number = node.slice.value if isinstance(node.slice, ast.Constant) else None
             return (node.value.value.id, number) if isinstance(number, int) else None
         return None
@@ -108,7 +110,7 @@ class _Axes:
         self.loops.setdefault(loop.target.id, []).append(axis)
 
     def _indexed(self, name: str, index: ast.expr) -> None:
-        parts = index.elts if isinstance(index, ast.Tuple) else [index]
+        parts = parts_of(index)
         if len(parts) != self.dims[name]:
             raise _UnclearError
         for number, part in enumerate(parts):
@@ -128,7 +130,3 @@ class _Axes:
     def _unite(self, one: Axis, other: Axis) -> None:
         first, second = sorted((self._first(one), self._first(other)), key=list(self.leader).index)
         self.leader[second] = first
-
-
-def _is_shape(node: ast.AST) -> TypeGuard[ast.Attribute]:
-    return isinstance(node, ast.Attribute) and node.attr == "shape"

@@ -9,7 +9,9 @@ import inspect
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from types import CodeType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
+
+from ..loading import body_of
 
 _FAMILY = {ast.Add: "+", ast.Sub: "+", ast.Mult: "*", ast.Div: "*"}
 """Operations that Numba combines; those of one family may be mixed."""
@@ -43,6 +45,34 @@ def statements_in(node: ast.AST) -> Iterator[ast.stmt]:
         yield from statements_in(child)
 
 
+def assigned(tree: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """What is assigned to what; `a, b = c, d` is two assignments."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Assign, ast.AugAssign)):
+            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
+                    yield from zip(target.elts, node.value.elts, strict=False)
+                else:
+                    yield target, node.value
+
+
+def names_in(node: ast.AST) -> set[str]:
+    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+
+
+def parts_of(index: ast.expr) -> list[ast.expr]:
+    """`i` and `j` of the index `i, j`."""
+    return index.elts if isinstance(index, ast.Tuple) else [index]
+
+
+def is_named(node: ast.AST, name: str) -> bool:
+    return isinstance(node, ast.Name) and node.id == name
+
+
+def is_shape(node: ast.AST) -> TypeGuard[ast.Attribute]:
+    return isinstance(node, ast.Attribute) and node.attr == "shape"
+
+
 # -- updates ---------------------------------------------------------------------------------------
 
 
@@ -50,7 +80,7 @@ def updates_of(statement: ast.stmt) -> list[tuple[str, str]]:
     """The variables of `s += x`, `s = s + x`, `s = max(s, x)`, each with the family of the operation, or ""."""
     if isinstance(statement, ast.AugAssign) and isinstance(statement.target, ast.Name):
         name = statement.target.id
-        return [(name, "" if _mentions(statement.value, name) else _FAMILY.get(type(statement.op), ""))]
+        return [(name, "" if name in names_in(statement.value) else _FAMILY.get(type(statement.op), ""))]
     if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
         return []
     target, value = statement.targets[0], statement.value
@@ -64,23 +94,15 @@ def updates_of(statement: ast.stmt) -> list[tuple[str, str]]:
 def _family(name: str, value: ast.expr) -> str:
     """The family of the operation that `name = value` updates the variable by, or ""."""
     if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id in ("max", "min"):
-        others = [argument for argument in value.args if not _is(argument, name)]
-        is_update = len(value.args) == 2 and len(others) == 1 and not _mentions(others[0], name)
+        others = [argument for argument in value.args if not is_named(argument, name)]
+        is_update = len(value.args) == 2 and len(others) == 1 and name not in names_in(others[0])
         return value.func.id if is_update else ""
     if isinstance(value, ast.BinOp) and type(value.op) in _FAMILY:
         commutes = isinstance(value.op, (ast.Add, ast.Mult))
-        left = _is(value.left, name) and not _mentions(value.right, name)
-        right = _is(value.right, name) and not _mentions(value.left, name)
+        left = is_named(value.left, name) and name not in names_in(value.right)
+        right = is_named(value.right, name) and name not in names_in(value.left)
         return _FAMILY[type(value.op)] if left or (commutes and right) else ""
     return ""
-
-
-def _is(node: ast.expr, name: str) -> bool:
-    return isinstance(node, ast.Name) and node.id == name
-
-
-def _mentions(node: ast.expr, name: str) -> bool:
-    return any(_is(part, name) for part in ast.walk(node) if isinstance(part, ast.expr))
 
 
 # -- loads and stores ------------------------------------------------------------------------------
@@ -131,7 +153,7 @@ def _events_from_outside(scope: ast.AST) -> Iterator[Event]:
 
 def renamed(function: Callable[..., Any]) -> dict[str, int] | None:
     """The parameters whose names a function gives to something else, each with the line; None without its source."""
-    code = getattr(getattr(function, "py_func", function), "__code__", None)
+    code = getattr(body_of(function), "__code__", None)
     tree = tree_of(code) if code else None
     if tree is None:
         return None
@@ -152,10 +174,6 @@ def _root(node: ast.expr) -> str:
     while isinstance(inner, (ast.Attribute, ast.Subscript, ast.Call)):
         inner = inner.func if isinstance(inner, ast.Call) else inner.value
     return inner.id if isinstance(inner, ast.Name) and inner is not node else ""
-
-
-def names_in(node: ast.AST) -> set[str]:
-    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
 
 
 def read_before_stored(loop: ast.For) -> list[Event]:

@@ -24,6 +24,7 @@ from numba.stencils.stencil import StencilFunc
 
 from ...compiler import scalar as scalars
 from ...compiler import threads
+from ..loading import body_of
 from . import loops
 from .arrays import Flat, Traced, new, traced
 from .findings import Finding
@@ -47,7 +48,7 @@ class Twins:
 
     def of(self, kernel: Callable[..., Any], as_compiled: bool = False) -> Callable[..., Any]:
         """The copy of a kernel. Its prange loops are parallel, unless the way it is compiled decides."""
-        body = getattr(kernel, "py_func", kernel)
+        body = body_of(kernel)
         options = getattr(kernel, "targetoptions", {})
         self._note_error_model(kernel)
         parallel = not as_compiled or bool(options.get("parallel"))

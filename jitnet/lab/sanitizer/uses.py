@@ -3,9 +3,11 @@
 import ast
 import itertools
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
+
+from .syntax import assigned, is_named, is_shape, parts_of
 
 _OF_NUMBERS = ("real", "imag", "conj", "conjugate", "item", "view")
 """Attributes that numbers have in compiled code, too."""
@@ -13,7 +15,7 @@ _OF_NUMBERS = ("real", "imag", "conj", "conjugate", "item", "view")
 _MAKERS = ("zeros", "ones", "empty", "full")
 """Functions of NumPy that take a shape."""
 
-
+_LOOPS = ("range", "prange")
 _CONVERSIONS = ("int", "int32", "int64", "intp")
 
 
@@ -42,13 +44,11 @@ class Uses:
             elif isinstance(node, ast.Attribute) and self._known(node.value):
                 if node.attr not in _OF_NUMBERS and hasattr(np.ndarray, node.attr):
                     self._at_least(node.value, 2 if node.attr == "T" else 1)
-            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-                if node.func.id in ("range", "prange"):
-                    self.bounds |= {name for argument in node.args for name in _values(argument)}
-                elif node.func.id == "len" and node.args and self._known(node.args[0]):
-                    self._at_least(node.args[0], 1)
+            elif _is_call(node, "len") and node.args and self._known(node.args[0]):
+                self._at_least(node.args[0], 1)
             elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _MAKERS:
                 self.bounds |= set(_values(node.args[0])) if node.args else set()
+        self.bounds |= {name for bound in _bounds(tree) for name in _values(bound)}
         self.bounds = self._with_sources(self.bounds)
         self.indices = self._with_sources(self.indices | self.bounds)
 
@@ -57,7 +57,7 @@ class Uses:
         known: set[str] = set()
         while known != names:
             known = set(names)
-            for target, value in _assigned(self.tree):
+            for target, value in assigned(self.tree):
                 if isinstance(target, ast.Name) and target.id in names:
                     names = names | set(_whole(value))
         return known
@@ -70,12 +70,12 @@ class Uses:
         self.dims[node.id] = max(self.dims[node.id], dims)
 
     def _indexed(self, node: ast.Subscript) -> None:
-        parts = _parts(node.slice)
+        parts = parts_of(node.slice)
         if self._known(node.value):
             self._at_least(node.value, sum(not _is_new_axis(part) for part in parts))
         elif isinstance(node.value, ast.Subscript) and self._known(node.value.value):  # A[i][j]
             self._at_least(node.value.value, 2)
-        if isinstance(node.value, ast.Attribute) and node.value.attr == "shape" and self._known(node.value.value):
+        if is_shape(node.value) and self._known(node.value.value):
             if isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, int) and node.slice.value >= 0:
                 self._at_least(node.value.value, node.slice.value + 1)
         else:
@@ -83,7 +83,7 @@ class Uses:
 
     def _unpacked(self, target: ast.Tuple, value: ast.expr) -> None:
         """`m, n = A.shape`."""
-        if isinstance(value, ast.Attribute) and value.attr == "shape" and self._known(value.value):
+        if is_shape(value) and self._known(value.value):
             self._at_least(value.value, len(target.elts))
 
     def choices(self) -> list[tuple[int, ...]]:
@@ -124,7 +124,7 @@ class Uses:
                 return dtype.type(1.5)  # numbers lie between 0.5 and 1.5
             return np.float64(0.5) if dtype.kind == "c" else dtype.type(0.5)
         is_index = any(
-            isinstance(node, ast.Subscript) and any(_is_named(part, parameter) for part in _parts(node.slice))
+            isinstance(node, ast.Subscript) and any(is_named(part, parameter) for part in parts_of(node.slice))
             for node in ast.walk(self.tree)
         )
         return length - 1 if is_index and parameter not in self.bounds else length
@@ -152,33 +152,29 @@ class Uses:
     def _is_above(self, parameter: str) -> bool:
         """True if another parameter is subtracted from it, as in `hi - lo`."""
         differences = (n for n in ast.walk(self.tree) if isinstance(n, ast.BinOp) and isinstance(n.op, ast.Sub))
-        return any(_is_named(n.left, parameter) and self._known(n.right) for n in differences)
+        return any(is_named(n.left, parameter) and self._known(n.right) for n in differences)
 
     def _points(self, parameter: str) -> bool:
         """True if its neighboring elements bound a loop, like the row pointers of a sparse matrix: p[i], p[i + 1]."""
-        assigned = list(_assigned(self.tree))
+        pairs = list(assigned(self.tree))
 
         def index(argument: ast.expr) -> set[str]:
-            values = [argument, *(value for target, value in assigned if ast.unparse(target) == ast.unparse(argument))]
+            values = [argument, *(value for target, value in pairs if ast.unparse(target) == ast.unparse(argument))]
             return {ast.unparse(value.slice) for value in values if _is_element(value, parameter)}  # type: ignore[attr-defined]
 
-        loops = (n.args for n in ast.walk(self.tree) if _is_call(n, "range", "prange"))  # type: ignore[attr-defined]
+        loops = (n.args for n in ast.walk(self.tree) if _is_call(n, *_LOOPS))
         return any(f"{i} + 1" in index(args[1]) for args in loops if len(args) > 1 for i in index(args[0]))
 
     def _indexes(self, parameter: str) -> bool:
         """True if its elements are used as an index: `a[index[i]]`, `k = index[i]; a[k]`."""
-        for target, value in _assigned(self.tree):
+        for target, value in assigned(self.tree):
             if isinstance(target, ast.Name) and target.id in self.indices and _is_element(value, parameter):
                 return True
         inside = (
-            part for node in ast.walk(self.tree) if isinstance(node, ast.Subscript) and not _is_shape(node.value)
+            part for node in ast.walk(self.tree) if isinstance(node, ast.Subscript) and not is_shape(node.value)
             for part in _not_converted(node.slice)
         )  # fmt: skip
-        bounds = (
-            part for node in ast.walk(self.tree)
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("range", "prange")
-            for argument in node.args for part in ast.walk(argument)
-        )  # fmt: skip
+        bounds = (part for bound in _bounds(self.tree) for part in ast.walk(bound))
         return any(_is_element(part, parameter) for part in (*inside, *bounds))
 
     def _is_passed_on(self, parameter: str) -> bool:
@@ -187,41 +183,27 @@ class Uses:
             node for node in ast.walk(self.tree)
             if isinstance(node, ast.Call) and not ast.unparse(node.func).startswith("math.")
         )  # fmt: skip
-        return any(isinstance(a, ast.Name) and a.id == parameter for node in calls for a in node.args)
+        return any(is_named(a, parameter) for node in calls for a in node.args)
 
 
 def asked(tree: ast.AST | None) -> set[str]:
     """The arrays whose length bounds a loop of a source, by itself or by a name: `n = x.size`, `range(n)`."""
     tree = tree or ast.Pass()
-    nodes = list(ast.walk(tree))
-    parts: list[ast.AST] = [n.test for n in nodes if isinstance(n, ast.While)]
-    parts += [argument for n in nodes if _is_call(n, "range", "prange") for argument in n.args]  # type: ignore[attr-defined]
+    parts: list[ast.AST] = [n.test for n in ast.walk(tree) if isinstance(n, ast.While)]
+    parts += _bounds(tree)
     found, names = set(), set()
     while parts:
         part = parts.pop()
         array = part.value if isinstance(part, ast.Attribute) and part.attr in ("size", "shape") else None
-        array = part.args[0] if _is_call(part, "len") and part.args else array  # type: ignore[attr-defined]
+        array = part.args[0] if _is_call(part, "len") and part.args else array
         if isinstance(array, ast.Name):
             found.add(array.id)
         elif isinstance(part, ast.Name) and part.id not in names:
             names.add(part.id)
-            parts += [v for target, v in _assigned(tree) if any(_is_named(t, part.id) for t in _parts(target))]
+            parts += [v for target, v in assigned(tree) if any(is_named(t, part.id) for t in parts_of(target))]
         else:
             parts += ast.iter_child_nodes(part)
     return found
-
-
-def _assigned(tree: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
-    """What is assigned to what; `a, b = c, d` is two assignments."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.AugAssign):
-            yield node.target, node.value
-        elif isinstance(node, ast.Assign):
-            target, value = node.targets[0], node.value
-            if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
-                yield from zip(target.elts, value.elts, strict=False)
-            else:
-                yield target, value
 
 
 def _values(node: ast.AST) -> Iterator[str]:
@@ -233,7 +215,14 @@ def _values(node: ast.AST) -> Iterator[str]:
             yield from _values(child)
 
 
-def _is_call(node: ast.AST, *functions: str) -> bool:
+def _bounds(tree: ast.AST) -> Iterator[ast.expr]:
+    """The arguments of range and prange."""
+    for node in ast.walk(tree):
+        if _is_call(node, *_LOOPS):
+            yield from node.args
+
+
+def _is_call(node: ast.AST, *functions: str) -> TypeGuard[ast.Call]:
     return isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in functions
 
 
@@ -255,26 +244,14 @@ def _whole(node: ast.AST) -> Iterator[str]:
         yield from (*_whole(node.left), *_whole(node.right))
 
 
-def _parts(index: ast.expr) -> list[ast.expr]:
-    return index.elts if isinstance(index, ast.Tuple) else [index]
-
-
-def _is_named(node: ast.AST, name: str) -> bool:
-    return isinstance(node, ast.Name) and node.id == name
-
-
 def _is_element(node: ast.AST, name: str) -> bool:
-    return isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id == name
+    return isinstance(node, ast.Subscript) and is_named(node.value, name)
 
 
 def _stores(node: ast.Assign | ast.AugAssign, name: str) -> bool:
     """True if it stores into elements of that array."""
     targets = node.targets if isinstance(node, ast.Assign) else [node.target]
     return any(_is_element(target, name) for target in targets)
-
-
-def _is_shape(node: ast.expr) -> bool:
-    return isinstance(node, ast.Attribute) and node.attr == "shape"
 
 
 def _is_new_axis(node: ast.expr) -> bool:

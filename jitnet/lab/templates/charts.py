@@ -36,7 +36,7 @@ def roofline_places(roofline: dict[str, Any]) -> dict[str, Any]:
             for roof in roofs
         ],
         "points": [
-            {"name": point["name"], "kind": point["name"], "x": x.at(point["x"]), "y": y.at(point["y"]),
+            {"name": point["name"], "x": x.at(point["x"]), "y": y.at(point["y"]),
              "label": label, "title": f"{point['name']}: {short(point['y'])} {roofline['y']}"}
             for point, label in zip(points, names, strict=True)
         ],

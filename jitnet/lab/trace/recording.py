@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 from ... import checks
 from ...compiler import intrinsics, simd, simd_rows
 from ...compiler.memory import LINE
-from ..benchmark.candidates import ignore
+from ...process.progress import ignore
+from ..loading import body_of
 from ..sanitizer import races
-from ..sanitizer.arrays import Traced
+from ..sanitizer.arrays import Traced, traced_in
 from ..sanitizer.checking import SECONDS, limited, names_of
 from ..sanitizer.findings import Report
 from ..sanitizer.given import arrays_in, copied, shadowed, sharing
@@ -105,13 +106,13 @@ def record(
 
     `say` is called from time to time with the number of accesses; `most` is the limit.
     """
-    body = getattr(kernel, "py_func", kernel)
+    body = body_of(kernel)
     name = name_of(body)
     run = _Recording(Report(name), most, [a for argument in arguments for a in arrays_in(argument)], say)
     twins = Twins(run)
     twin = twins.of(body, as_compiled=True)
     given = shadowed(twins, arguments, names_of(body, arguments), lambda *_: True)
-    for recording in _arrays(given):
+    for recording in traced_in(given):
         recording.memory.initialized = None  # whether elements are written before they are read is for `check`
         run.put(recording.memory)
     try:
@@ -136,13 +137,7 @@ def record(
         )
     if not run.sites:
         raise checks.Error(f"{name} accesses no elements of these arguments, so there is nothing to trace")
-    return run.accesses_of(_arrays(given))
-
-
-def _arrays(given: Sequence[Any]) -> list[Traced]:
-    if isinstance(given, Traced):
-        return [given]
-    return [x for part in given for x in _arrays(part)] if isinstance(given, (list, tuple)) else []
+    return run.accesses_of(traced_in(given))
 
 
 class _Recording(Run):

@@ -8,10 +8,9 @@ import numpy as np
 from ... import backend, checks
 from ...compiler.registry import FLOP
 from ...process import disturbance
-from ...process.progress import Report
+from ...process.progress import Report, ignore
 from .. import machine
-from ..benchmark.candidates import ignore
-from ..loading import Custom, load, not_compiled
+from ..loading import Custom, body_of, load, not_compiled
 from ..problems.operations import PRODUCTS
 from ..sanitizer.checking import names_of
 from ..sanitizer.given import arrays_in, as_python
@@ -29,7 +28,7 @@ class Trace(dict[str, Any]):
 
 def trace(
     kernel: Custom, arguments: Sequence[Any], operation: str | None = None, levels: Sequence[Level] | None = None,
-    time: bool = True, limits: dict[str, Any] | None = None, name: str | None = None, report: Report | None = None,
+    time: bool = True, limits: dict[str, Any] | None = None, name: str | None = None, report: Report = ignore,
 ) -> Trace:  # fmt: skip
     """Trace a kernel on these arguments, which are copied: its source is interpreted, at 5 µs per access.
 
@@ -44,13 +43,12 @@ def trace(
     (what else takes time), measured (seconds), not_measured (why, if Numba does not compile it), disturbed_by (what
     makes the times uncertain). Without `time` there are no times: None.
     """
-    say = report or ignore
     known = list(levels) if levels is not None else caches.of_this_machine()
-    say(0, 3, "tracing: 0 accesses")
+    report(0, 3, "tracing: 0 accesses")
     function, given, accesses = recorded(
-        load(kernel), arguments, say=lambda done: say(0, 3, f"tracing: {done:,} accesses")
+        load(kernel), arguments, say=lambda done: report(0, 3, f"tracing: {done:,} accesses")
     )
-    say(1, 3, "tracing: caches")
+    report(1, 3, "tracing: caches")
     counts = figures.counted(accesses, known or caches.UNKNOWN)
     rows = figures.rows(counts)
     flop = FLOP[operation](*given) if operation in PRODUCTS else None
@@ -58,7 +56,7 @@ def trace(
     found.counts = counts
     found |= {"predicted": None, "unpredicted": [], "measured": None, "not_measured": None, "disturbed_by": []}
     if time:
-        say(2, 3, "tracing: time")
+        report(2, 3, "tracing: time")
         machine.check_compiling()
         limits = limits or machine.limits()
         chain = prediction.longest_chain(function, accesses.functions, rows)
@@ -67,7 +65,7 @@ def trace(
         found["unpredicted"] = prediction.unpredicted(function, accesses.functions)
         found |= _measured(function, given)
         found["disturbed_by"] = found["disturbed_by"] or limits["disturbed_by"]
-    say(3, 3, "")
+    report(3, 3, "")
     return found
 
 
@@ -81,7 +79,7 @@ def recorded(
 
 
 def _subject(function: Any, arguments: Sequence[Any], name: str | None) -> dict[str, Any]:
-    body = getattr(function, "py_func", function)
+    body = body_of(function)
     parameters = zip(names_of(body, arguments), arguments, strict=True)
     return {
         "target": name or name_of(body),
