@@ -132,6 +132,17 @@ def test_a_network_is_said_to_be_no_better_than_the_baseline_or_worse(error, ver
     assert said == f"baseline: always predicting a, the most frequent class in training, is right for 50.00%{verdict}"
 
 
+@pytest.mark.parametrize(
+    ("columns", "more"), [(8, ""), (9, "note: and 1 more note; "), (11, "note: and 3 more notes; ")]
+)
+def test_notes_that_are_not_repeated_are_counted(run, tmp_path, columns, more):
+    names, rows = ",".join(f"c{j}" for j in range(columns)), [",".join(["mMf"[i % 3]] * columns) for i in range(40)]
+    path = csv(tmp_path, f"{names},y\n" + "".join(f"{row},{'ab'[i % 2]}\n" for i, row in enumerate(rows)))
+    out = run("train", path, "--target", "y", *QUICK).out
+    assert out.count("note: c") == 8
+    assert (f"{more}--json has all" in out) == bool(more) == ("note: and" in out)
+
+
 def test_rows_without_a_target_are_left_out(run, tmp_path):
     some = csv(tmp_path, "x,y\n" + "".join(f"{i * i},{'' if i % 10 == 3 else 'ab'[i % 2]}\n" for i in range(40)))
     said = run("train", some, "--target", "y", "--save", "m.npz", *QUICK)

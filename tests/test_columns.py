@@ -96,6 +96,13 @@ def test_missing_cells_are_filled_and_marked(tmp_path):
         np.testing.assert_array_equal(X, [[0, 1, 0], [1, 0, 0], [0, 1, 1], [0, 1, 0], [1, 0, 0], [0, 1, 0]])
 
 
+def test_a_dash_with_a_currency_is_a_gap(tmp_path):
+    """As the accounting format of a spreadsheet shows 0, or an empty cell."""
+    recipe, X, _ = learned(tmp_path, "pay", ["$ 10", "$ -", "$ 30", "$ 20", "$-", "-"])
+    assert (recipe.columns[0].form, recipe.columns[0].median, recipe.columns[0].unit) == ("1,234.5", [20], "$")
+    assert X[:, 1].tolist() == [0, 1, 0, 0, 1, 1]
+
+
 @pytest.mark.parametrize(
     ("name", "cells", "why"),
     [

@@ -30,7 +30,9 @@ def test_numbers_are_not_dates(form):
         ("year-month-day", ["2020-2-29", "1999-12-31"]),
         ("year-month-day", ["2020.02.29", "1999.12.31"]),
         ("day.month.year", ["29.02.2020", "31.12.1999"]),
+        ("day.month.year", ["29.2.2020 9:5", "31.12.1999 23:59:9"]),
         ("month/day/year", ["2/29/2020", "12/31/1999"]),
+        ("month/day/year", ["2/29/20 9:05 AM", "12/31/99 12:00:00 am"]),
         ("day/month/year", ["29/02/2020", "31/12/1999"]),
         ("day month year", ["29 Feb 2020", "31 Dec 1999"]),
         ("month day, year", ["February 29, 2020", "Dec 31, 1999"]),
@@ -57,6 +59,10 @@ def test_date_formats_are_recognized(form, cells):
     ("form", "cells", "first"),
     [("year-month-day", ["2020-02", "1999-12"], ["2020-02-01", "1999-12-01"]),
         ("month year", ["Feb 2020", "December 1999"], ["2020-02-01", "1999-12-01"]),
+        ("month year", ["Feb-20", "Dec-99"], ["2020-02-01", "1999-12-01"]),
+        ("month year", ["02/2020", "12/1999"], ["2020-02-01", "1999-12-01"]),
+        ("month year", ["2-2020", "12-1999"], ["2020-02-01", "1999-12-01"]),
+        ("year-month-day", ["Q2 2020", "Q4/1999"], ["2020-04-01", "1999-10-01"]),
         ("year-month-day", ["2020Q2", "1999-Q4"], ["2020-04-01", "1999-10-01"])],
 )  # fmt: skip
 def test_a_month_and_a_quarter_are_their_first_day(form, cells, first):
@@ -69,7 +75,8 @@ def test_a_month_and_a_quarter_are_their_first_day(form, cells, first):
     "cell",
     ["2020-13", "1234-05", "2020-02-30", "2020-02-01 25:00", "2020年13月1日", "Mon", "Sun, 5", "19990230", "21001231",
         "Fri, 31 Feb 2020 12:00:00 GMT", "Fri " + "1" * 50, "1999123", "31/Dec/9999:23:59:59 -0500",
-        "Fri, 31 Dec 9999 23:00:00 -1200", "Sunnyday, January 1, 2024", "Mon Jan 1 10:30 PM 2024"],
+        "Fri, 31 Dec 9999 23:00:00 -1200", "13/2020", "0-2020", "Abc-20", "Q5 2020", "3.1999999",
+        "3.2", "1.2-2020", "Sunnyday, January 1, 2024", "Mon Jan 1 10:30 PM 2024"],
 )  # fmt: skip
 def test_texts_that_are_no_dates_are_not_read(cell):
     assert not any(read(cell) for read in DATES.values())
@@ -104,6 +111,45 @@ def test_dates_without_separators_are_prepared_like_others(cells, days):
     X, other = (recipe.prepare(from_frame({"d": d}))[0] for recipe, d in zip(recipes, (cells, days), strict=True))
     np.testing.assert_array_equal(X, other)
     np.testing.assert_array_equal(recipes[0].prepare(from_frame({"d": [cells[5]]}))[0], X[5:6])
+
+
+MONTHS = [f"{1 + i % 12:02}.{1997 + i // 12}" for i in range(40)]
+FIRST_DAYS = [f"{month[3:]}-{month[:2]}-01" for month in MONTHS]
+
+
+@pytest.mark.parametrize(
+    "cells", [list(map(float, MONTHS)), ["-", *MONTHS[1:]], [*map(float, MONTHS[1:]), None]], ids=["n", "text", "gap"]
+)
+def test_months_with_a_point_are_no_decimal_numbers(cells):
+    """10.2000 is 10.2 as a number."""
+    there = [cell for cell in cells if cell not in ("-", None)]
+    days = [FIRST_DAYS[MONTHS.index(f"{float(cell):07.4f}")] if cell in there else None for cell in cells]
+    recipes = [Recipe.learn(from_frame({"d": d, "y": ["a", "b"] * 20}, "y"), range(40)) for d in (cells, days)]
+    assert recipes[0].decisions[-1].startswith("d holds dates, month year: days, month, weekday")
+    assert recipes[0].decisions[-1].endswith("(--numeric d)")
+    X, other = (recipe.X(from_frame({"d": d})) for recipe, d in zip(recipes, (cells, days), strict=True))
+    np.testing.assert_array_equal(X, other)
+    numbers = Recipe.learn(from_frame({"d": cells, "y": ["a", "b"] * 20}, "y"), range(40), None, Choices(numeric=["d"]))
+    assert [column.form for column in numbers.columns] == ["1234.5"] * (len(there) < 40)
+
+
+@pytest.mark.parametrize("cells", [["1.1987", "1.2031", "1.2011", "2.1999"] * 10, ["1.2", "2.2", "3.2", "4.2"] * 10])
+def test_prices_and_sections_are_no_months(cells):
+    cells = [*cells[1:], cells[0][:-1] + "9" if len(cells[0]) > 3 else "5.2"]
+    assert Recipe.learn(from_frame({"d": cells, "y": ["a", "b"] * 20}, "y"), range(40)).standard.names == ["d"]
+
+
+def test_months_with_a_point_do_not_decide_on_the_decimal_sign(tmp_path):
+    rows = [f"{month};1.{100 + i};{i},5;{'ab'[i % 2]}" for i, month in enumerate(MONTHS)]
+    table = read_table(csv(tmp_path, "\n".join(["month;sales;cost;y", *rows])), "y")
+    assert table.decimal == ","
+    recipe = Recipe.learn(table, range(40))
+    assert (
+        recipe.columns[0].extent[1] - recipe.columns[0].extent[0]
+        == (datetime.date(2000, 4, 1) - datetime.date(1997, 1, 1)).days
+    )
+    assert [column.mean for column in recipe.columns if column.name == "sales"] == [[1119.5]]
+    assert any("holds dates, month year" in said and "(--categorical month)" in said for said in recipe.decisions)
 
 
 @pytest.mark.parametrize("written", ["%d.%m.%Y", "%m/%d/%y", "%Y%m%d", "%d %b %Y", "%a %b %d %H:%M:%S %Y"])

@@ -47,7 +47,7 @@ def test_pandas_frames_become_tables():
         "p": pandas.period_range("2024-01", periods=2, freq="M"), "t": pandas.to_timedelta(["1h", None]),
         "i": pandas.arrays.IntervalArray.from_breaks([0, 1, 2]),
     })  # fmt: skip
-    for name, cells in (("p", ["2024-01", "2024-02"]), ("t", [3600, N]), ("i", ["(0, 1]", "(1, 2]"])):
+    for name, cells in (("p", ["2024-01", "2024-02"]), ("t", [1, N]), ("i", ["(0, 1]", "(1, 2]"])):
         same(from_frame(odd)[name], cells)
     with pytest.raises(jitnet.Error, match="X has two columns called 'a'; rename one"):
         from_frame(pandas.DataFrame([[1, 2]], columns=["a", "a"]))
@@ -321,9 +321,39 @@ def test_parquet_files_are_read(tmp_path):
     parquet.write_table(arrow.Table.from_arrays([arrow.array([1, 2])] * 2, ["y", "y"]), path)
     with pytest.raises(jitnet.Error, match="has two columns called 'y'; rename one"):
         read_table(path, "y")
-    parquet.write_table(arrow.table({"a": [[1], [2]], "y": [1, 2]}), path)
-    with pytest.raises(jitnet.Error, match=r"column 'a' holds list<.*; leave it out"):
-        read_table(path, "y")
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "ns"])
+def test_durations_are_hours_as_in_workbooks(tmp_path, unit):
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    times = np.array([30, 14 * 60 + 18, "NaT"], "m8[m]").astype(f"m8[{unit}]")
+    parquet.write_table(arrow.table({"t": arrow.array(times), "y": [1, 2, 3]}), tmp_path / "f")
+    table = read_table(tmp_path / "f", "y")
+    assert table.notes == ["t holds durations, which become hours"]
+    for column in (from_frame({"t": times})["t"], from_frame(times[:, None])["1"], table["t"]):
+        same(column, [0.5, 14.3, N])
+
+
+def test_lists_in_parquet_are_not_read(tmp_path):
+    """Neither for training nor for a model that learned without them."""
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    path, lists = tmp_path / "f.parquet", [[i] for i in range(20)]
+    numbers = {"x": [i % 7 for i in range(20)], "y": ["p", "q"] * 10}
+    for more in ({"a": lists}, {}, {"a": [b"1"] * 20}):
+        parquet.write_table(arrow.table(more | numbers), path)
+        table = read_table(path, "y")
+        assert table.names == ["x", "y"]
+        assert [note.split(" and ")[0][:12] for note in table.guesses] == [
+            "a holds list" if more == {"a": lists} else "a holds bina"
+        ] * len(more)
+        assert table.notes == table.guesses
+        recipe = Recipe.learn(table, np.arange(20))
+        np.testing.assert_array_equal(recipe.prepare(recipe.read(path))[0], recipe.X(table))
+    with pytest.raises(jitnet.Error, match="has no column 'a'; its columns: x, y; a holds binary and is not read"):
+        read_table(path, "a")
+    parquet.write_table(arrow.table({"a": lists}), path)
+    with pytest.raises(jitnet.Error, match=r"f.parquet: a holds list<.*> and is not read; to learn from it, spread it"):
+        read_table(path, "a")
 
 
 def test_parquet_needs_pyarrow(tmp_path, monkeypatch):

@@ -220,3 +220,21 @@ def test_the_range_of_times_is_written_as_times(tmp_path):
     assert said == [
         "at: 1 of 1 cell is outside of the range in training, 08:00 to 16:30, the first 23:30 (new.csv, line 2)"
     ]
+
+
+@pytest.mark.parametrize(
+    ("learns", "cell", "fix"),
+    [
+        ("1234.5", "2,641.09", "write 2641.09"), ("1234.5", "1 234", "write 1234"), ("1234.5", "(12)", "write -12"),
+        ("1.234,50", "1 234,5", "write 1234,5"), ("1,234.50", "1'234.5", "write 1234.5"),
+        ("1234.5", "1,2,3", "empty the cell if it is missing"),
+    ],
+)  # fmt: skip
+def test_a_number_in_another_form_is_an_error_with_the_number_to_write(tmp_path, learns, cell, fix):
+    """An empty cell would be filled with the mean."""
+    text = "a;y\n" + "".join(f"{learns.replace('5', str(i % 9))};{'uv'[i % 2]}\n" for i in range(40))
+    recipe = learned(tmp_path, text)
+    with pytest.raises(jitnet.Error, match=rf", line 2, column 'a': .* is not a number; {re.escape(fix)}$"):
+        notes_on(recipe, tmp_path, f"a;y\n{cell};u\n")
+    if fix.startswith("write"):
+        notes_on(recipe, tmp_path, f"a;y\n{fix.removeprefix('write ')};u\n")

@@ -27,7 +27,10 @@ def warned(name, cells):
     [
         (["1 kg", "2 kg", "15 kg", "2 kg"], UNIT + "'1 kg'"), (["0.5cm", "unknown", "1.5cm", "2cm"], UNIT + "'0.5cm'"),
         (["1,200 km", "3 m", "-4 km", "5 km"], UNIT), (["20°C", "3°C", "-4°C", "3°C"], UNIT),
-        (["9 m2", "8 m2", "7 m2"], UNIT), (["1st", "2nd", "3rd", "3rd"], ""), (["1 kg", "2 kg", "heavy", "2 kg"], ""),
+        (["5.4 mmol/l", "6 mmol/l", "4.9 mmol/l"], UNIT), (["9 €/m²", "12.5 €/m²", "8 €/m²"], UNIT),
+        (["1.5 Mio. €", "2 Mio. €", "3,1 Mio. €"], UNIT), (["5 Stk.", "7 Stk.", "9 Stk."], UNIT),
+        (["1/a", "2/b", "3/c"], ""), (["9 m2", "8 m2", "7 m2"], UNIT),
+        (["1st", "2nd", "3rd", "3rd"], ""), (["1 kg", "2 kg", "heavy", "2 kg"], ""),
         (["1 Main", "2 Oak", "3 Elm", "4 Ash"], ""), (["10A", "11B", "12C", "10A"], ""), (["5 kg", "7 kg"], ""),
         (["<5", ">= 7", "9+"], NOTATION), (["1/2", "3/4", "1/4"], NOTATION + "'1/2'"), (["1 1/2", "2", "3"], NOTATION),
         (["18-24", "25–34", "65+"], NOTATION + "'18-24'"), (["1 to 5", "6 to 10", "11 to 20"], NOTATION),
@@ -85,7 +88,8 @@ def test_two_decimal_signs_are_a_warning(name, cells, is_mixed):
     [
         ("2024-{month:02}-{day:02}", "dates; to learn them as numbers, write the days since a fixed date"),
         ("{day} {name} 2024", "dates; to learn them as numbers, write the days since a fixed date"),
-        ("{day}/{month}/2024 14:30", "dates; "), ("{day}.{month} kg", "numbers with a unit; "),
+        ("{day}.{month}.2024", "dates; "), ("{day}/{month}/2024 14:30", "dates; "),
+        ("{day}.{month} kg", "numbers with a unit; "),
         ("{day}:{month:02}", "durations; to learn them as numbers, write them in minutes or seconds"),
     ],
 )  # fmt: skip

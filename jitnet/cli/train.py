@@ -358,6 +358,8 @@ def _in_words(result: dict[str, Any], history: History) -> str:
     text += f" (compiled or loaded in {result['compile_seconds']:.2f} s)"
     text += f"\n{scores.in_words(result)}"
     text += "".join(f"\nnote: {warning}" for warning in result["warnings"][:NOTES])
+    if (more := len(result["warnings"]) - NOTES) > 0:
+        text += f"\nnote: and {checks.count(more, 'more note')}; --json has all"
     losses = history.validation_loss or [0.0]  # without early stopping those of the test samples
     best = losses.index(min(losses))
     lowest, last = f"{losses[best]:.4f}", f"{losses[-1]:.4f}"

@@ -1,5 +1,6 @@
 """Dates and times in cells: their notations, and the numbers they become."""
 
+import contextlib
 import re
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta, timezone
@@ -50,7 +51,8 @@ _ISO = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ]([0-9]{2}:[0-9]{2})(?::([0-9]{2})(?:[.,]([0-9]{1,9}))?)?"
     r"(?: ?(?:Z|UTC|GMT)| ?([+-][0-9]{2})(?::?([0-9]{2}))?)?(?:\[[\w/]+\])?)?"
 )
-_QUARTER = re.compile("((?:19|20)[0-9]{2})[ -]?Q([1-4])")
+_QUARTER = re.compile("(?P<year>(?:19|20)[0-9]{2})[ -]?Q(?P<quarter>[1-4])")
+_YEAR_LAST = re.compile("Q(?P<quarter>[1-4])[ /-](?P<year>(?:19|20)[0-9]{2})")
 _MONTH = re.compile("(?:19|20)[0-9]{2}-(?:0[1-9]|1[0-2])")
 _EAST_ASIAN = re.compile("([0-9]{4}) ?[年년] ?([0-9]{1,2}) ?[月월] ?([0-9]{1,2}) ?[日일]")
 
@@ -77,8 +79,8 @@ def _east_asian(cell: str) -> Parts | None:
 
 
 def _quarter(cell: str) -> Parts | None:
-    found = _QUARTER.fullmatch(cell)
-    return date_parts(datetime(int(found[1]), 3 * int(found[2]) - 2, 1)) if found else None
+    found = _QUARTER.fullmatch(cell) or _YEAR_LAST.fullmatch(cell)
+    return date_parts(datetime(int(found["year"]), 3 * int(found["quarter"]) - 2, 1)) if found else None
 
 
 _WEEKDAY = re.compile("(?:Mon|Tues?|Wed(?:nes)?|Thu(?:rs?)?|Fri|Sat(?:ur)?|Sun)(?:day)?,? +")
@@ -100,7 +102,7 @@ FIRST_YEAR = 1969
 """The first of the hundred years that years of two digits mean where nothing is known about the others, as in C."""
 _LATEST = 2039
 """The last year that a column with years of two digits is taken to reach."""
-_TWO_DIGITS = re.compile(r"([0-9]{1,2}(?:([./])[0-9]{1,2}\2|-[A-Za-z]+-))([0-9]{2})(?= |\Z)")
+_TWO_DIGITS = re.compile(r"([0-9]{1,2}(?:([./])[0-9]{1,2}\2|-[A-Za-z]+-)|[A-Za-z]{3,9}-)([0-9]{2})(?= |\Z)")
 
 
 def with_four_digits(cell: str, first_year: int = FIRST_YEAR) -> str:
@@ -130,31 +132,54 @@ def first_year_of(texts: Iterable[str]) -> int:
     return max(1901, first - gap // 2)  # 1900 was no leap year, and 29.02.00 is a date
 
 
-_SHAPES = {"%b": "[A-Za-z]+", "%B": "[A-Za-z]+", "%z": "[+-][0-9]+", " ": " +", ".": r"\."}
-_TIME = "(?: [0-9:]+(?: [AaPp][Mm])?)?"
+_NAMES = (
+    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+    "december",
+)  # fmt: skip
+_MONTHS = {text: i for i, name in enumerate(_NAMES, 1) for text in (name, name[:3])}
+_SHAPES = {
+    "d": "(?P<day>[0-9]{1,2})", "m": "(?P<month>[0-9]{1,2})", "b": "(?P<month>[A-Za-z]+)",
+    "Y": "(?P<year>[0-9]{4})", " ": " +", ".": r"\.",
+}  # fmt: skip
+_TIME = "(?: (?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{1,2})(?::(?P<second>[0-9]{1,2}))?(?: (?P<half>[AaPp])[Mm])?)?"
 """The shapes of the parts of a pattern, and of a time behind it."""
 
 
 def _dated(*patterns: str) -> Reader:
-    times = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
-    shapes = [re.sub("%.|[ .]", lambda found: _SHAPES.get(found[0], "[0-9]+"), pattern) + _TIME for pattern in patterns]
+    """Dates such as `d.m.Y`, with the day, the month (b: its name), the year, and perhaps a time behind them.
+
+    Python's strptime could read them too, but it takes several times as long.
+    """
+    shapes = [re.compile("".join(_SHAPES.get(part, part) for part in pattern) + _TIME) for pattern in patterns]
 
     def read(cell: str) -> Parts | None:
         cell = with_four_digits(cell)
-        for pattern, shape in zip(patterns, shapes, strict=True):
-            if not re.fullmatch(shape, cell):  # strptime takes a hundred times as long
+        for shape in shapes:
+            if (found := shape.fullmatch(cell)) is None:
                 continue
-            for clock in times[: 1 if "%H" in pattern else None]:
-                try:
-                    return date_parts(datetime.strptime(cell, pattern + clock))
-                except (ValueError, OverflowError):
-                    pass
+            month, half, hour = found["month"], found["half"], int(found["hour"] or 0)
+            if half:
+                hour = hour % 12 + 12 * (half in "Pp") if 1 <= hour <= 12 else -1
+            number = int(month) if month.isdigit() else _MONTHS.get(month.casefold(), 0)
+            time = hour, int(found["minute"] or 0), int(found["second"] or 0)
+            with contextlib.suppress(ValueError):
+                return date_parts(datetime(int(found["year"]), number, int(found["day"]), *time))
         return None
 
     return read
 
 
-COMPACT = "yearmonthday"
+def _log(cell: str) -> Parts | None:
+    """As in the logs of web servers."""
+    if not re.fullmatch("[0-9]+/[A-Za-z]+/[0-9]+:[0-9:]+ [+-][0-9]+", cell):
+        return None
+    try:
+        return date_parts(datetime.strptime(cell, "%d/%b/%Y:%H:%M:%S %z"))
+    except (ValueError, OverflowError):
+        return None
+
+
+COMPACT, MONTH = "yearmonthday", "month year"
 _COMPACT = {6: "%Y%m", 8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 """The number of digits -> the pattern of a date from 1900 to 2099 without separators."""
 
@@ -169,12 +194,29 @@ def _compact(cell: str) -> Parts | None:
         return None
 
 
-def are_dates(texts: list[str]) -> bool:
-    """True for dates such as 20240105; fewer than five could be other numbers."""
-    return len(texts) >= 5 and all(_compact(text) for text in texts)
+_PLAIN_MONTH = re.compile(r"(0?[1-9]|1[0-2])\.(19|20?)([0-9]{0,2})")
+"""03.2024 as a number, which has no zeros at its ends: 3.2024, 10.202, 1.2."""
 
 
-_day_month_year = _dated("%d %b %Y", "%d %B %Y")
+def can_be_dates(texts: list[str]) -> bool:
+    """True if plain numbers can be dates, which `plain_dates` decides from all of them."""
+    return all(_compact(text) or _PLAIN_MONTH.fullmatch(text) for text in texts)
+
+
+def plain_dates(texts: list[str]) -> str | None:
+    """The form of dates that are plain numbers, such as 20240105 and 3.2024; fewer than five could be others.
+
+    Numbers like 3.2024 are months only if most have four decimals, and more than two whole parts occur: prices can be
+    from 1.1987 to 1.2031.
+    """
+    if len(texts) >= 5 and all(map(_compact, texts)):
+        return COMPACT
+    months = list(filter(None, map(_PLAIN_MONTH.fullmatch, texts)))
+    are_months = len(months) == len(texts) >= 5 and len({int(found[1]) for found in months}) > 2
+    return MONTH if are_months and 2 * sum(len(found[3]) == 2 for found in months) > len(months) else None
+
+
+_day_month_year = _dated("d b Y")
 
 
 def _after_weekday(read: Reader) -> Reader:
@@ -182,8 +224,16 @@ def _after_weekday(read: Reader) -> Reader:
     return lambda cell: read(cell[found.end() :] if (found := _WEEKDAY.match(cell)) else cell)
 
 
+_MONTH_YEAR = re.compile("(?:([A-Za-z]{3,9})[ -]|(0?[1-9]|1[0-2])[./-])((?:19|20)[0-9]{2})")
+
+
 def _month_year(cell: str) -> Parts | None:
-    return _day_month_year(f"1 {cell}") if re.fullmatch("[A-Za-z]{3,9} (?:19|20)[0-9]{2}", cell) else None
+    """The first day of a month: `Jan 2024`, `Jan-24` as Excel shows it, `01/2024`."""
+    found = _MONTH_YEAR.fullmatch(with_four_digits(cell))
+    if found is None:
+        return None
+    name, number, year = found.groups()
+    return _day_month_year(f"1 {name} {year}") if name else iso(f"{year}-{number:0>2}")
 
 
 def _first(*readers: Reader) -> Reader:
@@ -192,19 +242,19 @@ def _first(*readers: Reader) -> Reader:
 
 
 DATES: dict[str, Reader] = {
-    "year-month-day": _first(iso, _dated("%Y-%m-%d", "%Y.%m.%d"), _quarter, _east_asian),
-    "year/month/day": _dated("%Y/%m/%d"),
-    "day.month.year": _dated("%d.%m.%Y"),
-    "month/day/year": _dated("%m/%d/%Y"),
-    "day/month/year": _dated("%d/%m/%Y"),
-    "month-day-year": _dated("%m-%d-%Y"),
-    "day-month-year": _dated("%d-%m-%Y"),
+    "year-month-day": _first(iso, _dated("Y-m-d", "Y.m.d"), _quarter, _east_asian),
+    "year/month/day": _dated("Y/m/d"),
+    "day.month.year": _dated("d.m.Y"),
+    "month/day/year": _dated("m/d/Y"),
+    "day/month/year": _dated("d/m/Y"),
+    "month-day-year": _dated("m-d-Y"),
+    "day-month-year": _dated("d-m-Y"),
     "day month year": _after_weekday(
-        _dated("%d %b %Y", "%d %B %Y", "%d-%b-%Y", "%d/%b/%Y", "%d/%b/%Y:%H:%M:%S %z"),
+        _first(_dated("d b Y", "d-b-Y", "d/b/Y"), _log),
     ),
     "weekday, day month year": _mail,
-    "month year": _month_year,
-    "month day, year": _after_weekday(_dated("%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%B %d %Y")),
+    MONTH: _month_year,
+    "month day, year": _after_weekday(_dated("b d, Y", "b d Y")),
     COMPACT: _compact,
 }
 TIMES: dict[str, Reader] = {"hour:minute": _time_of_day}

@@ -181,6 +181,8 @@ def values_of(cells: Any, what: str = "X") -> NDArray[Any]:
         return numbers
     if isinstance(cells, np.ndarray) and cells.dtype.kind == "M":  # nanoseconds become integers in a list
         cells = ["" if text == "NaT" else text.replace("T", " ") for text in np.datetime_as_string(cells).tolist()]
+    if isinstance(cells, np.ndarray) and cells.dtype.kind == "m":
+        return cells / np.timedelta64(1, "h")
     listed = next(
         (getattr(cells, name)() for name in ("tolist", "to_list", "to_pylist") if hasattr(cells, name)), cells
     )
@@ -232,7 +234,7 @@ def _text(cell: Any, what: str) -> str:
     if isinstance(cell, str):
         return cell.strip()
     if hasattr(cell, "total_seconds"):
-        return repr(cell.total_seconds())
+        return repr(cell.total_seconds() / 3600)  # hours, as in workbooks
     if type(cell).__name__ in ("Period", "Interval"):  # of pandas
         return str(cell)
     if isinstance(cell, float) and abs(cell) >= 10**DIGITS:

@@ -21,4 +21,5 @@ def is_missing(cell: str) -> bool:
 
 
 def is_missing_word(cell: str) -> bool:
-    return cell.casefold() in MISSING_WORDS
+    """True for the spellings in MISSING_WORDS, also with a currency: spreadsheets can show nothing as `$ -`."""
+    return cell.casefold().strip("$€£¥ ") in MISSING_WORDS

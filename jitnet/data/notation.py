@@ -12,7 +12,9 @@ from .values import form_at_all, reader_of, twins, units_in
 
 _NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
 _ONE_SIGN = re.compile(r"[0-9]+(?:[.,][0-9]+)?")
-_WITH_UNIT = re.compile(r"[+-]?0(?: ?([^\W\d_]{2,12}|[kKMmgshl]|°[CF]?|km/h|m[²³0])| ([^\W\d_]))")
+_UNIT = r"[^\W\d_]{2,12}\.?(?: ?[€$])?|[kKMmgshl]|°[CF]?|m[²³0]|(?:[^\W\d_]{1,6}|[€$%])/[^\W\d_]{1,6}[²³0]?"
+"""kg, Mio. €, °C, m², mmol/l, €/m²."""
+_WITH_UNIT = re.compile(rf"[+-]?0(?: ?({_UNIT})| ([^\W\d_]))")
 _DURATION = re.compile("[0-9]+(?::[0-5][0-9]){1,2}")
 """Not 16:9, which is a ratio."""
 _ORDINALS = ("st", "nd", "rd", "th")
@@ -62,6 +64,8 @@ def _unread(texts: list[str], option: str) -> tuple[str, str, str] | None:
         if comma and point:
             examples = f"{shown(comma)} and {shown(point)}"
             return "decimal commas and decimal points", examples, "numbers, write one decimal sign"
+    if not forms and all(map(_is_date, words)):
+        forms = {"": words[0]}  # 24.12.2024
     if not forms:
         return None
     example = shown(next(reversed(forms.values())))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..checks import shown
 from ..spelling import DIGITS, is_code, is_number, spelled
-from .dates import DATES, DAY_FIRST, FIRST_YEAR, TIMES, Parts, Reader, iso, parts_of, with_four_digits
+from .dates import DATES, DAY_FIRST, FIRST_YEAR, MONTH, TIMES, Parts, Reader, iso, parts_of, with_four_digits
 from .missing import is_missing_word
 from .text_column import Words
 
@@ -230,7 +230,10 @@ def numbers_in(
     if isinstance(values, np.ndarray) and values.dtype != object:
         if width == 1:
             return values.astype(np.float64).reshape(-1, 1), None, None
-        values = Words.of(None if np.isnan(value) else spelled(value) for value in values.tolist())
+        values = Words.of(
+            None if np.isnan(value) else f"{value:.4f}" if form == MONTH and value % 1 else spelled(value)
+            for value in values.tolist()  # the month 10.2020 is 10.202 as a number
+        )
     words = values if isinstance(values, Words) else Words.of(values)
     # 3.5 is a mistake where points separate thousands; dates in DataFrames become those of ISO
     also = iso if form in DATES else _nothing if form == POINTS else _plain

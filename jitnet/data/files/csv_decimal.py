@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import Any, NamedTuple
 
@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import checks
+from ..dates import MONTH, plain_dates
+from ..missing import is_missing_word
 from ..sentinels import CODE
 from ..table import called
 from ..values import without_unit
@@ -103,8 +105,13 @@ def _columns_with_signs(rows: list[list[str]]) -> list[list[str]]:
     return [
         [cell if cell[-1:].isdigit() and cell[0].isdigit() else without_unit(cell) for cell in column]
         for column in columns
-        if any("." in cell or "," in cell for cell in column)
+        if any("." in cell or "," in cell for cell in column) and not _are_months(column)
     ]
+
+
+def _are_months(column: Sequence[str]) -> bool:
+    """True for months such as 03.2024, whose point is no decimal sign."""
+    return plain_dates(list({cell for cell in column[1:] if not is_missing_word(cell) and cell})) == MONTH
 
 
 def certain(columns: list[list[str]], sign: str) -> str:

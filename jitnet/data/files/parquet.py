@@ -7,13 +7,15 @@ import numpy as np
 
 from ... import checks
 from ..frames import values_of
-from ..table import Column, Table
+from ..table import Column, Table, called
 
 
 def read_parquet(data: bytes, source: str) -> Table:
-    """All columns of a Parquet file; numbers keep their values, the rest becomes text, nulls are missing.
+    """The columns of a Parquet file; numbers keep their values, the rest becomes text, nulls are missing.
 
-    Errors    ValueError if pyarrow is missing, the file is damaged, or a column holds lists or structures
+    Columns of lists, structures or bytes are left out; a warning names each.
+
+    Errors    ValueError if pyarrow is missing, the file is damaged, or no column can be read
     """
     if importlib.util.find_spec("pyarrow") is None:
         raise checks.Error(f"{source} is a Parquet file, which needs pyarrow: pip install 'jitnet[data]'")
@@ -28,18 +30,23 @@ def read_parquet(data: bytes, source: str) -> Table:
         raise checks.Error(f"{source} is not a readable Parquet file: {checks.reason(error)}") from None
     if table.num_rows == 0 or table.num_columns == 0:
         raise checks.Error(f"{source} is empty: it has no rows")
-    columns = [
-        Column(name, _values(column, source, name), pa.types.is_dictionary(column.type) or name in categories)
-        for name, column in zip(table.column_names, table.columns, strict=True)
-    ]
-    return Table(columns, source, "parquet", True)
+    columns, notes, unread = [], [], []
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if pa.types.is_nested(column.type) or pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
+            unread.append(
+                f"{called(name)} holds {column.type} and is not read; to learn from it, spread it over columns"
+            )
+        else:
+            notes += [f"{called(name)} holds durations, which become hours"] * pa.types.is_duration(column.type)
+            columns.append(Column(name, _values(column), pa.types.is_dictionary(column.type) or name in categories))
+    if not columns:
+        raise checks.Error(f"{source}: {unread[0]}")
+    return Table(columns, source, "parquet", True, notes=notes + unread, guesses=unread)
 
 
-def _values(column: Any, source: str, name: str) -> Any:
+def _values(column: Any) -> Any:
     import pyarrow as pa
 
-    if pa.types.is_nested(column.type) or pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
-        raise checks.Error(f"{source}, column {name!r} holds {column.type}; leave it out, or spread it over columns")
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if pa.types.is_floating(column.type):

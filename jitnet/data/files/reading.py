@@ -189,7 +189,8 @@ def _chosen(table: Table, target: str | None, features: list[str] | None) -> Tab
             elif table.kind == "csv" and (row := _row_with(table, target)) is not None:
                 fix = f"remove the {table.line}s above it" if row or table.has_header else "add --header"
                 hint += f"; {table.where(row)} has this cell: if it is the header, {fix}"
-            hint += "".join(f"; {note}" for note in table.notes if note.endswith(("(--encoding)", "(--sheet NAME)")))
+            ends = ("(--encoding)", "(--sheet NAME)", "spread it over columns")
+            hint += "".join(f"; {note}" for note in table.notes if note.endswith(ends))
             raise checks.Error(f"{path} has no column {shown(target)}; its columns: {checks.some(table.names)}{hint}")
         if len(table.names) == 1:
             raise checks.Error(f"{path} has no column besides the target {shown(target)} to learn from")

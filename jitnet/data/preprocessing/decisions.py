@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from ... import checks
 from ...checks import count, shown, some
-from ...spelling import column_name, is_code, spelled
-from ..dates import COMPACT, DATES, FIRST_YEAR, TIMES, are_dates, first_year_of, other_order, parts_of
+from ...spelling import column_name, is_code, is_number, spelled
+from ..dates import COMPACT, DATES, FIRST_YEAR, TIMES, can_be_dates, first_year_of, other_order, parts_of, plain_dates
 from ..missing import is_missing_word
 from ..notation import different_units, instead_of, nearly_equal, taken_for_words, years_of_two_digits
 from ..sentinels import FEW as LEAST
@@ -198,9 +198,10 @@ class Planner:
             if not has_gaps and len(learned) > 1 and are_nearly_equal(learned):
                 return NEARLY_SAME
             few = learned[~np.isnan(learned)][:5].tolist()  # most columns end here
-            if are_dates(list(map(spelled, few))) and are_dates(distinct(values)[0]):
-                self._note_sentinels(name, COMPACT, Counter(map(spelled, learned[~np.isnan(learned)].tolist())))
-                self._number(name, COMPACT, [])
+            if can_be_dates(list(map(spelled, few))) and (form := plain_dates(distinct(values)[0])):
+                if form == COMPACT:
+                    self._note_sentinels(name, form, Counter(map(spelled, learned[~np.isnan(learned)].tolist())))
+                self._number(name, form, [])
                 return None
             if self._names_rows(name, values):
                 return NAMES_ROWS
@@ -255,9 +256,11 @@ class Planner:
         times, learned = cells.counted(), cells[self.train].counted()
         texts, present = list(times), sum(learned.values())
         day_first = self.table.decimal == "," or self.table.reading.get("separator") == ";"  # not files from the USA
-        form, _ = form_of(texts, np.array(list(times.values()), np.int64), self.table.decimal, day_first)
+        form, odd = form_of(texts, np.array(list(times.values()), np.int64), self.table.decimal, day_first)
         if name in self.choices.numeric:
-            form = form or form_at_all(texts, {**NUMBERS, **TIMES, **DATES})
+            if form is None:
+                form = form_at_all(texts, {**NUMBERS, **TIMES, **DATES})
+                odd = [text for text in texts if form and FORMS[form](text) is None]
             if form is None:
                 option = as_option("numeric", name)
                 how = instead_of(texts, option)
@@ -271,9 +274,10 @@ class Planner:
                 self.warned.append(sentence)
             why = self._words(name, len(learned), present)
             return OWN_NUMBERS if why == OWN_WORDS and all(map(is_code, texts)) else why
-        elif form == PLAIN and are_dates([text for text in texts if not is_missing_word(text)]):
-            form = COMPACT
-        read = [text for text in texts if FORMS[form](text) is not None]
+        elif form == PLAIN:
+            form = plain_dates([text for text in texts if not is_missing_word(text)]) or PLAIN
+        unread = set(odd)
+        read = [text for text in texts if text not in unread and not is_missing_word(text)]
         known = set(read)
         if known.isdisjoint(learned):
             return EMPTY
@@ -316,7 +320,8 @@ class Planner:
         if column.marked:
             median = "the median" if len(column.median) > 1 else f"the median {column.median[0]:.6g}"
             text += f"; {self._gaps(name, read)}, filled with {median} and marked"
-        option = as_option("numeric" if form == COMPACT else "categorical", name)
+        is_plain = not read or (is_number(read[0]) and self.table.decimal == ".")
+        option = as_option("numeric" if form in DATES and is_plain else "categorical", name)
         self.said.append(f"{called(name)} {text} ({option})")
         for sentence in (
             different_units(called(name), read, self.table.is_sheet),

@@ -142,7 +142,8 @@ def _fix(table: Table, name: str, form: str, text: str, first_year: int, hint: s
     other_sign = _with_other_sign(table, form, text) if table.kind == "csv" else ""
     if form == PLAIN and table.decimal == ",":
         hint = other_sign or hint
-    return hint or _with_unit(form, text) or other_sign or _as_iso(form, text, first_year)
+    hint = hint or _with_unit(form, text) or other_sign
+    return hint or _as_number(form, text, table.decimal) or _as_iso(form, text, first_year)
 
 
 def _with_unit(form: str, text: str) -> str:
@@ -151,6 +152,14 @@ def _with_unit(form: str, text: str) -> str:
     if form != PLAIN or not (has_sign or has_unit(text)):
         return ""
     return "; in training this column had plain numbers: remove the unit"
+
+
+def _as_number(form: str, text: str, decimal: str) -> str:
+    """For a number in another form, such as 2,641.09 where training had plain ones; "" if it can be several numbers."""
+    found = {parts for read in NUMBERS.values() if (parts := read(text)) is not None}
+    if form not in NUMBERS or len(found) != 1:
+        return ""
+    return f"; write {found.pop()[0]:.15g}".replace(".", decimal if form == PLAIN else form[-2])
 
 
 def _as_iso(form: str, text: str, first_year: int) -> str:

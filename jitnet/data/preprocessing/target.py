@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ... import checks
 from ...checks import shown, some
 from ...spelling import is_code, is_number, spelled
-from ..dates import are_dates
+from ..dates import can_be_dates, plain_dates
 from ..missing import is_missing_word
 from ..notation import as_number, codes_among_numbers, different_units, how_to_learn, nearly_equal, unread_numbers
 from ..sentinels import said_of_sentinels, sentinels
@@ -238,7 +238,7 @@ def _likely(table: Table, numbers: NDArray[np.float64], form: str, said: list[st
             f"{AS_CLASSES}"
         )
     few = list(map(spelled, different[:5].tolist()))
-    if are_dates(few) and are_dates(distinct(different)[0]):
+    if can_be_dates(few) and plain_dates(distinct(different)[0]):
         warned.append(f"{target} has dates, such as {few[0]}, learned as numbers; write the days since a fixed date")
     return "regression"
 
