@@ -30,8 +30,9 @@ jne .LBB0_3""".splitlines()
 
 
 def loop_of(*instructions):
-    """The loop of these instructions, whose header is .LBB0_3."""
-    body = "\n".join(f"\t{text}" for text in instructions)
+    """The loop of these instructions, whose header is .LBB0_3; `.LBB0_4` alone is the label of a branch in it."""
+    member = ":    #   in Loop: Header=BB0_3 Depth=1"
+    body = "\n".join(text + member if text.startswith(".L") else f"\t{text}" for text in instructions)
     text = f"f:\n.LBB0_3:    # =>This Inner Loop Header: Depth=1\n{body}\n"
     return candidates(functions_of(text), {})[0]
 

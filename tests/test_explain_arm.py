@@ -13,7 +13,7 @@ from jitnet.compiler import intrinsics
 from jitnet.lab import explain
 from jitnet.lab.machine_code.instructions import understood
 
-FEW = ("stride", "bounds", "float64", "trips", "spill")
+FEW = ("stride", "bounds", "float64", "trips", "spill", "leaves")
 """Bugs that are recognized by instruction names or registers; the others are tested before a release."""
 
 
@@ -101,7 +101,8 @@ def test_vectorized_loop_is_recognized(found, rung):
 )
 def test_bug_is_reported_on_arm(found, name):
     _, verdicts, word = slow_loops.LOOPS[name]
-    bad = [v for v in found[f"{name}_slow"]["verdicts"] if v["name"] in verdicts.split("|") and v["good"] is False]
+    is_bad = None if name in slow_loops.NO_FIX else False
+    bad = [v for v in found[f"{name}_slow"]["verdicts"] if v["name"] in verdicts.split("|") and v["good"] is is_bad]
     assert any(word in v["answer"] + v["evidence"] for v in bad), found[f"{name}_slow"]["verdicts"]
     fixed = found[f"{name}_fixed"]
     assert all(verdict(fixed, v["name"])["good"] is not False for v in bad), fixed["verdicts"]

@@ -124,6 +124,14 @@ def test_memory_is_no_limit_where_it_takes_a_small_part_of_the_time(measured, wa
     assert "branches, calls or the call itself" in sentence
 
 
+def test_faster_additions_than_predicted_have_two_causes():
+    predicted = {"memory": 1e-4, "levels": {}, "waits": 1e-3, "waits_for": "s", "arithmetic": None, "limit": "waits",
+                 "seconds": 1e-3}  # fmt: skip
+    found = {"predicted": predicted, "times": 1000, "per": "iteration", "measured": 6e-4, "disturbed_by": [],
+             "unpredicted": []}  # fmt: skip
+    assert "takes less than 4 cycles here, or a sum begins before the previous one ends" in table._time(found)[0]
+
+
 @pytest.mark.parametrize(("measured", "is_said"), [(1.43e-6, False), (2.6e-6, True), (4e-6, False)])
 def test_a_call_takes_most_of_a_short_time_only_if_most_is_not_predicted(measured, is_said):
     predicted = {"memory": 1.28e-6, "levels": {}, "waits": None, "arithmetic": None, "limit": "memory",

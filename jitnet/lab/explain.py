@@ -45,7 +45,7 @@ from .machine_code.instructions import is_readable as is_readable
 from .machine_code.measurement import measured
 from .machine_code.running import LIMIT
 from .machine_code.running import can_run as can_run
-from .machine_code.verdicts import Verdict, summary, vectorized, verdicts
+from .machine_code.verdicts import Verdict, fitting, summary, vectorized, verdicts
 from .machine_code.work import Work, work_of
 from .worker import command
 
@@ -228,7 +228,7 @@ def _explained(target: str, answer: dict[str, Any], analyzer: str | None = None)
     run = answer.get("run")
     strided = re.search(r"\[:(,:)*\]", answer["signature"]) is not None
     iterations = _iterations(found, texts, run)
-    loop = hottest(found, strided, iterations, usual=bool(run and run.get("size")))
+    loop = hottest(found, strided, iterations, bool(run and run.get("size")), _samples(found, texts, run))
     if run and not run["missing"] and "seconds" not in run:  # only iterations were counted
         run = None
     found_verdicts = verdicts(_facts(answer, loop))
@@ -289,7 +289,8 @@ def executed(target: str, problem: str, shape: Sequence[int], dtype: str, moves:
         raise checks.Error(answer.get("error") or answer["run"]["missing"])
     texts, loops = _loops(answer)
     work = work_of(texts, answer["links"], answer["run"]["executions"], loops, moves)
-    return work, vectorized(_facts(answer, work.loop)) if work.loop else None
+    facts = _facts(answer, work.loop) if work.loop else None
+    return work, fitting(vectorized(facts), facts) if facts else None
 
 
 def _measurement(
@@ -309,6 +310,14 @@ def _iterations(found: list[Candidate], texts: list[list[Function]], run: dict[s
     if run is None or run["missing"]:
         return []
     return [run["executions"][_text_of(loop, texts)].get(str(loop.loop.head.row), 0) for loop in found]
+
+
+def _samples(found: list[Candidate], texts: list[list[Function]], run: dict[str, Any] | None) -> list[int]:
+    """The samples in each loop; [] if there were none."""
+    if run is None or run["missing"] or not run.get("samples"):
+        return []
+    rows = [run["samples"]["rows"][_text_of(loop, texts)] for loop in found]
+    return [sum(of.get(str(i.row), 0) for i in loop.loop.instructions) for loop, of in zip(found, rows, strict=True)]
 
 
 def _sampled_lines(texts: list[list[Function]], run: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -353,8 +362,11 @@ def _limit(
     the instructions."""
     if measurement.get("contradicts"):
         return None if measurement["limit"] is None else str(measurement["limit"])
-    traffic = next(verdict for verdict in verdicts if verdict["name"] == "loads and stores")
-    return limit_of(prediction, "arithmetic" if traffic["good"] and loop.arithmetic else "memory")
+    of = {verdict["name"]: verdict for verdict in verdicts}
+    traffic, accumulators = of["loads and stores"], of["accumulators"]
+    otherwise = "arithmetic" if traffic["good"] and loop.arithmetic else "memory"
+    waits = accumulators["good"] is None and accumulators["answer"].startswith("in registers")
+    return limit_of(prediction, None if waits else otherwise)
 
 
 def as_text(found: dict[str, Any]) -> str:

@@ -31,6 +31,7 @@ EQUAL = 0.95
 """Ports that are this close to the busiest one count as equally busy."""
 
 OTHER = "integers and jumps"
+IN_VECTORS = "shuffles, conversions and comparisons"
 DIVIDES = "divisions and roots"
 ARITHMETIC = ("multiply-adds", "arithmetic", DIVIDES)
 
@@ -75,13 +76,13 @@ def predicted(loop: Candidate, cpu: str, asked: str | None = None) -> dict[str, 
     }  # fmt: skip
 
 
-def limit_of(found: dict[str, Any], otherwise: str) -> str:
+def limit_of(found: dict[str, Any], otherwise: str | None) -> str | None:
     """What should limit the loop, in the words of a summary; `otherwise`, if no prediction is sure of it.
 
     arithmetic or memory (its loads and stores) if it is a port, else the name of the limit.
     """
     unsure = found["missing"] or found["blocks"] > 1
-    if unsure or (found["limit"] == LIMITS["port"] and found["port"]["does"] == OTHER):
+    if unsure or (found["limit"] == LIMITS["port"] and found["port"]["does"] in (OTHER, IN_VECTORS)):
         return otherwise
     if found["limit"] == LIMITS["port"]:
         return "arithmetic" if found["port"]["does"] in ARITHMETIC else "memory"
@@ -150,7 +151,7 @@ def _use_of(port: str, operations: list[Operation], analysis: Analysis) -> str:
         return "loads and stores"
     if any(o.is_float and o.is_arithmetic for o in users):
         return "multiply-adds" if any(o.kind == "fma" for o in users) else "arithmetic"
-    return OTHER
+    return IN_VECTORS if 2 * sum(o.bits > 0 for o in users) > len(users) else OTHER
 
 
 def _delivered(operations: list[Operation], analysis: Analysis) -> list[float] | None:

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -43,7 +44,7 @@ class Facts:
         self.loads = sum(o.accesses for o in self.operations if o.loads and not (o.on_stack or o.is_constant))
         self.stores = sum(o.accesses for o in self.operations if o.stores and not o.on_stack)
         self.came_back = sources.comes_back(*self.loop.place)
-        self.whole_divisions = [o for o in self.operations if o.kind == "divide" and not o.is_float]
+        self.whole_divisions = [o for o in self.operations if is_division_of_integers(o)]
         self.gathers = any("gather" in o.name or "scatter" in o.name for o in self.operations)
 
     @cached_property
@@ -154,7 +155,7 @@ class Facts:
 
     def _far_registers(self) -> set[str]:
         """The registers that such a step advances, and those computed from them."""
-        steps = [o for o in self.operations if o.adds_register and not (o.reads - o.writes) & self._changing]
+        steps = [o for o in self.operations if o.adds_register and not o.reads & self._changing]
         found = set[str]().union(*(o.writes for o in steps))
         before = None
         while before != found:
@@ -168,6 +169,38 @@ class Facts:
         """Registers that something else than an addition of whole numbers writes."""
         return set[str]().union(*(o.writes for o in self.operations if o.name not in ("addq", "add")))
 
+    def at_most(self, wanted: Callable[[Operation], bool]) -> int:
+        """The most of the wanted operations on one way through the loop: an iteration takes one of two branches."""
+        blocks = self.loop.loop.blocks
+        place = {block.label: n for n, block in enumerate(blocks) if block.label}
+        head = place[self.loop.loop.header]
+
+        known: dict[int, int] = {}
+
+        def from_block(n: int) -> int:
+            if n not in known:
+                known[n] = 0  # ends a cycle that does not pass the header
+                operations = [understood(instruction.text) for instruction in blocks[n].instructions]
+                after = {place[label] for o in operations if o.kind == "jump" and (label := _target(o)) in place}
+                if not any(o.is_unconditional for o in operations[-1:]) and n + 1 < len(blocks):
+                    after.add(n + 1)
+                known[n] = sum(map(wanted, operations)) + max((from_block(m) for m in after - {head}), default=0)
+            return known[n]
+
+        return from_block(head)
+
+    @property
+    def divides_integers(self) -> bool:
+        """Whether it divides integers; by a constant, it multiplies, and keeps the upper half of the product."""
+        only_integers = not any(o.is_float for o in self.arithmetic)
+        return bool(self.whole_divisions) or (only_integers and re.search("//|%", self.code) is not None)
+
+    @cached_property
+    def zero_checks(self) -> int:
+        """Ways out of a loop that may divide by 0, for the exception that Python raises."""
+        raises = self.options.get("error_model", "python") == "python" and sources.divides(*self.loop.place)
+        return self.ways_out if raises else 0
+
     @property
     def ways_out(self) -> int:
         """Jumps out of the loop, except the one that ends it."""
@@ -176,6 +209,15 @@ class Facts:
         out = sum(target not in labels for target in jumps)
         ends_by_itself = self.loop.loop.header in jumps
         return out if ends_by_itself else max(out - 1, 0)
+
+
+def is_division_of_integers(operation: Operation) -> bool:
+    return operation.kind == "divide" and not operation.is_float
+
+
+def is_slow(operation: Operation) -> bool:
+    """A division or root of floats."""
+    return operation.is_float and (operation.kind == "divide" or "sqrt" in operation.name)
 
 
 def _offset(memory: str) -> int:
@@ -197,15 +239,14 @@ def _runs(offsets: list[int]) -> list[int]:
 
 
 def _unfused(operations: list[Operation]) -> int:
-    """Products that are added next, in two instructions in place of one."""
-    product: dict[str, int] = {}
-    pairs = set()
+    """Sums of which a number is the product computed before: two instructions in place of one."""
+    products: set[str] = set()  # registers
+    sums = 0
     for operation in operations:
-        if operation.is_float and operation.kind == "add":
-            pairs |= {product[register] for register in operation.reads if product.get(register, -1) >= 0}
-        for register in operation.writes:
-            product[register] = id(operation) if operation.is_float and operation.kind == "multiply" else -1
-    return len(pairs)
+        sums += operation.is_float and operation.kind == "add" and bool(operation.reads & products)
+        is_product = operation.is_float and operation.kind == "multiply"
+        products = products | operation.writes if is_product else products - operation.writes
+    return sums
 
 
 def _target(jump: Operation) -> str:

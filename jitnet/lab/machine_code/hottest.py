@@ -5,9 +5,10 @@ for arrays that overlap. They share a line in the source.
 
 *Among lines*, the hottest has most work: operations per number, where a call or an integer division counts as 10, times
 12 for each outer loop. A loop in a function that is called from a loop counts as an inner loop. If the function was
-run, it is the one that executed most instructions.
+run, it is the one with most samples or, without samples, the one that executed most instructions.
 *Among versions of a line*, it is the one with most arithmetic per instruction: with long arrays, the time is spent
-there. Arithmetic on a number in memory counts as two instructions, because the core loads the number first.
+there. Arithmetic on a number in memory counts as two instructions, because the core loads the number first. A version
+that did not run, or hardly, is for other arguments, unless all that ran was a remainder.
 """
 
 import re
@@ -19,12 +20,16 @@ from functools import cached_property
 from . import sources
 from .assembly import Function, Instruction, Loop, Place, as_compiled, loops_of
 from .instructions import Operation, registers_in, understood
+from .integers import integers_of
 
 ITERATIONS = 12
 """Assumed number of iterations of a loop, to compare loops of different depth."""
 
 REMAINDER = 64
-"""The most iterations that are left after the whole vectors of an array."""
+"""The most numbers that are left after the whole vectors of an array."""
+
+HARDLY = 1000
+"""One version hardly ran if another one did so many times its work."""
 
 CALL = 10
 
@@ -78,6 +83,8 @@ class Candidate:
     def work(self) -> float:
         """Work per iteration."""
         done = sum(o.lanes for o in self.arithmetic if not (o.kind == "divide" and not o.is_float)) + CALL * self.slow
+        if not self.arithmetic:
+            done += len(integers_of([operation for _, operation in self.operations]).computed)
         return done + 0.001 * len(self.operations)
 
     @property
@@ -86,7 +93,7 @@ class Candidate:
         changed = set[str]().union(*(o.writes for _, o in self.operations if o.name not in ("addq", "add")))
         used = set[str]().union(*(registers_in(o.memory) for _, o in self.operations if o.memory))
         steps = (o for _, o in self.operations if o.adds_register)
-        walks = any(o.writes & used and not (o.reads - o.writes) & changed for o in steps)
+        walks = any(o.writes & used and not o.reads & changed for o in steps)
         return walks or any("gather" in o.name or "scatter" in o.name for _, o in self.operations)
 
     @property
@@ -130,21 +137,26 @@ def candidates(functions: list[Function], links: dict[str, str]) -> list[Candida
 
 
 def hottest(
-    found: list[Candidate], strided: bool = False, iterations: Sequence[int] = (), usual: bool = False
-) -> Candidate:
+    found: list[Candidate], strided: bool = False, iterations: Sequence[int] = (), usual: bool = False,
+    samples: Sequence[int] = (),
+) -> Candidate:  # fmt: skip
     """The hottest loop.
 
     If an array is `strided`, or the loop moves down a column, a version without strides is for the special case of
     contiguous numbers. `iterations`: how many each loop had in a run. If that had arguments of a `usual` size, it also
     decides between versions; with small ones, it may not have reached the main version. With any size, a version that
-    did not run is not shown if another one ran for more than a remainder.
+    did not run, or hardly, is not shown if another one ran for more than a remainder. `samples`: how many of the run
+    are in each loop; those of a function that it calls are elsewhere, so they decide only if no loop calls any.
     """
     times = dict(zip(map(id, found), iterations, strict=False))
+    sampled = {} if any(c.calls for c in found) else dict(zip(map(id, found), samples, strict=False))
 
     def done(candidate: Candidate) -> float:
         return candidate.work * times.get(id(candidate), 0)
 
     def executed(candidate: Candidate) -> int:
+        if any(sampled.values()):
+            return sampled[id(candidate)]
         return (len(candidate.operations) + CALL * candidate.slow) * times.get(id(candidate), 0)
 
     versions: dict[Place, list[Candidate]] = defaultdict(list)
@@ -156,7 +168,8 @@ def hottest(
         likely = far if far and (strided or sources.walks_columns(*place)) else loops
         by_estimate = max(likely, key=lambda candidate: (candidate.yield_, done(candidate)))  # of equal ones, what ran
         most = max(loops, key=done)
-        instead = done(most) and (usual or (not done(by_estimate) and times[id(most)] > REMAINDER))
+        hardly = HARDLY * done(by_estimate) < done(most) and times[id(most)] * most.numbers > REMAINDER
+        instead = done(most) and (usual or hardly)
         best.append(most if instead else by_estimate)
     in_run = {place: sum(map(executed, loops)) for place, loops in versions.items()}
     if any(in_run.values()):

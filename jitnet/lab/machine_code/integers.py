@@ -13,7 +13,7 @@ from .instructions import Operation, registers_in
 
 _LINEAR = re.compile(r"v?p?(add|sub|inc|dec|lea|mov|broadcast)[a-z]*\d*$")
 _ARITHMETIC = re.compile(
-    r"(add|adc|sub|sbb|inc|dec|neg|not|i?mul|and|or|xor|shl|shr|sar|rol|ror|lea)[bwlq]?$|"
+    r"(add|adc|sub|sbb|inc|dec|neg|not|i?mulx?|andn?|or|xor|sh[lr]x?|sarx?|rol|rorx?|lea|popcnt|[lt]zcnt|bs[fr])[bwlq]?$|"
     r"(m(add|sub|ul)|orr|eor|ls[lr]|asr|c(inc|sel))$"
 )
 _CHOICE = re.compile(r"vpcmp(?!istr|estr)\w*[dq]$|vpmov[dq]2m$|cmov|csel$")
@@ -41,32 +41,35 @@ class Integers:
     computed    instructions of integer arithmetic whose results are stored or passed on, not only used as addresses
     updates     elements that are loaded, changed and stored, and whose index is a number in memory: their addresses
                 without that index
+    indirect    whether a number is loaded or stored whose index is a number in memory
     """
 
     carried: set[str] = field(default_factory=set)
     steps: int = 0
     computed: list[Operation] = field(default_factory=list)
     updates: list[str] = field(default_factory=list)
+    indirect: bool = False
 
 
 def integers_of(operations: Sequence[Operation]) -> Integers:
     """Follow the registers through one iteration; twice, because a loaded number may be an address in the next one."""
-    end, stored, updates = _followed(operations, set())
-    end, stored, updates = _followed(operations, {r for r, value in end.items() if value.loaded})
+    end, *_ = _followed(operations, set())
+    end, stored, updates, indirect = _followed(operations, {r for r, value in end.items() if value.loaded})
     carried = {r: v for r, v in end.items() if r in v.starts and (v.loaded or not v.linear) and r[0] not in "vk"}
     chains = [[operations[n] for n in value.made_by if _is_integer(operations[n])] for value in carried.values()]
     steps = [sum(r in o.reads | o.writes for o in chain) for r, chain in zip(carried, chains, strict=True)]
     used = stored.union(*(value.made_by for value in carried.values()))
     computed = [operations[n] for n in sorted(used) if _is_integer(operations[n])]
-    return Integers(set(carried), max(steps, default=0), computed, updates)
+    return Integers(set(carried), max(steps, default=0), computed, updates, indirect)
 
 
 def _is_integer(operation: Operation) -> bool:
     return not operation.bits and _ARITHMETIC.match(operation.name) is not None
 
 
-def _followed(operations: Sequence[Operation], loaded: set[str]) -> tuple[dict[str, Value], set[int], list[str]]:
-    """The registers at the end of an iteration, what made the numbers that it stores, and the updates.
+def _followed(operations: Sequence[Operation], loaded: set[str]) -> tuple[dict[str, Value], set[int], list[str], bool]:
+    """The registers at the end of an iteration, what made the numbers that it stores, the updates, and whether an
+    address depends on a number in memory.
 
     loaded    registers that have a number from memory at the beginning
     """
@@ -75,9 +78,11 @@ def _followed(operations: Sequence[Operation], loaded: set[str]) -> tuple[dict[s
     stored: set[int] = set()
     fresh: dict[str, int] = {}  # memory operands whose registers are the same since that instruction has loaded them
     updates: list[str] = []
+    indirect = False
     for n, o in enumerate(operations):
         address = [known[r] for r in registers_in(o.memory) if r in known]
         value = _result(o, n, known, address)
+        indirect |= any(a.loaded for a in address) and (o.loads or o.stores)
         if o.stores:
             stored |= value.made_by
             if any(a.loaded for a in address) and (o.loads or fresh.get(o.memory) in value.made_by):
@@ -86,9 +91,10 @@ def _followed(operations: Sequence[Operation], loaded: set[str]) -> tuple[dict[s
         elif o.loads:
             fresh[o.memory] = n
         fresh = {memory: at for memory, at in fresh.items() if not registers_in(memory) & o.writes}
-        advanced = registers_in(o.memory) if len(o.writes) > 1 else frozenset[str]()  # by an ARM load or store
+        # an ARM load or store may advance its address, too
+        advanced = registers_in(o.memory) if o.stores or len(o.writes) > 1 else frozenset[str]()
         known |= dict.fromkeys(o.writes - advanced, value)
-    return {name: known[name] for name in names}, stored, updates
+    return {name: known[name] for name in names}, stored, updates, indirect
 
 
 def _without_data(memory: str, known: dict[str, Value]) -> str:

@@ -24,11 +24,15 @@ class Reason:
     fix: str
 
 
-CALL_FIX = "write the function out with +, −, × and ÷ (a polynomial for exp or tanh), or take the call out of the loop"
-FAR_FIX = "let the inner loop walk along rows: change the order of the loops, or make a contiguous copy first"
-_VIEW = "take a view of the row first (row = A[i]), and use the loop variable as the index"
+VIEW = "take a view of the row first (row = A[i]), and use the loop variable as the index"
 INNER = "make the loop over elements the inner one, so that each sum has a lane of its own"
 ORDER = 'allow another order: fastmath={"contract", "reassoc", "nsz"}'
+DEPENDS = "if it does, the loop cannot be vectorized; if not: "
+EXIT_FIX = "let the loop run to its end"
+LANES_FIX = "give each lane its own value"
+"""What a loop with an exit, or with a value that is carried, needs depends on its source: `advice.py`."""
+CALL_FIX = "write the function out with +, −, × and ÷ (a polynomial for exp or tanh), or take the call out of the loop"
+FAR_FIX = "let the inner loop walk along rows: change the order of the loops, or make a contiguous copy first"
 _REASONS = (
     (
         "reorder floating-point",
@@ -45,19 +49,18 @@ _REASONS = (
         "early exit|control flow|could not determine number of loop iterations|multiple exits",
         "the loop may end before its last iteration (break, return, an exception or a while), or it branches, so the "
         "iterations of a whole vector cannot run at once",
-        "let every iteration do the work, and select a value (a if c else b); error_model=\"numpy\" and no "
-        "boundscheck remove the exceptions",
+        EXIT_FIX,
     ),
     (
         "cannot identify array bounds",
         "LLVM cannot tell which part of the memory the loop reaches: an index may be negative, and then Python counts "
         "from the end, or it is read from an array",
-        _VIEW + "; an index that is never negative can be unsigned: np.uint64(k)",
+        VIEW + "; an index that is never negative can be unsigned: np.uint64(k)",
     ),
     (
         "unsafe dependent memory|could not determine.*dependence|backward dependence",
         "an iteration may read what an earlier one wrote, as far as LLVM can tell",
-        "if it does, the loop cannot be vectorized; if not: " + _VIEW + ", and write into a separate array",
+        DEPENDS + VIEW + ", and write into a separate array",
     ),
     (
         "loop invariant address",
@@ -71,8 +74,9 @@ _REASONS = (
     ),
     (
         "identified as reduction",
-        "a value is carried from one iteration to the next, but not as a plain sum, product, minimum or maximum",
-        "give each lane its own value: loop over elements, or keep several partial results",
+        "a value is carried from one iteration to the next, but not as a plain sum, product, minimum or maximum that "
+        "only the code after the loop reads",
+        LANES_FIX,
     ),
     (
         "not beneficial",

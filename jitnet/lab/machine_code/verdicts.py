@@ -6,17 +6,17 @@ compiled loop, which may do the work of many iterations of the source loop. `fac
 
 import re
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ..formatting import count, nothing_to_fix
-from . import sources
+from . import advice, sources
 from .assembly import plain_name
-from .facts import Facts
+from .facts import Facts, is_division_of_integers, is_slow
 from .hottest import CHEAP
 from .instructions import register_name, registers_in
 from .integers import kind_of
-from .remarks import CALL_FIX, FAR_FIX, INNER, ORDER, reasons, success
+from .remarks import CALL_FIX, FAR_FIX, reasons, success
 from .wording import compared, latency, type_of, widths
 
 
@@ -43,27 +43,19 @@ def summary(verdicts: list[dict[str, Any]], limit: str | None, where: str = "") 
 def to_fix(verdicts: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The bad verdicts that have a fix: the causes of others first."""
     bad = [verdict for verdict in verdicts if verdict["good"] is False and verdict["fix"]]
-    return sorted(bad, key=lambda verdict: verdict["name"] not in CAUSES)
+    return sorted(bad, key=lambda verdict: not advice.is_cause(verdict["name"], verdict["fix"]))
 
 
 def verdicts(facts: Facts) -> list[dict[str, Any]]:
     """name, answer, good (True, False, None), evidence, fix (empty where there is nothing to fix)."""
     asked = (vectorized, width, multiply_adds, traffic, accumulators, checks, calls, numbers, divisions)
-    return [asdict(corrected(ask(facts), facts)) for ask in asked]
+    return [asdict(fitting(ask(facts), facts)) for ask in asked]
 
 
-def corrected(verdict: Verdict, facts: Facts) -> Verdict:
-    """The verdict with another fix, where the usual one cannot help."""
-    if verdict.fix == FAR_FIX and facts.wraps and not sources.walks_columns(*facts.loop.place):
-        verdict.fix = WRAP_FIX
-    elif verdict.fix == FAR_FIX and facts.any_stride and not sources.walks_columns(*facts.loop.place):
-        declared = facts.any_stride.replace(":]", "::1]")
-        verdict.fix = f"the type {facts.any_stride} allows any stride: declare {declared}, and pass contiguous arrays"
-    if "take a view" in verdict.fix and verdict.name == "vectorized" and facts.integers.updates:
-        verdict.fix = ""  # no view helps, since the index is a number in memory
-    if verdict.fix.startswith(INNER) and (facts.over_elements or sources.depth(*facts.loop.place) == 1):
-        verdict.fix = f"keep several partial sums, and add them up after the loop; or {ORDER}"
-    return verdict
+def fitting(verdict: Verdict, facts: Facts) -> Verdict:
+    """What had a fix that does not fit may be unavoidable."""
+    fix = advice.fix_that_fits(verdict.name, verdict.fix, facts)
+    return replace(verdict, fix=fix, good=verdict.good if fix or not verdict.fix else None)
 
 
 def vectorized(facts: Facts) -> Verdict:
@@ -71,7 +63,7 @@ def vectorized(facts: Facts) -> Verdict:
     why = reasons(facts.remarks, facts.loop.place)
     llvm = success(facts.remarks, facts.loop.place)
     cheap = [symbol for _, symbol in facts.loop.calls if (symbol or "").startswith(CHEAP)]
-    if facts.loop.heavy_calls and (facts.packed or facts.moved):
+    if facts.loop.heavy_calls and facts.packed:
         rest = count(len(facts.packed), "instruction")
         return Verdict(
             "vectorized", "in part: the calls take one number at a time", False,
@@ -85,6 +77,12 @@ def vectorized(facts: Facts) -> Verdict:
         kind, _ = Counter((type_of(o), o.lanes) for o in facts.packed).most_common(1)[0]
         most = len(facts.packed) * max(o.lanes for o in facts.packed) >= 4 * (len(facts.arithmetic) - len(facts.packed))
         return Verdict("vectorized", f"yes: {kind[1]} {kind[0]} at a time", True if most else None, share + said)
+    if facts.loop.heavy_calls:
+        calls = count(facts.loop.heavy_calls, "call")
+        return Verdict(
+            "vectorized", "no: one number at a time", False, f"{calls} per iteration, made one after the other",
+            CALL_FIX,
+        )  # fmt: skip
     if not facts.arithmetic and (facts.moved or cheap):
         how = (
             f"by a call of {cheap[0]}"
@@ -98,31 +96,21 @@ def vectorized(facts: Facts) -> Verdict:
             "LLVM vectorized only the case of contiguous numbers, and here they may be far apart", FAR_FIX,
         )  # fmt: skip
     if not why:
-        fix = CALL_FIX if facts.loop.heavy_calls else ""
-        return Verdict("vectorized", "no: one number at a time", False, "LLVM gives no reason", fix)
-    if facts.whole_divisions and "not beneficial" in why[0].said:
-        words = "there is no vector instruction for the division of integers"
-        return Verdict("vectorized", "no: one number at a time", False, f"LLVM: {why[0].said}: {words}", WHOLE_FIX)
-    words = MAXIMUM if facts.carries_maximum and "identified as reduction" in why[0].said else why[0].words
-    is_helper = facts.loop.calls and not cheap and not facts.loop.heavy_calls
+        return Verdict("vectorized", "no: one number at a time", False, "LLVM gives no reason")
+    if facts.divides_integers and "not beneficial" in why[0].said:
+        words = f"LLVM: {why[0].said}: there is no vector instruction for the division of integers"
+        return Verdict("vectorized", "no: one number at a time", False, words, advice.WHOLE_FIX)
+    is_maximum = facts.carries_maximum and not sources.recurs(*facts.loop.place)
+    words = MAXIMUM if is_maximum and "identified as reduction" in why[0].said else why[0].words
+    is_helper = facts.loop.calls and not cheap
     return Verdict(
         "vectorized", "no: one number at a time", False, f"LLVM: {why[0].said}. This means: {words}",
-        INLINE_FIX if is_helper else why[0].fix,
+        advice.INLINE_FIX if is_helper else why[0].fix,
     )  # fmt: skip
 
 
 MAXIMUM = "a maximum or minimum of floats is carried; LLVM keeps its order, on which the result depends if one is NaN"
-CAUSES = ("vectorized", "checks", "numbers")
-"""Verdicts on what the instructions are for; the others are on their number and width, which follow from it."""
-
-WRAP_FIX = (
-    "negative indices wrap around: take a view first (row = A[k]; part = x[k:]) and use the loop variable as the "
-    "index, or start the loop at 0; an index that is never negative can be unsigned: np.uint64(k)"
-)
-TABLES_FIX = "several private tables: add to each of four in turn, and add them up after the loop"
-WHOLE_FIX = "count with an addition, divide by a power of two (x >> 3, x & 7), or use floats"
 BUSY = ": more than a core makes in the time of that many multiply-adds"
-INLINE_FIX = "inline the helper: @numba.njit(..., forceinline=True)"
 
 
 def width(facts: Facts) -> Verdict:
@@ -135,15 +123,20 @@ def width(facts: Facts) -> Verdict:
         number = max((8 * o.element for o in facts.arithmetic or facts.operations), default=0)
         what = f"{number} of {facts.bits} bits" if number else "no vector register"
         return Verdict("vector width", what, False, "no instruction works on a whole vector")
+    narrow = f"{used} bits ({register_name(used)}) of {facts.bits}"
     if facts.gathers:
-        wide = f"{used} bits ({register_name(used)}) of {facts.bits}"
-        return Verdict("vector width", wide, None, "a gather needs an address for each number, of twice its size")
+        return Verdict("vector width", narrow, None, "a gather needs an address for each number, of twice its size")
+    if facts.loop.heavy_calls and used < facts.bits:
+        return Verdict("vector width", narrow, None, "the calls take one number at a time")
+    if used < facts.bits and any(is_slow(o) for o in facts.packed):
+        why = "a core takes twice as long for a division or a root of twice the width"
+        return Verdict("vector width", narrow, None, why)
     if mixed := widths(facts.packed):
         return Verdict("vector width", mixed, None, "numbers of different size: a vector holds half as many float64")
     if used >= facts.bits:
         return Verdict("vector width", wide, True, f"{used // 8} bytes per instruction")
     return Verdict(
-        "vector width", f"{used} bits ({register_name(used)}) of {facts.bits}", False,
+        "vector width", narrow, False,
         "LLVM takes narrower vectors if it expects wide ones to lower the clock, or the loop to be short",
         "ask for them: jitnet.compiler.intrinsics.wide(array) in the function, or NUMBA_CPU_FEATURES with "
         "-prefer-256-bit",
@@ -251,14 +244,17 @@ def accumulators(facts: Facts) -> Verdict:
         return Verdict(
             "accumulators", f"maybe in memory: {len(updates)} loaded and stored per iteration, and the index is data",
             False if len(set(updates)) == 1 else None,
-            "load, add, store: with the same index twice in a row, the second waits for the first", TABLES_FIX,
+            "load, add, store: with the same index twice in a row, the second waits for the first", advice.TABLES_FIX,
         )  # fmt: skip
     if not carried and facts.integers.carried:
         return _integer_accumulators(facts)
     if not carried:
         answer, evidence = "none: no value is carried to the next iteration", "iterations are independent"
-        if any("identified as reduction" in reason.said for reason in reasons(facts.remarks, facts.loop.place)):
+        said = "" if facts.packed else " ".join(one.said for one in reasons(facts.remarks, facts.loop.place))
+        if "identified as reduction" in said:
             answer, evidence = "one that no arithmetic computes", "LLVM says that a value is carried, such as an index"
+        elif "dependen" in said:
+            answer, evidence = "none in registers", "but an iteration may read what an earlier one wrote to memory"
         return Verdict("accumulators", answer, None, evidence)
     steps = [o for o in facts.arithmetic if o.writes & carried or o.reads & carried]
     chain = len(steps) // len(carried)
@@ -287,25 +283,23 @@ def checks(facts: Facts) -> Verdict:
     if exits and sources.leaves(*facts.loop.place):
         return Verdict(
             "checks", f"{count(exits, 'early exit')} from the loop", False,
-            "the source says break, return or raise",
-            "let every iteration do the work, and select a value: a if c else b",
+            "the source says break, return or raise", advice.SELECT_FIX,
         )  # fmt: skip
     if exits and facts.options.get("boundscheck"):
         return Verdict(
             "checks", f"bounds: {count(exits, 'comparison')} per iteration", False,
-            "boundscheck=True compares each index with the size of the array",
-            "remove boundscheck once the function works",
+            "boundscheck=True compares each index with the size of the array", advice.BOUNDS_FIX,
         )  # fmt: skip
-    if exits and facts.options.get("error_model", "python") == "python" and re.search(r"[/%]", facts.code):
+    if facts.zero_checks:
         return Verdict(
             "checks", f"zero: {count(exits, 'comparison')} per iteration", False,
-            "a division by 0 raises ZeroDivisionError, as in Python", 'allow infinity instead: error_model="numpy"',
+            "a division by 0 raises ZeroDivisionError, as in Python", advice.ZERO_FIX,
         )  # fmt: skip
     if wraps:
         return Verdict(
             "checks", f"wrap-around: {wraps} per iteration", False,
             "an index may be negative, which in Python counts from the end",
-            WRAP_FIX,
+            advice.WRAP_FIX,
         )  # fmt: skip
     if exits:
         return Verdict("checks", f"{count(exits, 'early exit')} from the loop", None, "more than one jump leads out")
@@ -323,12 +317,12 @@ def calls(facts: Facts) -> Verdict:
     if not facts.loop.heavy_calls:
         return Verdict(
             "calls", f"{listed} per iteration", False, "a helper that was not inlined; its work is not counted here",
-            INLINE_FIX,
+            advice.INLINE_FIX,
         )  # fmt: skip
     if any(name.startswith("NRT_") for name in names):
         return Verdict(
             "calls", f"{listed} per iteration", False, "memory is allocated, or references are counted",
-            "allocate arrays of full size before the loop, and fill them in it",
+            CALL_FIX,
         )  # fmt: skip
     return Verdict(
         "calls", f"{listed} per iteration", False, "a call computes one number, and saves all registers", CALL_FIX
@@ -336,6 +330,7 @@ def calls(facts: Facts) -> Verdict:
 
 
 _BETWEEN_FLOATS = re.compile(r"v?cvt(ss2sd|sd2ss|ps2pd|pd2ps)|fcvt[ln]?2?$")
+_BY_BITS = re.compile(r"v?p(andn?|x?or|ternlog)[dq]?$")
 _FROM_WHOLE = re.compile(r"v?cvt(u?si2s|u?dq2p|u?qq2p)|[su]cvtf")
 
 
@@ -356,6 +351,8 @@ def numbers(facts: Facts) -> Verdict:
         listed = ", ".join(f"{times} × {kind}" for kind, times in integers.most_common())
         return Verdict("numbers", "integers, one at a time", None, f"arithmetic: {listed}")
     answer = kinds.most_common(1)[0][0] if kinds else "in the calls" if facts.loop.heavy_calls else "only moved"
+    if not kinds and any(_BY_BITS.match(o.name) and o.bits for o in facts.operations):
+        answer = "combined bit by bit"
     if whole:
         return Verdict(
             "numbers", answer, None, f"{count(whole, 'conversion')} from whole numbers; arithmetic: {listed}"
@@ -370,14 +367,14 @@ def numbers(facts: Facts) -> Verdict:
 
 def divisions(facts: Facts) -> Verdict:
     """Divisions and roots: they take about ten times as long as multiplications."""
-    slow = [o for o in facts.operations if o.is_float and (o.kind == "divide" or "sqrt" in o.name)]
+    slow = [o for o in facts.operations if is_slow(o)]
     by = [o.operands[0] for o in slow if o.kind == "divide"]
     stored = {o.memory for o in facts.operations if o.stores}
     same = [divisor for divisor in by if divisor not in stored and not registers_in(divisor) & facts.written]
     if facts.whole_divisions:
         return Verdict(
-            "divisions", f"{len(facts.whole_divisions)} of integers per iteration", False,
-            "idiv takes 10 to 20 cycles, and has no vector form", WHOLE_FIX,
+            "divisions", f"{facts.at_most(is_division_of_integers)} of integers per iteration", False,
+            "it takes several times as long as a multiplication, and has no vector form", advice.WHOLE_FIX,
         )  # fmt: skip
     roots = count(len(slow) - len(by), "root") if len(slow) > len(by) else ""
     if same:
@@ -388,7 +385,8 @@ def divisions(facts: Facts) -> Verdict:
             "multiply by the reciprocal, computed before the loop (rounding differs in the last place)",
         )  # fmt: skip
     if by:
-        what = " and ".join(filter(None, [count(len(by), "division"), roots]))
+        most = facts.at_most(lambda o: is_slow(o) and o.kind == "divide")
+        what = " and ".join(filter(None, [count(most, "division"), roots]))
         return Verdict("divisions", f"{what} per iteration", None, "the divisor is another number in each iteration")
     if roots:
         return Verdict("divisions", f"{roots} per iteration", None, "a root takes as long as about ten multiplications")

@@ -25,7 +25,7 @@ def widths(packed: list[Operation]) -> str:
 
 LATENCIES = {
     (True, "fma"): "a multiply-add has a latency of 4 or 5 cycles",
-    (True, "add"): "an addition has a latency of 3 or 4 cycles",
+    (True, "add"): "an addition has a latency of 2 to 4 cycles",
     (True, "multiply"): "a multiplication has a latency of 3 to 5 cycles",
     (False, "add"): "an addition of integers has a latency of 1 cycle",
 }

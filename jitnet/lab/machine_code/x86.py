@@ -13,7 +13,7 @@ _FLOAT = re.compile(
     r"v?(add|sub|mul|div|sqrt|min|max|hadd|addsub|scalef|rndscale|round|getexp|rcp14|rsqrt14)([ps])([sd])$"
 )
 _WHOLE = re.compile(
-    r"v?p(add|sub|mull?|muludq|muldq|min[su]|max[su]|abs|madd\w\w|sll[vwdq]?|sra[vwdq]?|srl[vwdq]?)([bwdq]?)$"
+    r"v?p(add|sub|mull?|muludq|muldq|min[su]|max[su]|abs|madd\w\w|opcnt|lzcnt|ro[lr]v?|sll[vwdq]?|sra[vwdq]?|srl[vwdq]?)([bwdq]?)$"
 )
 _CONVERT = re.compile(r"v?cvt(t?)(\w+?)2(\w+)$")
 _COMPARE = re.compile(r"v?u?comis([sd])$")

@@ -8,6 +8,7 @@ import functools
 import inspect
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from types import CodeType
 from typing import Any, NamedTuple, TypeGuard
 
@@ -47,13 +48,18 @@ def statements_in(node: ast.AST) -> Iterator[ast.stmt]:
 
 def assigned(tree: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
     """What is assigned to what; `a, b = c, d` is two assignments."""
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Assign, ast.AugAssign)):
-            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
-                if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
-                    yield from zip(target.elts, node.value.elts, strict=False)
-                else:
-                    yield target, node.value
+    return chain.from_iterable(map(assigned_by, ast.walk(tree)))
+
+
+def assigned_by(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """The same of one statement."""
+    if not isinstance(node, (ast.Assign, ast.AugAssign)):
+        return
+    for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+        if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
+            yield from zip(target.elts, node.value.elts, strict=False)
+        else:
+            yield target, node.value
 
 
 def names_in(node: ast.AST) -> set[str]:

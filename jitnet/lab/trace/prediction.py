@@ -22,7 +22,7 @@ from ..timing import in_turn
 from .caches import Level
 
 CYCLES_OF_AN_ADDITION, CYCLES_OF_INTEGERS, CYCLES_THROUGH_MEMORY = 4, 1, 5
-"""3 or 4 on today's processors; 1 for integers; and a load of what was just stored, 4 or 5 (some of the newest need
+"""2 to 4 on today's processors; 1 for integers; and a load of what was just stored, 4 or 5 (some of the newest need
 none)."""
 
 CLOCK = 3e9
