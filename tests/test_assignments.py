@@ -153,6 +153,9 @@ def test_update_gives_the_starter_file_its_new_name_and_loses_none(handed_out):
     said = jitnet_command("assignment", "update", folder.parent).stderr
     assert f"{folder / 'work.py'} has the rules of a starter file, too; if it is an old one, delete it" in said
     assert (folder / "work.py").read_text() == before
+    path.write_text(edited.replace('"add"', '"plus"'))
+    said = jitnet_command("assignment", "update", folder.parent).stderr
+    assert f"jitnet: {folder / 'loops.py'} has no plus, which assignment.toml names; add it there\n" in said
     path.write_text(edited.replace("loops.py", "week-2.py"))
     said = jitnet_command("assignment", "update", folder.parent, status=2).stderr
     assert "file is 'week-2.py', which the public test cannot import" in said

@@ -220,10 +220,10 @@ def test_two_files_of_the_same_name_are_told_apart(registry):
     assert "in jitnet/optimizers.py:" in explain.as_text(found)
 
 
-def test_the_name_of_a_file_may_have_any_letters(tmp_path):
+def test_the_name_of_a_file_may_have_any_letters_and_its_text_a_byte_order_mark_and_form_feeds(tmp_path):
     file = tmp_path / "kürse" / "größe.py"
     file.parent.mkdir()
-    file.write_text("def f(a, b):\n    for i in range(a.size):\n        b[i] = a[i] / 3.0\n", "utf-8")
+    file.write_text("\ufeff# a\fb\ndef f(a, b):\n    for i in range(a.size):\n        b[i] = a[i] / 3.0\n", "utf-8")
     found = explain.explain(f"{file}:f", types="float64[::1], float64[::1]")
     assert (found["loop"]["file"], found["loop"]["source"]) == (str(file), "for i in range(a.size):")
     assert {each["file"] for each in found["instructions"] if each["line"]} == {str(file)}

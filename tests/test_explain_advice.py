@@ -54,6 +54,13 @@ def index_of_largest(a):
     return best
 
 
+def shortest_paths(D):
+    for k in range(D.shape[0]):
+        for i in range(D.shape[0]):
+            for j in range(D.shape[0]):
+                D[i, j] = min(D[i, j], D[i, k] + D[k, j])
+
+
 @numba.njit
 def largest(a):
     best = a[0]
@@ -127,6 +134,14 @@ def test_a_version_that_did_not_run_is_not_shown_if_another_ran_for_long():
     vectors.place = numbers.place = ("k.py", 2)
     shown = [hottest([vectors, numbers], iterations=ran) for ran in ((), (0, 3), (0, 1000), (9, 1000))]
     assert shown == [vectors, vectors, numbers, vectors]
+
+
+@pytest.mark.skipif(not explain.can_run(), reason="a kernel is run on Linux and x86-64 only")
+def test_a_vectorized_copy_that_did_not_run_is_named():
+    """It is for rows of different arrays; here both are rows of D."""
+    found = explain.explain(f"{__file__}:shortest_paths", arguments="random.rand(150, 150)", run=1)["verdicts"][0]
+    assert found["evidence"].startswith("LLVM's vectorized copy of the loop is for many iterations on arrays that do")
+    assert found["fix"].startswith("write into another array")
 
 
 def test_stack_accesses_are_told_with_the_loads():

@@ -8,13 +8,14 @@ import re
 import signal
 import threading
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numba
 import numpy as np
 import pytest
 
-from jitnet.lab import estimate, ladder, ladder_table, oracle
+from jitnet.lab import estimate, ladder, ladder_table, oracle, problems
 from jitnet.lab.benchmark import child, judge, sandbox
 from jitnet.lab.benchmark.candidates import Candidate
 from jitnet.lab.problems import of_operation
@@ -112,6 +113,14 @@ def test_random_shapes_cover_every_remainder_of_every_block():
         assert any(size >= 300 and size % 2 for size in sizes)
 
 
+def test_random_shapes_of_square_matrices_fit_into_memory():
+    """A single size is drawn up to 250 000, as for a vector; a matrix with that many rows and columns has 466 GiB."""
+    square = replace(problems.load("sum"), memory=lambda shape, dtype: 8 * shape[0] ** 2)
+    sizes = {n for (n,) in judge.drawn_shapes(square, 0)}
+    assert sizes >= set(range(1, 256))
+    assert 512 < max(sizes) < 4096
+
+
 @pytest.mark.parametrize("kernel", [forgets_the_rest_of_a_panel, wrong_if_wide_and_odd, forgets_the_last_block_of_128])
 def test_kernels_that_are_wrong_for_some_shapes_are_found(kernel):
     errors = (judge.quick_error_of(kernel, MATMUL, shape, DTYPE) for shape in judge.drawn_shapes(MATMUL, 3))
@@ -168,6 +177,13 @@ def test_a_kernel_that_needs_zeros_is_still_called_that():
 
     error = judge.error_of(adds, MATMUL, (2, 3, 4), DTYPE)
     assert error.startswith("is right only if Z is 0 before: begin with Z[...] = 0, given X (2, 3)")
+
+
+def test_a_kernel_that_writes_nothing_where_all_results_are_0_is_not_said_to_need_zeros():
+    case = oracle.Case([np.ones(3), np.full(3, np.nan)], [np.zeros(3)], [np.full(3, 1e-9)])
+    nothing = replace(problems.load("prefix_sum"), draw=lambda *_: replace(case, arguments=list(case.arguments)))
+    error = judge.error_of(lambda x, y: None, nothing, (3,), DTYPE)
+    assert error.startswith("never writes 3 numbers of y, or adds to what is there: 3 of 3 wrong")
 
 
 def test_arrays_begin_on_a_cache_line():

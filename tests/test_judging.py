@@ -3,11 +3,12 @@
 import contextlib
 import re
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from small_assignment import ADDITION, graded, made
+from small_assignment import ADDITION, HONEST, graded, made
 
 from jitnet.lab import oracle
 from jitnet.lab.grade import calls, inspection, judging, parent
@@ -144,6 +145,24 @@ def test_wrong_result_of_a_submission_is_explained(addition, monkeypatch):
     assert judge._explained(None, case, "changes its input a") == "changes its input a"
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("no line writes c[0]", "writes nothing"),
+        ("the last write to c[0] is in line 2: c[i] += 0", "is wrong: ...; the"),
+    ],
+)
+def test_zeros_are_not_needed_where_all_results_are_0(line, said, addition, monkeypatch):
+    """Such as the distance of one city from itself; a kernel that adds 0 leaves its outputs as they were, too."""
+    judge = judging.Judge(addition, addition.kernels[0], "add.py", 0)
+    case = oracle.Case([np.ones(1), np.ones(1), np.full(1, np.nan)], [np.zeros(1)], [np.full(1, 1e-9)])
+    judge.problem = replace(judge.problem, draw=lambda *_: replace(case, arguments=[x.copy() for x in case.arguments]))
+    monkeypatch.setattr(calls, "ask", lambda *_, **__: [line, "", "writes nothing into c"])
+    monkeypatch.setattr(judge, "_call", lambda _, case: (0.0, case.error()))
+    monkeypatch.setattr(judge, "_is_idle", lambda process: True)
+    assert judge._explained(None, judge._case((1,), "float64"), "is wrong: ...").startswith(said)
+
+
 FUNCTIONS = b"""import numba
 import numpy as np
 
@@ -197,6 +216,15 @@ both = add, mean
     assert parts.error_of("renamed") == f"calls total, which {parts.error_of('total')}"
     assert parts.error_of("add") is None
     assert b"other" not in parts.source
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-16-le"])
+def test_other_encodings_are_named(encoding):
+    """Python reads Latin-1 in comments, but where the source is not found, a sum in a prange would be a race."""
+    wrong = HONEST.replace("):", "):  # für alle").encode(encoding)
+    assert parts_of(wrong, Language()).error_of("add").startswith("the file is not stored as UTF-8")
+    for right in (HONEST.encode("utf-8-sig"), b"# coding: latin-1\n# f\xfcr alle\n" + HONEST.encode()):
+        assert parts_of(right, Language()).error_of("add") is None
 
 
 def test_free_submissions_are_not_read(addition, tmp_path):

@@ -141,6 +141,14 @@ def in_parts(x, y, result):
             result[i] = x[i]
 
 
+def counts_ten(x, bins, counts):
+    table = np.zeros(10, np.int64)
+    for i in range(x.size):
+        table[x[i]] += 1
+    for b in range(bins):
+        counts[b] = table[b]
+
+
 class Sum:
     def __call__(self, x, result):
         sums_too_few(x, result)
@@ -155,6 +163,7 @@ def test_line_of_the_last_write_is_named(monkeypatch):
     said = f"the last write to c[2] is in line {line} of test_reasons.py: result[i] = x[i] + y[i - 1]"
     assert source(shifted, "vector_add", 5, 2) == (said, "")
     assert source(skips_the_second, "vector_add", 5, 1) == ("no line writes c[1]", "")
+    assert source(skips_the_second, "vector_add", 5) == ("a first call, run as Python, writes the right c[0]", "")
     assert source(raises_later, "vector_add", 5, 1) == ("", "")
     assert source(np.add, "vector_add", 5) == ("", "")
     exec("def unsaved(x, y, result):\n    result[:] = 1", found := {})
@@ -177,6 +186,14 @@ def test_end_of_an_input_that_is_never_read_is_named(kernel):
 def test_end_of_an_input_is_not_named_if_it_does_not_explain_the_result():
     assert source(sums_too_few_and_adds, "sum", 11)[1] == ""
     assert source(ignores_the_first, "sum", 11)[1] == ""
+
+
+def test_an_index_out_of_bounds_is_the_cause():
+    """What a run finds there is of no use: it is another number in each run."""
+    line, unread = reasons.source(counts_ten, load("histogram"), (300, 40), "float32", 0, [12])
+    assert line.startswith("table[")
+    assert "is out of bounds for the shape (10,) (test_reasons.py, line" in line
+    assert not unread
 
 
 def test_judge_adds_what_is_known():

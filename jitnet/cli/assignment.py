@@ -34,10 +34,10 @@ def run(options: argparse.Namespace) -> int:
     if options.action == "update":
         if options.problem or options.title:
             raise checks.Error("update takes no --problem and no --title; edit assignment.toml")
-        written, note = student.update(assignment.load(options.folder))
+        written, notes = student.update(assignment.load(options.folder))
         for path in written:
             print(path)
-        if note:
+        for note in notes:
             progress.say(f"jitnet: {note}")
         return 0
     if not options.problem:

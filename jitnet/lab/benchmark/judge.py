@@ -46,6 +46,9 @@ NOT_SMALL = {1: (8_000, 250_000), 2: (90, 500), 3: (20, 200)}
 LARGE = (513, 640)
 """Limits of each size of the large shape of an operation, above the usual sizes of blocks."""
 
+MEMORY = 1 << 26
+"""Bytes of a random shape; for a matrix with n rows and n columns, a large n needs many GiB."""
+
 SLOW = 0.1
 """Seconds for a shape, after which those of twice its sizes are left out."""
 
@@ -140,9 +143,17 @@ def drawn_shapes(problem: Problem, seed: int) -> Iterator[Shape]:
             shapes.append(np.where(one, size, small))
         shapes += [shape + step * one for shape in known[: len(problem.shapes)] for step in (-1, 1)]
     for place in rng.permutation(len(shapes)):
-        shape = np.where(fixed, known[0], shapes[place])
-        if shape.min() > 0:
-            yield tuple(shape.tolist())
+        shape = tuple(np.where(fixed, known[0], shapes[place]).tolist())
+        if min(shape) > 0 and _needed(problem, shape) <= MEMORY:
+            yield shape
+
+
+def _needed(problem: Problem, shape: Shape) -> float:
+    """The bytes of a shape; 0 for one that the problem refuses, as its inputs will."""
+    try:
+        return problem.memory(shape, np.dtype(problem.dtypes[0]))
+    except checks.Error:
+        return 0.0
 
 
 def growing_shapes(problem: Problem, seed: int) -> Iterator[Shape]:
@@ -312,9 +323,10 @@ class _Call:
         # or it added to what was there: NaN stays NaN, and −1 does not; then it gives something else from 0
         was_there = untouched or any(output.dtype.kind != "f" for output in self.case.outputs)
         second = with_zeros(UNTOUCHED) if was_there else self
-        if second.case.error() is None:
+        from_zeros = second.case.error() is None
+        if from_zeros and any(np.any(expected) for expected in self.case.expected):
             return only_from_zeros(outputs)
-        if self.idle and second.idle:  # zeros that it writes over zeros would not show
+        if self.idle and second.idle and not from_zeros:  # zeros that it writes over zeros would not show
             return writes_nothing(outputs, self.kernel)
         if untouched and not _has_nan(second.case):
             into = " and ".join(outputs)

@@ -112,11 +112,11 @@ class Calls:
             asked = self.kernel.spec, dtype, shape, seed, *where
             with contextlib.suppress(NoAnswerError):
                 line, unread, idle = self._ask(inspection.cause_in, *asked, NUMBA_DISABLE_JIT="1")
-        known = reasons.pattern(case, line)
+        known, wrote = reasons.pattern(case, line), line.startswith(reasons.LAST_WRITE)
         untouched = all(map(holds_nothing, case.outputs))  # they are on the board, which the next call changes
         if all(self._needs_zeros(process) for _ in range(AGAIN)):  # a race may be right once
             error = f"{reasons.only_from_zeros(self.problem.results)}, {self.problem.given(case)}"
-        elif untouched and process is self.process and self._is_idle(process):
+        elif untouched and not wrote and process is self.process and self._is_idle(process):
             return f"{idle}, {self.problem.given(case)}"
         return error + reasons.joined(line, known or unread)
 
@@ -139,8 +139,8 @@ class Calls:
     def _needs_zeros(self, process: Process) -> bool:
         """Whether a call on the numbers drawn last is right if the outputs are 0 before, and wrong if not."""
         zeros, nothing = (self.problem.case(*self.drawn) for _ in range(2))
-        if not all(map(holds_nothing, zeros.outputs)):
-            return False
+        if not all(map(holds_nothing, zeros.outputs)) or not any(map(np.any, zeros.expected)):
+            return False  # where all results are 0, a kernel that writes nothing would seem to need them
         for output in zeros.outputs:
             output.fill(0)
         try:

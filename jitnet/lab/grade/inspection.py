@@ -23,7 +23,7 @@ from .. import confinement, explain, loading, problems
 from ..benchmark.judge import ACCESSES, HIDDEN, SECONDS, drawn_shapes
 from ..sanitizer import arguments, reasons
 from ..sanitizer.checking import examine
-from ..sanitizer.findings import BROKEN, Report
+from ..sanitizer.findings import BROKEN
 from ..sanitizer.reached import Reached
 
 RIGHT = "no two iterations touch the same element"
@@ -84,17 +84,11 @@ def _smaller_cases(problem: problems.Problem, dtype: str) -> Iterator[list[Any]]
 def cause_in(
     file: str, name: str, spec: str, dtype: str, shape: list[int], seed: int, output: int, index: list[int], memory: int
 ) -> tuple[str, str, str]:
-    """The line that wrote a wrong number, and the end of an input that is never read: see `reasons.source`.
-
-    An index outside of an array takes the place of both. Also the error of the kernel if it writes nothing.
-    """
+    """What `reasons.source` finds about a wrong number, and the error of the kernel if it writes nothing."""
     confinement.limit(memory, 0)
-    kernel, problem, report = loading.load(f"{file}:{name}"), problems.load(spec), Report(name)
+    kernel, problem = loading.load(f"{file}:{name}"), problems.load(spec)
     with contextlib.redirect_stdout(sys.stderr):
-        line, unread = reasons.source(kernel, problem, tuple(shape), dtype, output, index, seed, report)
-    outside = [error for error in report.errors if error.kind == "outside"]
-    if outside:
-        line, unread = str(outside[0]), ""
+        line, unread = reasons.source(kernel, problem, tuple(shape), dtype, output, index, seed)
     return line, unread, reasons.writes_nothing(problem.results, kernel)
 
 
@@ -130,4 +124,4 @@ def _scalar_loop_of_source(target: str, spec: str, dtype: str) -> str | None:
 
 
 def _not_vectorized(line: int, answer: str, fix: str) -> str:
-    return f"its hottest loop (line {line}) is not vectorized: {answer}. {fix}".rstrip(". ")
+    return f"its hottest loop (line {line}) is not vectorized: {answer.removeprefix('no: ')}; {fix}".rstrip("; ")

@@ -7,7 +7,9 @@ in this language can neither search for the grader's data nor call loops of othe
 
 import ast
 import builtins
+import io
 import re
+import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -101,12 +103,23 @@ class Language:
             return [(0, f"has {len(source)} bytes; a submission may have {LONGEST}")]
         if self.is_free:
             return []
+        if not _is_text(source):
+            return [(0, "is not stored as UTF-8, as Python expects: save it again with this encoding")]
         try:
             return list(_Reader(self, ast.parse(source)).refused())
         except SyntaxError as error:
             return [(0, f"has a syntax error{f' in line {error.lineno}' if error.lineno else ''}: {error.msg}")]
-        except (ValueError, RecursionError, MemoryError):  # a zero byte, or hundreds of nested parentheses
+        except (ValueError, RecursionError, MemoryError):  # hundreds of nested parentheses
             return [(0, "is not Python that can be parsed")]
+
+
+def _is_text(source: bytes) -> bool:
+    """Whether it can be decoded. Python may run it without its comments, but what reads the source needs all of it."""
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(source).readline)
+        return "\0" not in source.decode(encoding)  # as in UTF-16
+    except (SyntaxError, ValueError):
+        return False
 
 
 _KEYWORDS = {

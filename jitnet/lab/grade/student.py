@@ -12,6 +12,7 @@ from ... import checks, storage
 from .assignment import Assignment, Kernel, Test
 from .language import NUMPY
 from .output import number
+from .parts import parameters_of
 
 FOLDER = "student"
 
@@ -142,7 +143,7 @@ def _goal(kernel: Kernel, test: Test) -> str:
     return test.title
 
 
-def update(assignment: Assignment) -> tuple[list[Path], str]:
+def update(assignment: Assignment) -> tuple[list[Path], list[str]]:
     """Write the public test again, and the rules in the starter file; returns what was written, and what to know.
 
     If `file` has another name now, the starter file gets it.
@@ -155,7 +156,7 @@ def update(assignment: Assignment) -> tuple[list[Path], str]:
             "digits and _, then .py"
         )
     others = [path for path in sorted(folder.glob("*.py")) if path not in (starter, test) and _has_rules(path)]
-    is_missing, note = not starter.exists(), ""
+    is_missing, notes = not starter.exists(), []
     if is_missing and len(others) != 1:
         raise checks.Error(f"there is no starter file {starter}; jitnet assignment new writes one")
     text = (others[0] if is_missing else starter).read_text(encoding="utf-8")
@@ -167,11 +168,14 @@ def update(assignment: Assignment) -> tuple[list[Path], str]:
         storage.put(path, content.encode())
     if is_missing:
         others[0].unlink()
-        note = f"{others[0]} is {starter.name} now, as in {assignment.path.name}"
+        notes.append(f"{others[0]} is {starter.name} now, as in {assignment.path.name}")
     elif others:
         listed = checks.joined([str(path) for path in others])
-        note = f"{listed} has the rules of a starter file, too; if it is an old one, delete it"
-    return [starter, test], note
+        notes.append(f"{listed} has the rules of a starter file, too; if it is an old one, delete it")
+    absent = [kernel.name for kernel in assignment.kernels if not parameters_of(text.encode(), kernel.name)]
+    if absent:
+        notes.append(f"{starter} has no {checks.joined(absent)}, which {assignment.path.name} names; add it there")
+    return [starter, test], notes
 
 
 def _has_rules(path: Path) -> bool:

@@ -11,6 +11,7 @@ WRAP_FIX = (
     "negative indices wrap around: take a view first (row = A[k]; part = x[k:]) and use the loop variable as the "
     "index, or start the loop at 0; an index that is never negative can be unsigned: np.uint64(k)"
 )
+APART_FIX = "write into another array than the loop reads: copy the row that it reads first"
 TABLES_FIX = "several private tables: add to each of four in turn, and add them up after the loop"
 NEXT_FIX = (
     "store the numbers that the loop uses next to one another: an array for each field of a record, or a contiguous "

@@ -17,6 +17,7 @@ import os
 import re
 import sys
 import tempfile
+import tokenize
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from numba.core.dispatcher import Dispatcher
 from numba.core.errors import NumbaError
 from numba.core.registry import cpu_target
 from numba.core.sigutils import normalize_signature
+from numba.misc import firstlinefinder
 from numba.np.ufunc import wrappers
 from numba.np.ufunc.dufunc import DUFunc
 
@@ -65,6 +67,7 @@ def with_lines() -> None:
     for helper in linking.HELPERS.values():
         helper._cache.disable()
     DIBuilder._di_file = _whole_path
+    firstlinefinder.open = tokenize.open  # Numba reads sources in the encoding of the locale, with a byte order mark
     compiler.compile_ir = _with_file(compiler.compile_ir)
     wrappers.IRBuilder = _builder_with_place
 

@@ -2,8 +2,8 @@
 
 import ast
 import functools
+import tokenize
 from collections.abc import Collection
-from pathlib import Path
 
 from ..sanitizer.syntax import assigned, assigned_by, names_in
 
@@ -13,10 +13,11 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 @functools.cache
 def text_of(file: str) -> tuple[str, ...]:
-    """Its lines; none if it cannot be read."""
+    """Its lines, decoded and divided as by Python; none if it cannot be read."""
     try:
-        return tuple(Path(file).read_text(encoding="utf-8").splitlines())
-    except (OSError, ValueError):
+        with tokenize.open(file) as source:
+            return tuple(line.rstrip("\n") for line in source)
+    except (OSError, ValueError, SyntaxError):
         return ()
 
 

@@ -96,7 +96,8 @@ def vectorized(facts: Facts) -> Verdict:
             "LLVM vectorized only the case of contiguous numbers, and here they may be far apart", FAR_FIX,
         )  # fmt: skip
     if not why:
-        return Verdict("vectorized", "no: one number at a time", False, "LLVM gives no reason")
+        said, fix = (UNUSED, advice.APART_FIX) if llvm else ("LLVM gives no reason", "")
+        return Verdict("vectorized", "no: one number at a time", False, said, fix)
     if facts.divides_integers and "not beneficial" in why[0].said:
         words = f"LLVM: {why[0].said}: there is no vector instruction for the division of integers"
         return Verdict("vectorized", "no: one number at a time", False, words, advice.WHOLE_FIX)
@@ -110,6 +111,7 @@ def vectorized(facts: Facts) -> Verdict:
 
 
 MAXIMUM = "a maximum or minimum of floats is carried; LLVM keeps its order, on which the result depends if one is NaN"
+UNUSED = "LLVM's vectorized copy of the loop is for many iterations on arrays that do not overlap, and was not used"
 BUSY = ": more than a core makes in the time of that many multiply-adds"
 
 

@@ -21,7 +21,7 @@ from .given import as_python, shadowed
 from .places import here
 from .races import Memory, Run, TooLongError, numbers_of
 from .syntax import renamed
-from .targets import name_of, opened
+from .targets import opened
 from .twin import Twins
 
 ACCESSES = 200_000
@@ -159,13 +159,22 @@ def edge_of(marked: NDArray[np.bool_]) -> str:
 
 def source(
     kernel: Callable[..., Any], problem: Problem, shape: Shape, dtype: Any, output: int, index: list[int],
-    seed: int = 0, report: Report | None = None,
+    seed: int = 0,
 ) -> tuple[str, str]:  # fmt: skip
     """The line that wrote this element last, and the end of an input that no line reads though the result needs it.
 
-    report    gets what else the run finds, such as an index outside of an array
+    An index outside of an array takes the place of both.
     """
-    case = problem.case(shape, dtype, seed)
+    report = Report("")
+    found = _found(kernel, problem.case(shape, dtype, seed), problem, output, index, report)
+    outside = [error for error in report.errors if error.kind == "outside"]
+    return (str(outside[0]), "") if outside else found
+
+
+def _found(
+    kernel: Callable[..., Any], case: Case, problem: Problem, output: int, index: list[int], report: Report
+) -> tuple[str, str]:
+    """The line and the end; `report` gets what else the run finds."""
     inputs = len(case.arguments) - len(case.expected)
     for array in case.outputs:
         if holds_nothing(array):
@@ -173,7 +182,7 @@ def source(
     try:
         function, bound = opened(kernel)
         arguments = [as_python(argument) for argument in (*bound, *case.arguments)]
-        run = _Watching(Report(name_of(function)) if report is None else report)
+        run = _Watching(report)
         twins = Twins(run)
         body = twins.of(function, as_compiled=True)
         everything = shadowed(twins, arguments, names_of(function, arguments), lambda *_: True)
@@ -187,6 +196,9 @@ def source(
     name = f"{problem.results[output]}[{', '.join(map(str, index))}]"
     if run.written_at is None:
         return f"no line writes {name}" if target.data[tuple(index)] == BEFORE else "", ""
+    case.arguments[inputs + output] = target.data
+    if not case.wrong()[output][tuple(index)]:  # no line of this call is to blame, but what an earlier call left
+        return f"a first call, run as Python, writes the right {name}", ""
     file, line = run.written_at
     text = textwrap.shorten(linecache.getline(file, line), SHOWN, placeholder=" ...")
     said = f"{LAST_WRITE} {name} is in line {line} of {os.path.basename(file)}"
