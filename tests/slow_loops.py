@@ -37,10 +37,7 @@ LOOPS = {
     "histogram": ("uint8[::1], int64[:,::1]", "accumulators", "the index is data"),
     "counting": (f"{VECTOR}, int64[::1]", "vectorized", "before its last iteration"),
 }
-
-NO_FIX = ("recurrence", "counting")
-"""Loops that must wait for the previous iteration, unless they compute something else."""
-
+NO_FIX = ("recurrence", "counting")  # they must wait for the previous iteration, unless they compute something else
 contract = njit(fastmath={"contract"}, error_model="numpy")
 WEIGHTS = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], np.float32)
 
