@@ -31,18 +31,13 @@ def numeric(what: str, values: ArrayLike) -> NDArray[Any]:
     if hasattr(values, "collect"):  # polars
         raise Error(f"{what} is a {type(values).__name__}; write {what}.collect()")
     _expect_no_dates(what, values)
-    try:
-        array = np.asarray(values)
-        is_objects = array.dtype.kind == "O"
-        if is_objects and hasattr(values, "to_numpy"):  # pandas with bool columns, or with its own NA; polars
+    array = converted(what, values)
+    if array.dtype.kind == "O" and hasattr(values, "to_numpy"):  # pandas with bool columns, or with its own NA; polars
+        try:
             array = as_floats(values, array)
-    except (TypeError, ValueError, OverflowError) as error:
-        if hasattr(values, "to_numpy"):
+        except (TypeError, ValueError, OverflowError) as error:
             _expect_number_columns(what, values)
             raise Error(f"{what} is a {type(values).__name__} that holds more than numbers: {reason(error)}") from None
-        raise Error(f"{what} is not a rectangular array: {error}") from None
-    except RuntimeError as error:  # of a tensor with gradients
-        raise Error(f"{what} cannot become a NumPy array: {reason(error)}") from None
     if array.dtype.kind == "O":
         fix = f"; write np.array({what}, float)" if can_be_numbers(array) else ""
         odd = [cell for cell in array.flat if not isinstance(cell, (int, float, np.number))][:1]
@@ -54,6 +49,16 @@ def numeric(what: str, values: ArrayLike) -> NDArray[Any]:
     if array.dtype.kind not in "fiub":
         raise Error(f"{what} holds {array.dtype} values, but must hold real numbers")
     return array
+
+
+def converted(what: str, values: ArrayLike) -> NDArray[Any]:
+    """`np.asarray`; an error for lists of different lengths, and for tensors with gradients or on a GPU."""
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise Error(f"{what} is not a rectangular array: {reason(error)}") from None
+    except (TypeError, RuntimeError) as error:
+        raise Error(f"{what} cannot become a NumPy array: {reason(error)}") from None
 
 
 def can_be_numbers(array: NDArray[Any]) -> bool:
@@ -83,6 +88,8 @@ def _expect_no_dates(what: str, frame: Any) -> None:
     dtypes = getattr(frame, "dtypes", None)
     if isinstance(dtypes, list):  # polars
         dtypes = frame.schema
+    elif dtypes is not None and not hasattr(dtypes, "items"):  # of a Series
+        dtypes = {getattr(frame, "name", None): dtypes}
     for name, dtype in getattr(dtypes, "items", dict)():
         if getattr(dtype, "kind", "") in ("M", "m") or getattr(dtype, "is_temporal", bool)():
             raise Error(f"{what} has a column of {dtype}, {shown(name)}, but must hold real numbers; leave it out")

@@ -113,12 +113,9 @@ def _whole(array: NDArray[Any]) -> bool:
 
 def _array(Y: ArrayLike) -> NDArray[Any]:
     """Y as an array of text, booleans or numbers; anything else is returned unchanged."""
-    try:
-        array = np.asarray(Y)
-        if array.dtype.kind == "U" and isinstance(Y, list | tuple):
-            array = np.array(Y, object)  # np.asarray has turned numbers among text into text
-    except ValueError as error:
-        raise checks.Error(f"Y is not a rectangular array: {error}") from None
+    array = arrays.converted("Y", Y)
+    if array.dtype.kind == "U" and isinstance(Y, list | tuple):
+        array = np.array(Y, object)  # np.asarray has turned numbers among text into text
     if array.dtype.kind == "O" and array.ndim:
         return _of_one_kind(array)
     if array.dtype.kind == "S":

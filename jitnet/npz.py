@@ -35,8 +35,11 @@ def opened(path: str | Path, what: str) -> Iterator["Archive"]:
     Errors    FileNotFoundError, IsADirectoryError, PermissionError; ValueError with the file and the reason
     """
     try:
-        with checks.fits_into_memory(path), zipfile.ZipFile(path) as archive:
-            yield Archive(archive, os.path.getsize(path))
+        with checks.fits_into_memory(path):
+            if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+                raise checks.Error(f"{path} is a pipe or a device, not a readable {what}; save it as a file first")
+            with zipfile.ZipFile(path) as archive:
+                yield Archive(archive, os.path.getsize(path))
     except (checks.Error, FileNotFoundError, IsADirectoryError, PermissionError):
         raise
     except Exception as error:  # a damaged archive can cause any exception in its reader

@@ -60,7 +60,8 @@ def replacing(path: str | Path) -> Iterator[IO[bytes]]:
             shutil.copymode(target, temporary)
         os.replace(temporary, target)
     except BaseException as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # its name, longer than that of the file, can be too long
+            temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise checks.Error(f"cannot write {path}: {checks.reason(error)}") from error
         raise
@@ -92,16 +93,28 @@ def _created(temporary: Path, target: Path) -> IO[bytes]:
 
 def _target(path: str | Path) -> Path:
     """The file to replace: for a link, its target; not a folder or a device."""
-    target = Path(os.path.realpath(path))
-    if target.is_dir():
-        raise checks.Error(f"cannot write {path}: it is a folder; name a file")
-    if not target.parent.is_dir():
-        raise checks.Error(f"cannot write {path}: there is no folder {target.parent}; create it first")
-    if target.exists() and not target.is_file():
-        raise checks.Error(f"cannot write {path}: it is not a regular file")
-    if target.exists() and not os.access(target, os.W_OK):
-        raise checks.Error(f"cannot write {path}: the file there is read-only")
+    checks.expect_path(path)
+    try:
+        target = Path(os.path.realpath(path))
+        fault = _fault(target)
+    except OSError as error:  # the name is too long, or the working folder was removed
+        fault = checks.reason(error)
+    if fault:
+        raise checks.Error(f"cannot write {path}: {fault}")
     return target
+
+
+def _fault(target: Path) -> str:
+    """Why this file cannot be written; an empty string if nothing speaks against it."""
+    if target.is_dir():
+        return "it is a folder; name a file"
+    if not target.parent.is_dir():
+        return f"there is no folder {target.parent}; create it first"
+    if target.exists() and not target.is_file():
+        return "it is not a regular file"
+    if target.exists() and not os.access(target, os.W_OK):
+        return "the file there is read-only"
+    return ""
 
 
 def check_writable(path: str | Path, kind: str | None = None) -> None:

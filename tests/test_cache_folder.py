@@ -92,6 +92,16 @@ def test_shared_folder_is_refused_without_suggesting_chmod(path):
     check_refused(path, "mode 1777", "set JITNET_CACHE_DIR to a folder of your own")
 
 
+def test_file_in_place_of_the_folder_is_not_to_get_another_mode(path):
+    """With JITNET_CACHE_DIR=/dev/null, chmod would take the device from all other users."""
+    file = path.parents[2] / "file"
+    file.touch()
+    file.chmod(0o666)
+    assert cache_folder.objection_to(file / "kernels-0") is None
+    _, warned = said(cache_folder.write_cached, file / "kernels-0" / "relu-0.kernel", CODE)
+    assert [message.partition(" in ")[0] for message in warned] == ["cannot save compiled kernels"]
+
+
 def test_folder_of_another_user_is_refused(path, monkeypatch):
     monkeypatch.setattr(cache_folder.os, "geteuid", lambda: os.getuid() + 1)
     check_refused(path, f"{path.parent.parent} belongs to another user (uid {os.getuid()})", "JITNET_CACHE_DIR")

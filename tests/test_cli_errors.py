@@ -171,6 +171,17 @@ def test_divergence_saves_the_last_good_model(tmp_path, monkeypatch, capsys):
     assert np.isfinite(jitnet.load(model).theta).all()
 
 
+@pytest.mark.skipif(os.name != "posix", reason="only POSIX removes folders that processes use")
+def test_removed_working_folder_is_named(tmp_path, monkeypatch, capsys):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    for arguments in (["train", "digits", "--save", "m.npz"], ["predict", "../m.npz", "digits"]):
+        assert cli.main(arguments) == 2
+        output = capsys.readouterr()
+        assert (output.out, output.err) == ("", "jitnet: the working folder was removed; change to another one\n")
+
+
 def test_missing_matplotlib_is_an_error_before_training(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert cli.main(["train", "digits", "--plot", str(tmp_path / "p.png")]) == 2

@@ -141,12 +141,6 @@ def test_fit_explains_how_to_convert_other_data():
             net.predict(X)
     assert net.predict(np.ma.array(np.eye(2))).shape == (2,)
 
-    class Tensor(list):  # with gradients, as PyTorch has it
-        def __array__(self, dtype=None, copy=None):
-            raise RuntimeError("use tensor.detach().numpy()")
-
-    with pytest.raises(jitnet.Error, match=r"X cannot become a NumPy array: use tensor.detach\(\).numpy\(\)"):
-        net.predict(Tensor())
     pandas = pytest.importorskip("pandas", reason="needs an optional library")
     frame = pandas.DataFrame({"a": [True, False], "b": pandas.array([1.5, 2], "Float64")})
     assert net.predict(frame).shape == (2,)
@@ -164,6 +158,27 @@ def test_fit_explains_how_to_convert_other_data():
     ):
         with pytest.raises(jitnet.Error, match=message):
             net.predict(frame)
+    times = pandas.Series(pandas.date_range("2024", periods=2, tz="UTC"), name="t")
+    with pytest.raises(jitnet.Error, match=r"^sample_weight has a column of datetime64.*, 't'"):
+        net.fit(np.eye(2), [0, 1], sample_weight=times)
+
+
+@pytest.mark.parametrize("error", [RuntimeError, TypeError])  # with gradients, and of bfloat16 or on a GPU
+def test_tensors_that_numpy_cannot_convert_are_errors_everywhere(error):
+    class Tensor(list):
+        def __array__(self, dtype=None, copy=None):
+            raise error("use tensor.detach().numpy()")
+
+    net, X, bad = jitnet.Network(jitnet.Dense(2, 2, "softmax"), seed=0), np.eye(2), Tensor([0, 1])
+    for name, call in (
+        ("X", lambda: net.predict(bad)), ("Y", lambda: net.fit(X, bad)), ("Y", lambda: net.evaluate(X, bad)),
+        ("Y", lambda: net.partial_fit(X, [0, 1], classes=bad)), ("y", lambda: jitnet.data.split(X, bad)),
+        ("W0", lambda: net.load_state_dict({**net.state_dict(), "W0": bad})), ("A", lambda: jitnet.matmul(bad, X)),
+    ):  # fmt: skip
+        with pytest.raises(jitnet.Error, match=rf"^{name} cannot become a NumPy array: use tensor.detach\(\).numpy"):
+            call()
+    with pytest.raises(jitnet.Error, match=r"^W0 is not a rectangular array"):
+        net.load_state_dict({**net.state_dict(), "W0": [[1, 2], [3]]})
 
 
 def test_fit_takes_numbers_of_polars_and_names_other_columns():

@@ -66,6 +66,11 @@ def test_resume_uses_the_seed_of_the_training(seed):
     net.state_dict()
 
 
+def test_resume_is_true_or_false():
+    with pytest.raises(jitnet.Error, match=r"resume is array\(\[1\., 1\.\]\), but must be True or False"):
+        make().fit(X, CODES, resume=np.ones(2), **RUNS)
+
+
 def test_resume_needs_the_same_kind_of_training():
     net = make()
     with pytest.raises(jitnet.Error, match="resume continues the latest training of this network, and there is none"):

@@ -1,5 +1,6 @@
 """Files are written whole or not at all, with the mode, links and names that they had."""
 
+import io
 import os
 import re
 import stat
@@ -12,6 +13,7 @@ from test_storage import make
 
 import jitnet
 from jitnet import Dense, Network, storage
+from jitnet.display import plots
 
 
 def test_saving_succeeds_if_the_folder_cannot_be_synced(tmp_path, monkeypatch):
@@ -118,6 +120,7 @@ FULL = """
 import resource, sys, warnings
 import jitnet
 from jitnet import Dense, Network, storage
+from jitnet.display import plots
 path = sys.argv[1]
 small, large = Network(Dense(2, 2, "softmax"), seed=1), Network(Dense(300, 300), seed=1)
 small.save(path)
@@ -148,10 +151,46 @@ def test_full_disk_leaves_only_the_old_file(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["m.npz"]
 
 
-def test_name_that_is_too_long_is_an_error_before_training(tmp_path):
-    """The temporary file has an even longer name."""
-    with pytest.raises(jitnet.Error, match=r"cannot write .*nnn"):
-        storage.check_writable(tmp_path / ("n" * 250))
+@pytest.mark.parametrize("length", [250, 300])  # with 250, only the temporary file has too long a name
+def test_name_that_is_too_long_is_an_error_before_training(tmp_path, length):
+    path = tmp_path / ("n" * length)
+    for write in (storage.check_writable, make().save):
+        with pytest.raises(jitnet.Error, match=r"cannot write .*nnn.*: File name too long"):
+            write(path)
+
+
+@pytest.mark.parametrize("path", [None, 77, b"net.npz", io.BytesIO(), "net\0.npz"])
+def test_other_values_than_paths_are_refused(path):
+    """`open` would take a number for a file that is open already, and close it."""
+    net = make()
+    for call in (
+        net.save, jitnet.load, jitnet.data.read_table, jitnet.data.read_idx, jitnet.interop.from_safetensors,
+        lambda path: net.fit(np.ones((2, 5)), [0, 1], checkpoint=[path]),
+    ):  # fmt: skip
+        with pytest.raises(jitnet.Error, match="is not a path; give the name of a file"):
+            call(path)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="only POSIX has named pipes")
+def test_model_in_a_pipe_is_refused(tmp_path):
+    """An archive is read from its end, and opening a pipe again would wait for another writer."""
+    os.mkfifo(tmp_path / "pipe")
+    writer = os.open(tmp_path / "pipe", os.O_RDWR)
+    with pytest.raises(
+        jitnet.Error, match="pipe is a pipe or a device, not a readable jitnet model; save it as a file"
+    ):
+        jitnet.load(tmp_path / "pipe")
+    os.close(writer)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="only POSIX removes folders that processes use")
+def test_working_folder_that_was_removed_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "gone").mkdir()
+    os.chdir("gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(jitnet.Error, match=r"cannot write net\.npz: No such file or directory"):
+        make().save("net.npz")
 
 
 def test_error_while_writing_leaves_the_old_file(tmp_path):
@@ -187,3 +226,11 @@ def test_read_only_file_is_not_replaced(tmp_path):
     path.chmod(0o400)
     with pytest.raises(ValueError, match="read-only"):
         storage.check_writable(path)
+
+
+def test_plot_of_a_file_whose_name_is_no_text(tmp_path):
+    """On POSIX, a name can hold any bytes, which Python gives as halves of surrogate pairs."""
+    pytest.importorskip("matplotlib", reason="needs an optional library")
+    history = jitnet.History(loss=[2.0, 1.0], seconds=[0.1, 0.1])
+    plots.draw_history(history, tmp_path / "p.png", os.fsdecode(b"\xff.csv"), "test")
+    assert (tmp_path / "p.png").stat().st_size > 0

@@ -9,6 +9,7 @@ exit status 2. Status 1: the work is done, but a file could not be written. ^C g
 
 import argparse
 import contextlib
+import errno
 import gc
 import importlib
 import os
@@ -139,6 +140,8 @@ def _run(arguments: Sequence[str] | None) -> int:
     except checks.Error as error:
         return _complain(str(error))
     except OSError as error:
+        if error.errno == errno.ENOENT and error.filename is None:  # of os.getcwd
+            return _complain("the working folder was removed; change to another one")
         if error.filename is None:
             _write_nowhere()
         elif isinstance(error, FileNotFoundError):

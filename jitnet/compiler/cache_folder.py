@@ -83,6 +83,8 @@ def objection_to(folder: Path) -> tuple[str, str] | None:
                 entries.append(place.stat())
         except OSError:  # it does not exist, or cannot be read; the next access reports that
             return None
+        if not stat.S_ISDIR(entries[-1].st_mode):  # /dev/null, for example, which must keep its mode
+            return None
         for entry in entries:
             if _belongs_to_another(entry):
                 own = "set JITNET_CACHE_DIR to a folder of your own"

@@ -35,10 +35,7 @@ def _array(what: str, values: Any) -> NDArray[Any]:
     """As an array, with its mask if it has one."""
     if hasattr(values, "toarray"):  # scipy
         raise checks.Error(f"{what} is a sparse matrix; write {what}.toarray()")
-    try:
-        array = values if isinstance(values, np.ma.MaskedArray) else np.asarray(values)
-    except ValueError as error:
-        raise checks.Error(f"{what} is not a rectangular array: {checks.reason(error)}") from None
+    array = values if isinstance(values, np.ma.MaskedArray) else arrays.converted(what, values)
     return arrays.as_floats(values, array) if array.dtype.kind == "O" and arrays.is_numeric(values) else array
 
 

@@ -74,7 +74,7 @@ def history_figure(history: Any, title: str, held_out: str = "validation") -> An
                 xytext=(-3 if late else 3, 0), textcoords="offset points", ha="right" if late else "left",
             )  # fmt: skip
     if title:
-        figure.suptitle(title, parse_math=False)
+        figure.suptitle(checks.printable(title), parse_math=False)  # a file name can hold bytes that are no text
     setattr(figure, "_repr_png_", functools.partial(_png, figure))  # noqa: B010  for notebooks: pyplot does not know it
     return figure
 

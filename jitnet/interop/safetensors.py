@@ -30,7 +30,6 @@ def from_safetensors(path: str | Path) -> Network:
               is, and if the package safetensors is not installed
     """
     package = parts.package("safetensors", "'jitnet[safetensors]'")
-    path = Path(path)
     about: Any = None
     try:
         with checks.fits_into_memory(path), package.safe_open(path, "numpy") as file:

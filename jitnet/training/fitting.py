@@ -105,6 +105,7 @@ def fit(
     """
     with distributed.joined(comm) as group, group.or_abort():
         with group.together():
+            checks.flag("resume", resume)
             batches = _batches(X, epochs, batches_per_epoch, sample_weight, class_weight) if Y is None else None
             if batches is None and batches_per_epoch is not None:
                 raise checks.Error("batches_per_epoch is for an iterator of batches; with X and Y, batch_size decides")
@@ -120,7 +121,7 @@ def fit(
             if file.every > 1 and checkpoint is None:
                 raise checks.Error(f"checkpoint_every is {file.every}, but there is no checkpoint; add checkpoint=FILE")
             backends.check_threads(threads, backend)
-            if checks.flag("resume", resume) and checkpoint is None and seed is None:
+            if resume and checkpoint is None and seed is None:
                 plan.seed = None  # that of the latest training
             if not isinstance(progress, bool | Progress):
                 raise checks.Error(

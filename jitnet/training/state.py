@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import checks, optimizers, parameters
-from ..arrays import finite
+from ..arrays import converted, finite
 from ..compiler.types import Vector
 from ..optimizers import Optimizer
 from .history import History
@@ -147,7 +147,7 @@ def _array(state: Mapping[str, Any], name: str, shape: tuple[int, ...], dtype: n
     """The array of that name, if it is exactly what the network needs."""
     if name not in state:
         raise checks.Error(f"the state has no {name}, which must be an array {shape} {dtype}")
-    array = np.asarray(state[name])
+    array = converted(name, state[name])
     if array.shape != shape or array.dtype != dtype:
         raise checks.Error(f"{name} is {array.shape} {array.dtype}, but must be {shape} {dtype}")
     finite(name, array)
