@@ -92,7 +92,7 @@ def small(monkeypatch):
     room = 16 * register_tile.ROW_BYTES  # nine rows need more than half of it
     for name, value in {"MOST_ROWS": 10, "COPIED_ROWS": 4, "LEAST_ROWS": 6, "PAGE": 16, "L2": 800, "WORTH": 8}.items():
         monkeypatch.setattr(parts, name, value)
-    rows = {"DEPTH": 6, "EVICTING_ROWS": 7, "OTHER_ROWS": 11}
+    rows = {"DEPTH": 6, "EVICTING_ROWS": 7, "SPLIT_ROWS": 9, "OTHER_ROWS": 11}
     for name, value in {**rows, "OF_L2": room * 9 // 16, "OF_L1": 600 * 9 // 16}.items():
         monkeypatch.setattr(register_tile, name, value)
     monkeypatch.setattr(register_tile, "STACK_BYTES", 2 * register_tile.VECTORS * 16)  # two rows of a panel

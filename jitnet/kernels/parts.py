@@ -25,10 +25,13 @@ COPIED_ROWS = 256
 """The same if A is a transpose that is copied: the copy of these rows stays in L2 for all panels, next to B."""
 
 SHORT = 64
-"""Terms of a sum up to which a product takes less time than writing a C that does not fit into L2."""
+"""Terms of a sum up to which writing a C that does not fit into L2 takes most of the time."""
 
 LEAST_ROWS = 32
 """The fewest rows for which B is worth reading again."""
+
+WORTH = 2048
+"""Numbers of A from which a product may be computed as its transpose."""
 
 Part = tuple[int, int, int, int]
 """Rows i0:i1 and columns j0:j1 of C."""
@@ -45,17 +48,13 @@ def product_of_part(A: Matrix, B: Matrix, C: Matrix, part: Part, variant: int, b
     product(rows, columns, target, variant, window(b, j0, j1 - j0) if b.size > 0 else b, lr)
 
 
-WORTH = 2048
-"""Numbers of A from which a product may be computed as its transpose."""
-
-
 @part_of_kernels
 def narrow_product(A: Matrix, B: Matrix, C: Matrix, variant: int, lr: float) -> bool:
     """`product` as Cᵀ = Bᵀ·Aᵀ, if that is faster; False if it is not, or if there is no memory for Cᵀ.
 
-    Rows of Aᵀ must be contiguous, and the sums long enough to allocate Cᵀ, and to copy it number by number. It is
-    faster if rows of C would leave a quarter of the lanes empty; or if A does not fit into the L2 cache and C is too
-    narrow for a copy of A, whose numbers would be read from one line for each term.
+    Rows of Aᵀ must be contiguous, and the sums long enough to be worth allocating Cᵀ, and copying it number by number.
+    It is faster if rows of C would leave a quarter of the lanes empty. It is also faster if A does not fit into the L2
+    cache and C is too narrow for a copy of A: tiles read six numbers of each line of A, and panels of Aᵀ all of them.
     """
     (m, n), depth = C.shape, A.shape[1]
     if A.strides[0] != A.itemsize or m < lanes(C) or m * depth < WORTH or depth < 6 * n:
@@ -85,7 +84,7 @@ def plain_part(A: Matrix, B: Matrix, C: Matrix, part: Part) -> None:
 def most_rows(A: Matrix, B: Matrix, C: Matrix) -> int:
     """Rows of C in one part, at most. Only a B that stays in the L2 cache is worth reading again for each part.
 
-    If writing C takes most of the time, the rows of a part span no more pages than the first TLB has: every panel
+    If writing C takes most of the time, the rows of a part span no more pages than the first TLB holds: every panel
     writes to all of them.
     """
     if B.size * B.itemsize > L2 // 2:

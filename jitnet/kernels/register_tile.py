@@ -103,12 +103,14 @@ STACK_BYTES = 8192
 READS_L3 = IS_AMD and VECTOR_BYTES == 64
 """An AMD core reads what L2 has evicted nearly as fast from its L3 cache, if it reads several lines of a row."""
 
-EVICTING_ROWS = 32 if READS_L3 else 16
+EVICTING_ROWS = 32 if READS_L3 else 2 * ROWS + 1
+SPLIT_ROWS = 200 if IS_AMD else 2 * ROWS + 1
 OTHER_ROWS = 200 if IS_AMD else 48
 """Rows of C from which packing B is about as fast as reading it in place, or faster: for rows of B that evict each
-other from the L2 cache; and for those that are not aligned to cache lines, or evict each other only where their pages
-are unfavorable. Measured on Emerald Rapids, Zen 4 and Zen 5: an Intel core makes two accesses for a load that crosses a
-line, as all unaligned loads of AVX-512 do, and half of those of AVX2."""
+other from the L2 cache; for those that are not aligned to cache lines and are in more pages than the first TLB holds;
+and for those that are not aligned, or evict each other only where their pages are unfavorable. Measured on Emerald
+Rapids, Zen 4 and Zen 5: an Intel core makes two accesses for a load that crosses a line, as all unaligned loads of
+AVX-512 do, and half of those of AVX2. More than two tiles read a row more often from the copy than from B."""
 
 OF_L1 = L1 * 9 // 16
 OF_L2 = L2 * 7 // 4 if READS_L3 else L2 * 9 // 16
@@ -301,6 +303,8 @@ def packing_pays(B: Matrix, rows: int) -> bool:
     if rows_evict_each_other(B, ROW_BYTES, OF_L2):
         return rows >= EVICTING_ROWS
     is_split = B.strides[0] % LINE > 0 or B.ctypes.data % LINE > 0
+    if is_split and B.shape[0] * min(B.strides[0], PAGE) > TLB_PAGES * PAGE * 3 // 2:
+        return rows >= SPLIT_ROWS
     return rows >= OTHER_ROWS and (is_split or rows_evict_each_other(B, ROW_BYTES, OF_L2 // 2))
 
 
