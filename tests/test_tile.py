@@ -275,9 +275,9 @@ def test_narrow_products_of_a_transpose_are_computed_as_their_transpose(monkeypa
     assert not is_transposed((WORTH - 1) // depth, depth, 1)
     assert [is_transposed(m, WORTH, 1) for m in (v - 1, v)] == [False, True]
     assert not is_transposed(high, 6 * v, v)
-    monkeypatch.setattr(parts, "L2", high * 6 * v * 4)
+    monkeypatch.setattr(parts, "L2", high * 6 * v * 4 * 4 // 3)
     assert is_transposed(high, 6 * v, v)
-    monkeypatch.setattr(parts, "L2", high * 12 * full * 4)
+    monkeypatch.setattr(parts, "L2", high * 12 * full * 4 * 4 // 3)
     wide = 2 * VECTORS * v
     assert [is_transposed(high, 12 * full, n) for n in (wide - 2, wide)] == [True, False]
 

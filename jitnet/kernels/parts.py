@@ -53,14 +53,14 @@ def narrow_product(A: Matrix, B: Matrix, C: Matrix, variant: int, lr: float) -> 
     """`product` as Cᵀ = Bᵀ·Aᵀ, if that is faster; False if it is not, or if there is no memory for Cᵀ.
 
     Rows of Aᵀ must be contiguous, and the sums long enough to be worth allocating Cᵀ, and copying it number by number.
-    It is faster if rows of C would leave a quarter of the lanes empty. It is also faster if A does not fit into the L2
-    cache and C is too narrow for a copy of A: tiles read six numbers of each line of A, and panels of Aᵀ all of them.
+    It is faster if rows of C would leave a quarter of the lanes empty. It is also faster if A fills the L2 cache
+    and C is too narrow for a copy of A: tiles read six numbers of each line of A, and panels of Aᵀ all of them.
     """
     (m, n), depth = C.shape, A.shape[1]
     if A.strides[0] != A.itemsize or m < lanes(C) or m * depth < WORTH or depth < 6 * n:
         return False
     leaves_lanes = 4 * n <= 3 * in_whole_vectors(n, C)
-    if not leaves_lanes and (n >= 2 * VECTORS * lanes(C) or A.size * A.itemsize < L2):
+    if not leaves_lanes and (n >= 2 * VECTORS * lanes(C) or A.size * A.itemsize < L2 * 3 // 4):
         return False
     memory = heap_array(m * n * C.itemsize, C)
     has_memory = memory.size > 0
