@@ -96,11 +96,20 @@ def test_missing_cells_are_filled_and_marked(tmp_path):
         np.testing.assert_array_equal(X, [[0, 1, 0], [1, 0, 0], [0, 1, 1], [0, 1, 0], [1, 0, 0], [0, 1, 0]])
 
 
-def test_a_dash_with_a_currency_is_a_gap(tmp_path):
-    """As the accounting format of a spreadsheet shows 0, or an empty cell."""
-    recipe, X, _ = learned(tmp_path, "pay", ["$ 10", "$ -", "$ 30", "$ 20", "$-", "-"])
-    assert (recipe.columns[0].form, recipe.columns[0].median, recipe.columns[0].unit) == ("1,234.5", [20], "$")
-    assert X[:, 1].tolist() == [0, 1, 0, 0, 1, 1]
+@pytest.mark.parametrize("zero", ["$ -", "$-", "$   -", "- €", "US$ –"])
+def test_a_dash_with_a_currency_is_zero(tmp_path, zero):
+    """As the accounting formats of spreadsheets show it."""
+    pay = [zero.replace("-", "10").replace("–", "10").replace("   ", " "), zero, "30", zero, "20", "-"]
+    recipe, X, _ = learned(tmp_path, "pay", pay)
+    column = recipe.columns[0]
+    np.testing.assert_allclose(X[:5, 0] * column.scale[0] + column.mean[0], [10, 0, 30, 0, 20], atol=1e-5)
+    assert X[:, 1].tolist() == [0, 0, 0, 0, 0, 1]
+    note = f"has '{zero}', which is 0 in accounting formats; if it means a missing cell, empty the cell"
+    assert recipe.warnings == [f"pay {note}"]
+    table = from_frame({"x": list(range(8)), "y": ["$ 1", "$ -", "$ 3.5", "$ 4", "$ 5", "$ 6", "$ 7", "$ 8"]}, "y")
+    recipe = Recipe.learn(table, range(8), None, Choices(numeric=["x"]))
+    assert recipe.target.mean == 34.5 / 8
+    assert recipe.warnings == [f"y {note.replace(zero, '$ -')}"]
 
 
 @pytest.mark.parametrize(

@@ -118,25 +118,57 @@ FIRST_DAYS = [f"{month[3:]}-{month[:2]}-01" for month in MONTHS]
 
 
 @pytest.mark.parametrize(
-    "cells", [list(map(float, MONTHS)), ["-", *MONTHS[1:]], [*map(float, MONTHS[1:]), None]], ids=["n", "text", "gap"]
-)
+    "cells",
+    [
+        list(map(float, MONTHS)), ["-", *MONTHS[1:]], [*map(float, MONTHS[1:]), None],
+        ["-", *(f"{float(month)}" for month in MONTHS[1:])],
+    ],
+    ids=["n", "text", "gap", "without zeros"],
+)  # fmt: skip
 def test_months_with_a_point_are_no_decimal_numbers(cells):
     """10.2000 is 10.2 as a number."""
     there = [cell for cell in cells if cell not in ("-", None)]
     days = [FIRST_DAYS[MONTHS.index(f"{float(cell):07.4f}")] if cell in there else None for cell in cells]
     recipes = [Recipe.learn(from_frame({"d": d, "y": ["a", "b"] * 20}, "y"), range(40)) for d in (cells, days)]
-    assert recipes[0].decisions[-1].startswith("d holds dates, month year: days, month, weekday")
-    assert recipes[0].decisions[-1].endswith("(--numeric d)")
+    assert recipes[0].decisions[-2].startswith("d holds dates, month.year: days, month, weekday")
+    assert recipes[0].warnings == ["d is read as months, month.year; if these are numbers, add --numeric d"]
+    with pytest.raises(jitnet.Error, match=r"'?3.20241'? is not a date like month.year; empty"):
+        recipes[0].X(from_frame({"d": [3.2024, 3.20241]}))
     X, other = (recipe.X(from_frame({"d": d})) for recipe, d in zip(recipes, (cells, days), strict=True))
     np.testing.assert_array_equal(X, other)
     numbers = Recipe.learn(from_frame({"d": cells, "y": ["a", "b"] * 20}, "y"), range(40), None, Choices(numeric=["d"]))
     assert [column.form for column in numbers.columns] == ["1234.5"] * (len(there) < 40)
 
 
-@pytest.mark.parametrize("cells", [["1.1987", "1.2031", "1.2011", "2.1999"] * 10, ["1.2", "2.2", "3.2", "4.2"] * 10])
+@pytest.mark.parametrize(
+    "cells",
+    ["1.1987 1.2031 1.2011 2.1999 1.1989", "1.2 2.2 3.2 4.2 5.2", "1.299 2.249 3.219 5.279 2.289",
+        "1.25 2.25 3.25 4.25 5.25", "1.202 2.203 3.204 4.201 5.206"],
+)  # fmt: skip
 def test_prices_and_sections_are_no_months(cells):
-    cells = [*cells[1:], cells[0][:-1] + "9" if len(cells[0]) > 3 else "5.2"]
-    assert Recipe.learn(from_frame({"d": cells, "y": ["a", "b"] * 20}, "y"), range(40)).standard.names == ["d"]
+    recipe = Recipe.learn(from_frame({"d": cells.split() * 8, "y": ["a", "b"] * 20}, "y"), range(40))
+    assert (recipe.standard.names, recipe.warnings) == (["d"], [])
+    recipe = Recipe.learn(from_frame({"d": ["-", *(cells.split() * 8)[1:]], "y": ["a", "b"] * 20}, "y"), range(40))
+    assert recipe.columns[0].form == "1234.5"
+
+
+@pytest.mark.parametrize(("cost", "a"), [("3,5", 1250), ("3", 1.25)])
+def test_thousands_are_no_months(tmp_path, cost, a):
+    """They are evidence for the decimal sign, and a note names one."""
+    rows = [f"{cell};{cost};{i % 2}" for i, cell in enumerate(["1.250", "2.230", "3.210", "4.250", "5.280"])]
+    table = read_table(csv(tmp_path, "\n".join(["a;cost;y", *rows])), "y")
+    assert numbers_in(table["a"].cells, "1234.5", table.decimal)[0][0, 0] == a
+    assert [note for note in table.notes if "'1.250' is read" in note and "--decimal" in note]
+
+
+@pytest.mark.parametrize(
+    ("cells", "form"),
+    [("Jan-02 Feb-13 Mar-31 Apr-30", None), ("Jan-02 Feb-13 Mar-12 Apr-10", None), ("Dec-24 Jan-19", "month year"),
+        ("Jan-02 Feb-95 Mar-31", "month year"), ("Jan-00 Feb-05 Mar-31", "month year")],
+)  # fmt: skip
+def test_days_behind_a_month_are_no_years(cells, form):
+    """Recent years and those that are no day are years."""
+    assert form_of(cells.split(), np.full(len(cells.split()), 10))[0] == form
 
 
 def test_months_with_a_point_do_not_decide_on_the_decimal_sign(tmp_path):
@@ -149,7 +181,7 @@ def test_months_with_a_point_do_not_decide_on_the_decimal_sign(tmp_path):
         == (datetime.date(2000, 4, 1) - datetime.date(1997, 1, 1)).days
     )
     assert [column.mean for column in recipe.columns if column.name == "sales"] == [[1119.5]]
-    assert any("holds dates, month year" in said and "(--categorical month)" in said for said in recipe.decisions)
+    assert any("holds dates, month.year" in said and "(--categorical month)" in said for said in recipe.decisions)
 
 
 @pytest.mark.parametrize("written", ["%d.%m.%Y", "%m/%d/%y", "%Y%m%d", "%d %b %Y", "%a %b %d %H:%M:%S %Y"])

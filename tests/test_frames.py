@@ -2,6 +2,7 @@
 
 import datetime
 import decimal
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -345,8 +346,32 @@ def test_durations_are_hours_as_in_workbooks(tmp_path, unit):
     parquet.write_table(arrow.table({"t": arrow.array(times), "y": [1, 2, 3]}), tmp_path / "f")
     table = read_table(tmp_path / "f", "y")
     assert table.notes == ["t holds durations, which become hours"]
-    for column in (from_frame({"t": times})["t"], from_frame(times[:, None])["1"], table["t"]):
-        same(column, [0.5, 14.3, N])
+    polars = pytest.importorskip("polars").DataFrame({"t": times.astype("m8[ms]")})
+    kinds = {"t": times}, times[:, None], arrow.table({"t": arrow.array(times)}), polars
+    frames = [*map(from_frame, kinds), from_frame({"x": [1, 2, 3]}, times)]
+    for frame, name in zip([table, *frames], ["t", "t", "1", "t", "t", "y"], strict=True):
+        same(frame[name], [0.5, 14.3, N])
+        assert frame.notes == [f"{name} holds durations, which become hours"]
+    frame = from_frame(arrow.table({"t": arrow.array(times).dictionary_encode()}))
+    assert frame.notes == ["t holds durations, which become hours"]
+
+
+def test_durations_that_are_new_to_a_model_are_a_warning():
+    """It can have learned hours, or the seconds of an earlier version."""
+    times = np.array([30, 14 * 60 + 18], "m8[m]")
+    recipe = Recipe.learn(from_frame({"t": times[[0, 1] * 9], "y": [1, 2] * 9}, "y"), np.arange(18))
+    assert "t holds durations, which become hours" in recipe.decisions
+    net = jitnet.Network(jitnet.Dense(1, 2, "softmax"), seed=0)
+    recipe.predicted(net, {"t": times}, "numpy")
+    with pytest.warns(UserWarning, match="t holds durations, which become hours"):
+        replace(recipe, decisions=[]).predicted(net, {"t": times}, "numpy")
+
+
+def test_years_and_months_that_passed_are_numbers():
+    """They have no fixed number of hours."""
+    for frame in (from_frame({"1": np.array([3, "NaT"], "m8[Y]")}), from_frame(np.array([[3], ["NaT"]], "m8[M]"))):
+        same(frame["1"], [3, N])
+        assert not frame.notes
 
 
 def test_lists_in_parquet_are_not_read(tmp_path):
@@ -354,18 +379,27 @@ def test_lists_in_parquet_are_not_read(tmp_path):
     arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     path, lists = tmp_path / "f.parquet", [[i] for i in range(20)]
     numbers = {"x": [i % 7 for i in range(20)], "y": ["p", "q"] * 10}
-    for more in ({"a": lists}, {}, {"a": [b"1"] * 20}):
+    texts = [b"1"] * 20
+    bits = [(arrow.array(texts, kind), str(kind)) for kind in (arrow.binary(), arrow.binary(1), arrow.large_binary())]
+    for a, kind in ((lists, "list<"), (None, ""), *bits):
+        more = {} if a is None else {"a": a}
+        how = "spread it over columns" if kind == "list<" else "write numbers or text"
         parquet.write_table(arrow.table(more | numbers), path)
         table = read_table(path, "y")
         assert table.names == ["x", "y"]
-        assert [note.split(" and ")[0][:12] for note in table.guesses] == [
-            "a holds list" if more == {"a": lists} else "a holds bina"
-        ] * len(more)
+        assert all(note.startswith(f"a holds {kind}") and note.endswith(f"from it, {how}") for note in table.guesses)
+        assert len(table.guesses) == len(more)
         assert table.notes == table.guesses
         recipe = Recipe.learn(table, np.arange(20))
         np.testing.assert_array_equal(recipe.prepare(recipe.read(path))[0], recipe.X(table))
-    with pytest.raises(jitnet.Error, match="has no column 'a'; its columns: x, y; a holds binary and is not read"):
+    said = "a holds large_binary and is not read; to learn from it, write numbers or text"
+    with pytest.raises(jitnet.Error, match=f"lacks the columns a that the model learned from; {said}"):
+        read_table(path, features=["a", "x"])
+    with pytest.raises(jitnet.Error, match=f"has no column 'a'; its columns: x, y; {said}"):
         read_table(path, "a")
+    learned = Recipe.learn(from_frame({"a": [1, 2] * 10, **numbers}, "y"), np.arange(20))
+    with pytest.raises(jitnet.Error, match=rf"lacks the column a .*; it has x, y. {said}"):
+        learned.prepare(learned.read(path))
     parquet.write_table(arrow.table({"a": lists}), path)
     with pytest.raises(jitnet.Error, match=r"f.parquet: a holds list<.*> and is not read; to learn from it, spread it"):
         read_table(path, "a")

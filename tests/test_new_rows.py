@@ -227,6 +227,8 @@ def test_the_range_of_times_is_written_as_times(tmp_path):
     [
         ("1234.5", "2,641.09", "write 2641.09"), ("1234.5", "1 234", "write 1234"), ("1234.5", "(12)", "write -12"),
         ("1.234,50", "1 234,5", "write 1234,5"), ("1,234.50", "1'234.5", "write 1234.5"),
+        ("1234.5", "123,456,789,012.0625", "write 123456789012.0625"),
+        ("1234.5", "12 n/a", "empty the cell if it is missing"),
         ("1234.5", "1,2,3", "empty the cell if it is missing"),
     ],
 )  # fmt: skip

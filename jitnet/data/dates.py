@@ -179,7 +179,7 @@ def _log(cell: str) -> Parts | None:
         return None
 
 
-COMPACT, MONTH = "yearmonthday", "month year"
+COMPACT, MONTH, PLAIN_MONTH = "yearmonthday", "month year", "month.year"
 _COMPACT = {6: "%Y%m", 8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 """The number of digits -> the pattern of a date from 1900 to 2099 without separators."""
 
@@ -194,13 +194,18 @@ def _compact(cell: str) -> Parts | None:
         return None
 
 
-_PLAIN_MONTH = re.compile(r"(0?[1-9]|1[0-2])\.(19|20?)([0-9]{0,2})")
-"""03.2024 as a number, which has no zeros at its ends: 3.2024, 10.202, 1.2."""
+_PLAIN_MONTH = re.compile(r"(0?[1-9]|1[0-2])\.(?:19|20)[0-9]{2}")
 
 
-def can_be_dates(texts: list[str]) -> bool:
+def with_zeros(cell: str) -> str:
+    """The month 10.2020, which is 10.202 as a number; texts without a point as they are."""
+    month, point, year = cell.partition(".")
+    return f"{month}.{year:0<4}" if point else cell
+
+
+def can_be_dates(texts: Iterable[str]) -> bool:
     """True if plain numbers can be dates, which `plain_dates` decides from all of them."""
-    return all(_compact(text) or _PLAIN_MONTH.fullmatch(text) for text in texts)
+    return all(_compact(text) or _PLAIN_MONTH.fullmatch(with_zeros(text)) for text in texts)
 
 
 def plain_dates(texts: list[str]) -> str | None:
@@ -211,12 +216,10 @@ def plain_dates(texts: list[str]) -> str | None:
     """
     if len(texts) >= 5 and all(map(_compact, texts)):
         return COMPACT
-    months = list(filter(None, map(_PLAIN_MONTH.fullmatch, texts)))
-    are_months = len(months) == len(texts) >= 5 and len({int(found[1]) for found in months}) > 2
-    return MONTH if are_months and 2 * sum(len(found[3]) == 2 for found in months) > len(months) else None
-
-
-_day_month_year = _dated("d b Y")
+    if len(texts) < 5 or not all(_PLAIN_MONTH.fullmatch(with_zeros(text)) for text in texts):
+        return None
+    are_long = 2 * sum(text == with_zeros(text) for text in texts) > len(texts)
+    return PLAIN_MONTH if are_long and len({int(text.partition(".")[0]) for text in texts}) > 2 else None
 
 
 def _after_weekday(read: Reader) -> Reader:
@@ -224,7 +227,7 @@ def _after_weekday(read: Reader) -> Reader:
     return lambda cell: read(cell[found.end() :] if (found := _WEEKDAY.match(cell)) else cell)
 
 
-_MONTH_YEAR = re.compile("(?:([A-Za-z]{3,9})[ -]|(0?[1-9]|1[0-2])[./-])((?:19|20)[0-9]{2})")
+_MONTH_YEAR = re.compile("(?:([A-Za-z]{3,9})[ -]|([0-9]{1,2})[./-])((?:19|20)[0-9]{2})")
 
 
 def _month_year(cell: str) -> Parts | None:
@@ -233,7 +236,14 @@ def _month_year(cell: str) -> Parts | None:
     if found is None:
         return None
     name, number, year = found.groups()
-    return _day_month_year(f"1 {name} {year}") if name else iso(f"{year}-{number:0>2}")
+    month = _MONTHS.get(name.casefold(), 0) if name else int(number)
+    return date_parts(datetime(int(year), month, 1)) if 1 <= month <= 12 else None
+
+
+def can_be_days(texts: Iterable[str]) -> bool:
+    """True for texts such as Jan-02 and Mar-31, unless all are from 10 to 29, as recent years are, or one is no day."""
+    numbers = {int(found[3]) for text in texts if text[:1].isalpha() and (found := _TWO_DIGITS.match(text))}
+    return not numbers <= set(range(10, 30)) and numbers <= set(range(1, 32))
 
 
 def _first(*readers: Reader) -> Reader:
@@ -249,11 +259,10 @@ DATES: dict[str, Reader] = {
     "day/month/year": _dated("d/m/Y"),
     "month-day-year": _dated("m-d-Y"),
     "day-month-year": _dated("d-m-Y"),
-    "day month year": _after_weekday(
-        _first(_dated("d b Y", "d-b-Y", "d/b/Y"), _log),
-    ),
+    "day month year": _after_weekday(_first(_dated("d b Y", "d-b-Y", "d/b/Y"), _log)),
     "weekday, day month year": _mail,
     MONTH: _month_year,
+    PLAIN_MONTH: lambda cell: _month_year(cell) if _PLAIN_MONTH.fullmatch(cell) else None,
     "month day, year": _after_weekday(_dated("b d, Y", "b d Y")),
     COMPACT: _compact,
 }

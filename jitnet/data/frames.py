@@ -1,6 +1,7 @@
 """Rows given in Python as a table: arrays, DataFrames, dictionaries."""
 
 import contextlib
+import re
 from collections.abc import Iterator, Mapping, Sequence, Set
 from datetime import date, time
 from pathlib import Path
@@ -14,7 +15,7 @@ from ..checks import shown
 from ..spelling import DIGITS, column_name, is_code, spelled
 from .cells import are_whole, numbers_of
 from .missing import is_missing
-from .table import Column, Table, expect_different
+from .table import Column, Table, called, expect_different
 
 
 def table_of(X: Any) -> Table:
@@ -29,6 +30,7 @@ def table_of(X: Any) -> Table:
     X = _plain(X)
     columns = _named_columns(X)
     table = _of_array(X) if columns is None else Table(columns, "X", "frame", True)
+    table.notes += [column.note for column in table.columns if column.note]
     expect_different(table.names, "X")
     lengths = {len(column.cells) for column in table.columns}
     if len(lengths) > 1:
@@ -104,8 +106,8 @@ def from_frame(X: Any, y: Any = None) -> Table:
         if len(column.cells) != len(found):
             raise checks.Error(f"X has {checks.count(len(found), 'row')}, but y has {len(column.cells)}")
         found = Table(
-            [*found.columns, column], "X", found.kind, found.has_header, target=name,
-            matrix=found.matrix, are_images=found.are_images,
+            [*found.columns, column], "X", found.kind, found.has_header, target=name, matrix=found.matrix,
+            are_images=found.are_images, notes=found.notes + [column.note] * bool(column.note),
         )  # fmt: skip
     return found
 
@@ -153,15 +155,27 @@ def _of_array(X: Any) -> Table:
         array = np.ma.getdata(array)
         matrix = array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
         return Table([], "X", "npz", matrix=matrix, are_images=are_images)
-    columns = [Column(str(j + 1), values_of(array[:, j])) for j in range(array.shape[1])]
+    names = [str(j + 1) for j in range(array.shape[1])]
+    columns = [
+        Column(name, values_of(array[:, j]), note=said_of_durations(name, array.dtype)) for j, name in enumerate(names)
+    ]
     return Table(columns, "X", "npz", are_images=are_images)
 
 
 def column_of(name: Any, cells: Any) -> Column:
     """Cells of any kind as a column."""
-    kind = str(getattr(cells, "dtype", getattr(cells, "type", ""))).lower()  # of pandas, polars or pyarrow
+    kind = getattr(cells, "dtype", getattr(cells, "type", ""))  # of NumPy, pandas, polars or pyarrow
     values = values_of(cells, f"column {shown(str(name))}")
-    return Column(str(name), values, kind.startswith(("category", "categorical", "enum", "dictionary")))
+    is_category = str(kind).lower().startswith(("category", "categorical", "enum", "dictionary"))
+    return Column(str(name), values, is_category, said_of_durations(str(name), kind))
+
+
+_DURATIONS = re.compile(r"timedelta64\[(?![YM]\])|[Dd]uration|dictionary<values=duration")
+
+
+def said_of_durations(name: str, kind: Any) -> str:
+    """The sentence about a column of this type of NumPy, pandas, polars or pyarrow; "" for other types."""
+    return f"{called(name)} holds durations, which become hours" if _DURATIONS.match(str(kind)) else ""
 
 
 def values_of(cells: Any, what: str = "X") -> NDArray[Any]:
@@ -181,7 +195,7 @@ def values_of(cells: Any, what: str = "X") -> NDArray[Any]:
         return numbers
     if isinstance(cells, np.ndarray) and cells.dtype.kind == "M":  # nanoseconds become integers in a list
         cells = ["" if text == "NaT" else text.replace("T", " ") for text in np.datetime_as_string(cells).tolist()]
-    if isinstance(cells, np.ndarray) and cells.dtype.kind == "m":
+    if isinstance(cells, np.ndarray) and said_of_durations("", cells.dtype):  # years and months are numbers
         return cells / np.timedelta64(1, "h")
     listed = next(
         (getattr(cells, name)() for name in ("tolist", "to_list", "to_pylist") if hasattr(cells, name)), cells

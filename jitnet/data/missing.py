@@ -21,5 +21,4 @@ def is_missing(cell: str) -> bool:
 
 
 def is_missing_word(cell: str) -> bool:
-    """True for the spellings in MISSING_WORDS, also with a currency: spreadsheets can show nothing as `$ -`."""
-    return cell.casefold().strip("$€£¥ ") in MISSING_WORDS
+    return cell.casefold() in MISSING_WORDS

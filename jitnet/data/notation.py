@@ -8,12 +8,13 @@ from ..checks import count, shown, some
 from ..spelling import is_code, is_number
 from .dates import DATES, with_four_digits
 from .missing import is_missing_word
-from .values import form_at_all, reader_of, twins, units_in
+from .values import form_at_all, is_zero_as_dash, reader_of, twins, units_in
 
 _NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
 _ONE_SIGN = re.compile(r"[0-9]+(?:[.,][0-9]+)?")
-_UNIT = r"[^\W\d_]{2,12}\.?(?: ?[€$])?|[kKMmgshl]|°[CF]?|m[²³0]|(?:[^\W\d_]{1,6}|[€$%])/[^\W\d_]{1,6}[²³0]?"
-"""kg, Mio. €, °C, m², mmol/l, €/m²."""
+_PER = r"(?:[kMmµμnc]?(?:mol|Wh|W|g|l|m|J)|[€$])/(?:[dk]?[lLgm]|m[²³0]|s|min|h|kWh)"
+_UNIT = rf"[^\W\d_]{{2,12}}|[kKMmgshl]|°[CF]?|m[²³0]|(?:Mio|Mrd|Tsd|Stk)\.?(?: ?[€$])?|{_PER}"
+"""kg, °C, m², Mio. €, mmol/l, €/m²; but not 3 B/C, 10 w/o and 1 Nord."""
 _WITH_UNIT = re.compile(rf"[+-]?0(?: ?({_UNIT})| ([^\W\d_]))")
 _DURATION = re.compile("[0-9]+(?::[0-5][0-9]){1,2}")
 """Not 16:9, which is a ratio."""
@@ -69,11 +70,13 @@ def _unread(texts: list[str], option: str) -> tuple[str, str, str] | None:
     if not forms:
         return None
     example = shown(next(reversed(forms.values())))
-    if all(map(_is_date, forms.values())):  # the months can have names
+    some_words = words[:SAMPLE]
+    # the months can have names; 1-2000 is followed by 2001-4000
+    if all(map(_is_date, forms.values())) and 2 * sum(map(_is_date, some_words)) > len(some_words):
         odd = next((text for text in words if not _is_date(text)), None)
         example = example if odd is None else shown(odd)
         if option:
-            return "dates that are not read", example, "dates, write all in one notation"
+            return "dates that are not read", example, "dates, write all in one notation, with the year"
         return "dates", example, "numbers, write the days since a fixed date"
     if len(forms) > FEW:
         return None
@@ -125,6 +128,14 @@ def different_units(name: str, texts: list[str], is_sheet: bool = False) -> str 
         f"{name} has different units, such as {listed}, which are not converted{formatted}; write all numbers in one "
         "unit"
     )
+
+
+def zeros_as_dashes(name: str, texts: list[str]) -> str | None:
+    """The sentence about numbers such as `$ -`."""
+    text = next(filter(is_zero_as_dash, texts), None)
+    if text is None:
+        return None
+    return f"{name} has {shown(text)}, which is 0 in accounting formats; if it means a missing cell, empty the cell"
 
 
 def years_of_two_digits(name: str, texts: list[str], form: str, first_year: int) -> str | None:

@@ -25,10 +25,11 @@ Kind = Literal["csv", "npz", "pictures", "parquet", "frame"]
 class Column:
     """The cells below one name."""
 
-    def __init__(self, name: str, cells: NDArray[Any] | Words, is_category: bool = False) -> None:
+    def __init__(self, name: str, cells: NDArray[Any] | Words, is_category: bool = False, note: str = "") -> None:
         """cells: (n,) numbers, or strings and None.
-        is_category: True if the data say that the values, which can be numbers, are categories."""
-        self.name, self.is_category = column_name(name), is_category
+        is_category: True if the data say that the values, which can be numbers, are categories.
+        note: a sentence about how the cells were read, for the table; "" if there is nothing to say."""
+        self.name, self.is_category, self.note = column_name(name), is_category, note
         self.cells: NDArray[np.float64] | Words
         self.cells = Words.of(cells) if isinstance(cells, np.ndarray) and cells.dtype == object else cells
 
@@ -64,6 +65,8 @@ class Table:
     """The guesses, as one sentence each, with the option that changes it."""
     guesses: list[str] = field(default_factory=list)
     """Those of the notes that may well be wrong."""
+    unread: dict[str, str] = field(default_factory=dict)
+    """The names of columns that cannot be read, and a sentence about each."""
     target: str = ""
     """The name of the target column; "" if there is none."""
     gap: str = ""

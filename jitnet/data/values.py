@@ -10,7 +10,23 @@ from numpy.typing import NDArray
 
 from ..checks import shown
 from ..spelling import DIGITS, is_code, is_number, spelled
-from .dates import DATES, DAY_FIRST, FIRST_YEAR, MONTH, TIMES, Parts, Reader, iso, parts_of, with_four_digits
+from .dates import (
+    DATES,
+    DAY_FIRST,
+    FIRST_YEAR,
+    MONTH,
+    PLAIN_MONTH,
+    TIMES,
+    Parts,
+    Reader,
+    can_be_dates,
+    can_be_days,
+    iso,
+    parts_of,
+    plain_dates,
+    with_four_digits,
+    with_zeros,
+)
 from .missing import is_missing_word
 from .text_column import Words
 
@@ -30,6 +46,12 @@ def distinct(values: NDArray[Any] | Words) -> tuple[list[str], NDArray[np.int64]
     for place, text in words.used.items():
         same[place] = names.setdefault(spelled(text), len(names))
     return list(names), same[words.codes]
+
+
+def form_of_dates(numbers: NDArray[np.float64]) -> str | None:
+    """The form of dates that are plain numbers, NaN for missing; None for other numbers."""
+    few = numbers[~np.isnan(numbers)][:5].tolist()  # most columns end here
+    return plain_dates(distinct(numbers)[0]) if can_be_dates(map(spelled, few)) else None
 
 
 def in_order(names: list[str]) -> list[str]:
@@ -76,6 +98,8 @@ _CURRENCY = (
     "|NZD|BRL|MXN|ZAR|SEK|NOK|DKK|PLN|CZK|HUF|TRY|KRW|RUB)"
 )
 _UNIT = re.compile(rf"%|{_CURRENCY}")
+_NOTHING = re.compile(rf"{_CURRENCY} *-|- *{_CURRENCY}")
+"""0 in the accounting formats of spreadsheets."""
 _SIGNS = str.maketrans(
     "\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{THIN SPACE}\N{FIGURE SPACE}−–‒’０１２３４５６７８９．，－％￥",
     "    ---'0123456789.,-%¥",
@@ -100,7 +124,7 @@ def _written(thousands: str, decimal: str) -> Reader:
             is_negative, text = True, text[:-1]
         found = re.fullmatch(pattern, text)  # compiled once, if used
         if found is None or (is_negative and (found[1] or found[2])):  # (-1) and -1.5- have two signs
-            return None
+            return (0.0,) if is_zero_as_dash(cell) else None
         sign, inner, digits, exponent = found.groups()
         if exponent and thousands in digits:  # 6.453e+02 has a decimal point, whatever other cells have
             return None
@@ -113,6 +137,11 @@ def _written(thousands: str, decimal: str) -> Reader:
 def without_unit(text: str) -> str:
     """The text of a number without its currency or %."""
     return _UNIT.sub("", text.translate(_SIGNS)).strip()
+
+
+def is_zero_as_dash(text: str) -> bool:
+    """True for `$ -`, as accounting formats show 0."""
+    return _NOTHING.fullmatch(text.translate(_SIGNS)) is not None
 
 
 def units_in(texts: Iterable[str]) -> dict[str, str]:
@@ -155,6 +184,8 @@ FORMS: dict[str, Reader] = {**NUMBERS, "yes/no": _yes_or_no, **TIMES, **DATES}
 def reader_of(form: str, first_year: int = FIRST_YEAR) -> Reader:
     """The reader of a form, for a column whose years of two digits begin with `first_year`."""
     read = FORMS[form]
+    if form == PLAIN_MONTH:
+        return lambda cell: read(with_zeros(cell))
     return (lambda cell: read(with_four_digits(cell, first_year))) if form in DATES else read
 
 
@@ -181,6 +212,8 @@ def form_of(
     few = max(2, present // 20)
     preferred = ([POINTS] if decimal == "," else []) + (DAY_FIRST if day_first else [])  # of those that fit
     for form, read in {**{form: FORMS[form] for form in preferred}, **NUMBERS, **TIMES, **DATES}.items():
+        if form == MONTH and can_be_days(words):
+            continue
         unread, left = [], 0
         for text, count in zip(texts, counts.tolist(), strict=True):
             if not is_missing_word(text) and read(text) is None:
@@ -230,10 +263,7 @@ def numbers_in(
     if isinstance(values, np.ndarray) and values.dtype != object:
         if width == 1:
             return values.astype(np.float64).reshape(-1, 1), None, None
-        values = Words.of(
-            None if np.isnan(value) else f"{value:.4f}" if form == MONTH and value % 1 else spelled(value)
-            for value in values.tolist()  # the month 10.2020 is 10.202 as a number
-        )
+        values = Words.of(None if np.isnan(value) else spelled(value) for value in values.tolist())
     words = values if isinstance(values, Words) else Words.of(values)
     # 3.5 is a mistake where points separate thousands; dates in DataFrames become those of ISO
     also = iso if form in DATES else _nothing if form == POINTS else _plain

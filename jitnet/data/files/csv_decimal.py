@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import checks
-from ..dates import MONTH, plain_dates
+from ..dates import PLAIN_MONTH, plain_dates
 from ..missing import is_missing_word
 from ..sentinels import CODE
 from ..table import called
@@ -111,7 +111,7 @@ def _columns_with_signs(rows: list[list[str]]) -> list[list[str]]:
 
 def _are_months(column: Sequence[str]) -> bool:
     """True for months such as 03.2024, whose point is no decimal sign."""
-    return plain_dates(list({cell for cell in column[1:] if not is_missing_word(cell) and cell})) == MONTH
+    return plain_dates(list({cell for cell in column[1:] if not is_missing_word(cell) and cell})) == PLAIN_MONTH
 
 
 def certain(columns: list[list[str]], sign: str) -> str:

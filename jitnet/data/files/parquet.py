@@ -6,8 +6,11 @@ from typing import Any
 import numpy as np
 
 from ... import checks
-from ..frames import values_of
+from ..frames import said_of_durations, values_of
 from ..table import Column, Table, called
+
+BINARY = ("binary", "large_binary", "fixed_size_binary")
+"""How the names of the types of bytes begin."""
 
 
 def read_parquet(data: bytes, source: str) -> Table:
@@ -30,18 +33,22 @@ def read_parquet(data: bytes, source: str) -> Table:
         raise checks.Error(f"{source} is not a readable Parquet file: {checks.reason(error)}") from None
     if table.num_rows == 0 or table.num_columns == 0:
         raise checks.Error(f"{source} is empty: it has no rows")
-    columns, notes, unread = [], [], []
+    columns: list[Column] = []
+    unread: dict[str, str] = {}
     for name, column in zip(table.column_names, table.columns, strict=True):
-        if pa.types.is_nested(column.type) or pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
-            unread.append(
-                f"{called(name)} holds {column.type} and is not read; to learn from it, spread it over columns"
-            )
+        kind = str(column.type)
+        is_binary = kind.startswith(BINARY)
+        if is_binary or pa.types.is_nested(column.type):
+            how = "write numbers or text" if is_binary else "spread it over columns"
+            unread[name] = f"{called(name)} holds {kind} and is not read; to learn from it, {how}"
         else:
-            notes += [f"{called(name)} holds durations, which become hours"] * pa.types.is_duration(column.type)
-            columns.append(Column(name, _values(column), pa.types.is_dictionary(column.type) or name in categories))
+            is_category = pa.types.is_dictionary(column.type) or name in categories
+            columns.append(Column(name, _values(column), is_category, said_of_durations(name, kind)))
+    sentences = list(unread.values())
     if not columns:
-        raise checks.Error(f"{source}: {unread[0]}")
-    return Table(columns, source, "parquet", True, notes=notes + unread, guesses=unread)
+        raise checks.Error(f"{source}: {sentences[0]}")
+    notes = [column.note for column in columns if column.note] + sentences
+    return Table(columns, source, "parquet", True, notes=notes, guesses=sentences, unread=unread)
 
 
 def _values(column: Any) -> Any:

@@ -189,8 +189,8 @@ def _chosen(table: Table, target: str | None, features: list[str] | None) -> Tab
             elif table.kind == "csv" and (row := _row_with(table, target)) is not None:
                 fix = f"remove the {table.line}s above it" if row or table.has_header else "add --header"
                 hint += f"; {table.where(row)} has this cell: if it is the header, {fix}"
-            ends = ("(--encoding)", "(--sheet NAME)", "spread it over columns")
-            hint += "".join(f"; {note}" for note in table.notes if note.endswith(ends))
+            hint += "".join(f"; {note}" for note in table.notes if note.endswith(("(--encoding)", "(--sheet NAME)")))
+            hint += f"; {table.unread[target]}" if target in table.unread else ""
             raise checks.Error(f"{path} has no column {shown(target)}; its columns: {checks.some(table.names)}{hint}")
         if len(table.names) == 1:
             raise checks.Error(f"{path} has no column besides the target {shown(target)} to learn from")
@@ -202,6 +202,7 @@ def _chosen(table: Table, target: str | None, features: list[str] | None) -> Tab
     missing = [name for name in features if name not in table]
     if missing:
         hint = "" if table.has_header else "; it seems to have no header"
+        hint += "".join(f"; {table.unread[name]}" for name in missing if name in table.unread)
         raise checks.Error(f"{path} lacks the columns {checks.some(missing, 5)} that the model learned from{hint}")
     table.chosen = features
     return table

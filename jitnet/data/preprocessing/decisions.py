@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from ... import checks
 from ...checks import count, shown, some
 from ...spelling import column_name, is_code, is_number, spelled
-from ..dates import COMPACT, DATES, FIRST_YEAR, TIMES, can_be_dates, first_year_of, other_order, parts_of, plain_dates
+from ..dates import COMPACT, DATES, FIRST_YEAR, PLAIN_MONTH, TIMES, first_year_of, other_order, parts_of, plain_dates
 from ..missing import is_missing_word
-from ..notation import different_units, instead_of, nearly_equal, taken_for_words, years_of_two_digits
+from ..notation import different_units, instead_of, nearly_equal, taken_for_words, years_of_two_digits, zeros_as_dashes
 from ..sentinels import FEW as LEAST
 from ..sentinels import said_of_sentinels, sentinels
 from ..table import Table, as_named, as_option, called, listed
 from ..text_column import Words
-from ..values import FORMS, NUMBERS, PLAIN, distinct, form_at_all, form_of, reader_of, with_decimal
+from ..values import FORMS, NUMBERS, PLAIN, distinct, form_at_all, form_of, form_of_dates, reader_of, with_decimal
 from .columns import MOST_WORDS, Category, Number, Standard, are_nearly_equal
 from .number_cells import too_large
 from .totals import said_of_totals
@@ -197,8 +197,7 @@ class Planner:
                 return SAME
             if not has_gaps and len(learned) > 1 and are_nearly_equal(learned):
                 return NEARLY_SAME
-            few = learned[~np.isnan(learned)][:5].tolist()  # most columns end here
-            if can_be_dates(list(map(spelled, few))) and (form := plain_dates(distinct(values)[0])):
+            if form := form_of_dates(values):
                 if form == COMPACT:
                     self._note_sentinels(name, form, Counter(map(spelled, learned[~np.isnan(learned)].tolist())))
                 self._number(name, form, [])
@@ -322,9 +321,12 @@ class Planner:
             text += f"; {self._gaps(name, read)}, filled with {median} and marked"
         is_plain = not read or (is_number(read[0]) and self.table.decimal == ".")
         option = as_option("numeric" if form in DATES and is_plain else "categorical", name)
+        if form == PLAIN_MONTH and is_plain:
+            self.warned.append(f"{called(name)} is read as months, month.year; if these are numbers, add {option}")
         self.said.append(f"{called(name)} {text} ({option})")
         for sentence in (
             different_units(called(name), read, self.table.is_sheet),
+            zeros_as_dashes(called(name), read if form in NUMBERS else []),
             years_of_two_digits(called(name), read, form, first_year),
         ):
             self.warned += [sentence] if sentence else []

@@ -204,7 +204,9 @@ class Recipe:
             folded = {name.casefold(): name for name in table.names}
             alike = [folded[name.casefold()] for name in missing if name.casefold() in folded]
             fix = f"Add {them}, or train a model without {them} (--drop)"
-            if alike:
+            if unread := [table.unread[name] for name in missing if name in table.unread]:
+                fix = unread[0]
+            elif alike:
                 fix = f"Write {some(alike, 12)} as in training: upper and lower case must match"
             raise checks.Error(
                 f"{table.source} lacks the {what} {some(missing, 12)} that the model learned from; it has "
@@ -259,9 +261,11 @@ class Recipe:
 
         X    the path of a file, or anything that `table_of` takes
         """
-        table = self.read(X) if isinstance(X, (str, Path)) else self._table(X)
+        is_file = isinstance(X, (str, Path))
+        table = self.read(X) if is_file else self._table(X)
         inputs, notes = self.prepare(table, net.dtype)
-        for note in [*table.notes, *notes]:
+        # durations that were hours in training too are no news
+        for note in [*(note for note in table.notes if is_file or note not in self.decisions), *notes]:
             warnings.warn(note, stacklevel=3)
         A = net.forward(inputs, backend)
         answers, labels = self.answers(A), self.labels

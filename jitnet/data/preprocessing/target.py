@@ -12,13 +12,20 @@ from numpy.typing import NDArray
 from ... import checks
 from ...checks import shown, some
 from ...spelling import is_code, is_number, spelled
-from ..dates import can_be_dates, plain_dates
 from ..missing import is_missing_word
-from ..notation import as_number, codes_among_numbers, different_units, how_to_learn, nearly_equal, unread_numbers
+from ..notation import (
+    as_number,
+    codes_among_numbers,
+    different_units,
+    how_to_learn,
+    nearly_equal,
+    unread_numbers,
+    zeros_as_dashes,
+)
 from ..sentinels import said_of_sentinels, sentinels
 from ..table import Table, as_option, called
 from ..text_column import Words
-from ..values import NUMBERS, PLAIN, distinct, form_at_all, form_of, in_order, numbers_in, units_in
+from ..values import NUMBERS, PLAIN, distinct, form_at_all, form_of, form_of_dates, in_order, numbers_in, units_in
 from .columns import expect_finite, mean_and_scale, names_in
 from .number_cells import can_be_two_numbers, form_in, too_large
 
@@ -221,8 +228,8 @@ def _likely(table: Table, numbers: NDArray[np.float64], form: str, said: list[st
         example = max(texts, key=len)
         said.append(f"{target} is a number in text: {shown(example)} is {(NUMBERS[form](example) or [0])[0]:.15g}")
         has_unit = any(units_in(texts))
-        if sentence := different_units(target, texts):
-            warned.append(sentence)
+        sentences = different_units(target, texts), zeros_as_dashes(target, texts)
+        warned += filter(None, sentences)
     # whole numbers beside images are nearly always labels
     most = rows // 2 if table.are_images else min(FEW, rows // 2)
     if is_whole and len(different) <= most and not has_unit:
@@ -237,9 +244,9 @@ def _likely(table: Table, numbers: NDArray[np.float64], form: str, said: list[st
             f"{target} has {len(different)} different whole numbers, learned as quantities; if they are classes, use "
             f"{AS_CLASSES}"
         )
-    few = list(map(spelled, different[:5].tolist()))
-    if can_be_dates(few) and plain_dates(distinct(different)[0]):
-        warned.append(f"{target} has dates, such as {few[0]}, learned as numbers; write the days since a fixed date")
+    if form_of_dates(different):
+        example = spelled(different[0])
+        warned.append(f"{target} has dates, such as {example}, learned as numbers; write the days since a fixed date")
     return "regression"
 
 
