@@ -202,7 +202,7 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/data/files/csv_split.py": [["tests/test_headers.py"]],
     "jitnet/data/files/csv_header.py": [["tests/test_headers.py"], ["tests/test_csv_files.py"]],
     "jitnet/data/files/npz.py": [["tests/test_limits.py", "tests/test_tables.py", "tests/test_columns.py"]],
-    "jitnet/data/files/parquet.py": [["tests/test_frames.py"]],
+    "jitnet/data/files/parquet.py": [["tests/test_frames.py", "tests/test_parquet.py"]],
     "jitnet/data/files/sheet.py": [
         ["tests/test_workbooks.py", "tests/test_workbook_numbers.py", "tests/test_workbook_sheets.py"]
     ],
