@@ -2,6 +2,7 @@
 
 import ast
 from pathlib import Path
+from time import process_time
 
 import pytest
 from test_cycles import chain_of, loop_of
@@ -44,6 +45,27 @@ LOOPS = {
     "quotients": "for i in I:\n  while n != 1:\n    n //= 2\n    y[i] %= n",
     "thirds": "for i in I:\n  y[i] = x[i] // 3",
     "exit": "for i in I:\n  if x[i] == a:\n    break",
+    "choice": "for i in I:\n  m = x[i] if x[i] > m else m",
+    "two maxima": "for i in I:\n  m = max(m, x[i])\n  m = np.maximum(y[i], m)",
+    "nested": "for i in I:\n  m = max(max(m, x[i]), y[i])\n  s = np.float32(s + x[i] - y[i])\n  i = i + 1",
+    "pairs": "for i in I:\n  s, t = s + x[i], t + y[i]",
+    "while": "while i < n:\n  m = max(m, x[i])\n  i += step",
+    "while alone": "while i < n:\n  y[i] = x[i + off]\n  i += 1",
+    "alternating": "for i in I:\n  s += sign * x[i]\n  sign = -sign",
+    "both": "for i in I:\n  s += x[i]\n  s *= y[i]",
+    "square": "for i in I:\n  s = s + s * x[i]",
+    "until": "for i in I:\n  s += x[i]\n  if s > t:\n    break",
+    "raises": "for i in I:\n  if d[i] == 0:\n    raise ValueError\n  s += x[i] / d[i]",
+    "counted": "for i in I:\n  if x[i] > t:\n    return n\n  n += x[i] > 0",
+    "mandelbrot": "for i in I:\n  z = 0j\n  for k in K:\n    z = z * z + c[i]\n    if z.real > 4:\n      break",
+    "no index": "for i in I:\n  s = 0\n  for k in K:\n    s += x[k]\n  y[i] = s",
+    "rows of lists": "for i in I:\n  s = 0\n  for k in K:\n    s += X[i][k] * w[k]",
+    "lists": "for j in J:\n  s = 0\n  for k in K:\n    s += X[i][k] * W[k][j]",
+    "flat rows": "for i in I:\n  s = 0\n  for k in K:\n    s += x[i * n + k]",
+    "flat columns": "for j in J:\n  s = 0\n  for k in K:\n    s += x[k * n + j]",
+    "paths": "for k in K:\n  for j in J:\n    D[i, j] = min(D[i, j], D[i, k] + D[k, j])",
+    "multiples": "for i in I:\n  for j in J:\n    Y[i][j] += 2 * X[i][j]",
+    "data": "for i in I:\n  y[i] = x[w[i]]",
 }  # fmt: skip
 
 
@@ -60,6 +82,9 @@ def place(tmp_path):
     return of
 
 
+SWAPPABLE = ("product", "filter", "horner", "mandelbrot", "lists", "flat columns")
+
+
 def judged(place, *instructions, said="", options=None, calls=(), **facts):
     loop = loop_of(*instructions, *END)
     loop.place, loop.calls, loop.heavy_calls = place, [(None, symbol) for symbol in calls], len(calls)
@@ -69,16 +94,23 @@ def judged(place, *instructions, said="", options=None, calls=(), **facts):
 
 
 @pytest.mark.parametrize(
-    "name", ["product", "filter", "horner", "rows", "products of rows", "view", "one sum", "parts"]
+    "name",
+    ["rows", "products of rows", "view", "one sum", "parts", "no index", "rows of lists", "flat rows", *SWAPPABLE],
 )
 def test_loops_whose_order_can_change(place, name):
-    assert sources.swappable(*place(name)) is (name in ("product", "filter", "horner"))
+    assert sources.swappable(*place(name)) is (name in SWAPPABLE)
 
 
-NEEDED = ("prefix", "average", "running", "random", "fibonacci", "counter", "horner")
+NEEDED = (
+    "prefix", "average", "running", "random", "fibonacci", "counter", "horner", "both", "square", "until", "mandelbrot",
+)  # fmt: skip
 
 
-@pytest.mark.parametrize("name", [*NEEDED, "smallest", "sums", "private", "rows"])
+@pytest.mark.parametrize(
+    "name",
+    [*NEEDED, "smallest", "sums", "private", "rows", "choice", "two maxima", "nested", "pairs", "while", "while alone",
+     "alternating", "raises", "counted"],
+)  # fmt: skip
 def test_values_that_the_next_iteration_needs(place, name):
     assert sources.recurs(*place(name)) is (name in NEEDED)
 
@@ -102,8 +134,34 @@ def test_what_every_iteration_needs_has_no_fix(place):
     assert "that only the code after the loop reads" in prefix["evidence"]
     maximum = judged(place("running"), "vmaxsd %xmm0, %xmm1, %xmm0", said=CARRIED)["vectorized"]
     assert "NaN" not in maximum["evidence"]
-    dependent = judged(place("prefix"), SUM, said="unsafe dependent memory operations in loop")["vectorized"]
-    assert dependent["fix"] == ""
+    dependent = [judged(place(name), SUM, said="unsafe dependent memory operations") for name in ("prefix", "rows")]
+    assert [bool(found["vectorized"]["fix"]) for found in dependent] == [False, True]
+
+
+def test_ordinary_maxima_have_a_fix(place):
+    for name in ("choice", "two maxima", "nested", "while", "alternating"):
+        found = judged(place(name), "vmaxsd %xmm0, %xmm1, %xmm0", said=CARRIED)["vectorized"]
+        assert ("NaN" in found["evidence"], found["good"], found["fix"]) == (True, False, advice.PARTIAL_FIX)
+        assert judged(place(name), "vmaxsd %xmm0, %xmm1, %xmm0")["vectorized"]["fix"] == advice.PARTIAL_FIX
+
+
+def test_an_unused_copy_is_for_long_loops_or_for_other_arrays(place):
+    for name, fix in (("paths", advice.APART_FIX), ("multiples", advice.SHORT_FIX)):
+        file, line = place(name)
+        made = f"remark: {file}:{line}:1: vectorized loop (vectorization width: 4, interleaved count: 4)"
+        loop = loop_of("vaddsd (%rsi,%r9,8), %xmm1, %xmm0", *END)
+        loop.place = file, line
+        assert verdicts(Facts(loop, made, {}, 512, 32, False))[0]["fix"] == fix
+
+
+def test_large_loops_are_read_fast(tmp_path):
+    file = tmp_path / "large.py"
+    sums = "".join(f"      s{n} += x[i] * y[j]\n" for n in range(1000))
+    file.write_text(f"def f():\n  for i in I:\n    for j in J:\n{sums}")
+    began = process_time()
+    assert not sources.recurs(str(file), 3)
+    assert not sources.swappable(str(file), 3)
+    assert process_time() - began < 1
 
 
 def test_division_of_integers_by_a_constant_is_a_division(place):
@@ -119,8 +177,13 @@ def test_division_of_integers_by_a_constant_is_a_division(place):
 def test_exits_are_removed_by_what_causes_them(place):
     compare = "vmovsd (%rsi,%r9,8), %xmm1", "vucomisd %xmm1, %xmm2", "je .LBB0_9"
     assert judged(place("exit"), *compare, said=EARLY)["vectorized"]["fix"] == advice.SELECT_FIX
-    carried = judged(place("exit"), SUM, *compare, said=EARLY)
+    for name in ("exit", "raises", "counted"):  # where the exit does not depend on the sum
+        independent = judged(place(name), SUM, *compare, said=CARRIED)
+        assert (independent["vectorized"]["fix"], independent["checks"]["fix"]) == (advice.SELECT_FIX,) * 2
+    carried = judged(place("until"), SUM, *compare, said=EARLY)
     assert (carried["vectorized"]["fix"], carried["checks"]["fix"]) == ("", "")
+    lanes = judged(place("mandelbrot"), SUM, *compare, said=CARRIED)
+    assert (lanes["vectorized"]["fix"], lanes["checks"]["fix"]) == (advice.MASK_FIX,) * 2
     assert judged(place("quotient"), *compare, said=EARLY)["vectorized"]["fix"] == advice.ZERO_FIX
     assert judged(place("search"), *compare, said=EARLY)["checks"]["answer"] == "1 early exit from the loop"
     bounds = judged(place("product"), *compare, said=EARLY, options={"boundscheck": True})
@@ -162,6 +225,14 @@ def test_no_view_helps_an_index_that_is_data(place):
     data = "movq (%rdi,%r9,8), %rax", "vmovsd (%rsi,%rax,8), %xmm1"
     assert judged(place("quotient"), *data, said=said)["vectorized"]["fix"] == ""
     assert judged(place("counter"), "vmovsd %xmm1, (%rsi,%r9,8)", said=said)["vectorized"]["fix"] == ""
+    alone = judged(place("while alone"), "vmovsd (%rsi,%r9,8), %xmm1", said=said)["vectorized"]
+    assert alone["fix"].startswith("take a view")
+
+
+def test_only_an_unsigned_index_helps_if_it_is_data(place):
+    sign = "movq %rax, %rdx", "sarq $63, %rdx", "andq %r10, %rdx", "addq %rdx, %rax"
+    found = judged(place("data"), "movq (%rdi,%r9,8), %rax", *sign, "vaddsd (%rsi,%rax,8), %xmm1, %xmm2")["checks"]
+    assert (found["answer"], found["fix"]) == ("wrap-around: 1 per iteration", advice.UNSIGNED_FIX)
 
 
 def test_independence_is_claimed_only_where_llvm_agrees(place):
@@ -191,6 +262,16 @@ def test_one_of_two_branches_divides(place):
     assert found["answer"] == "1 division per iteration"
     twice = judged(place("quotient"), "vdivsd %xmm2, %xmm1, %xmm2", *branches)["divisions"]
     assert twice["answer"] == "2 divisions per iteration"
+    roots = [one.replace("vdivsd", "vsqrtsd") for one in branches]
+    assert judged(place("quotient"), *roots)["divisions"]["answer"] == "1 root per iteration"
+    same = [one.replace("vdivsd %xmm2", "vdivsd %xmm7").replace("vdivsd %xmm3", "vdivsd %xmm7") for one in branches]
+    assert judged(place("quotient"), *same)["divisions"]["answer"].startswith("1 per iteration, 1 of them by the same")
+
+
+def test_ways_through_very_many_blocks_are_counted(place):
+    blocks = [part for n in range(10, 3000) for part in (f"je .LBB0_{n}", "vdivsd %xmm2, %xmm1, %xmm2", f".LBB0_{n}")]
+    found = judged(place("quotient"), *blocks, "vmovsd (%rdi,%r9,8), %xmm2")["divisions"]
+    assert found["answer"] == "2990 divisions per iteration"
 
 
 def test_a_cycle_beside_the_header_ends(place):
@@ -248,8 +329,9 @@ def loops_at(*loops):
 
 def test_the_hottest_loop_has_most_samples():
     counting, adding = loops_at((2, "movq (%rsi,%r9,8), %rdi", "incq (%r15,%rdi,8)"), (5, SUM))
-    shown = [hottest([counting, adding], iterations=[1000, 900], samples=taken) for taken in ((), (0, 0), (33, 60))]
-    assert shown == [counting, counting, adding]
+    taken = (), (0, 0), (0, 1), (33, 60)
+    shown = [hottest([counting, adding], iterations=[1000, 900], samples=samples) for samples in taken]
+    assert shown == [counting, counting, counting, adding]  # few samples are chance
 
 
 def test_integers_are_work():
@@ -287,11 +369,14 @@ def test_a_grade_has_the_fix_that_fits():
     assert (found.answer, found.fix) == ("no: one number at a time", "")
 
 
-def test_a_chain_of_branches_is_not_limited_by_memory():
-    found = [
-        {"name": "loads and stores", "good": None, "answer": ""},
-        {"name": "accumulators", "good": None, "answer": "in registers: 2 integers"},
-    ]
-    loop = loop_of(SUM, *END)
-    assert explain._limit(found, loop, {"missing": "no program"}, {}) is None
-    assert explain._limit([found[0], {**found[1], "answer": "none"}], loop, {"missing": "no program"}, {}) == "memory"
+def test_a_chain_of_branches_is_not_limited_by_memory(place):
+    nothing = cycles._nothing("no program")
+    unsure = {**nothing, "missing": None, "blocks": 2, "limit": cycles.LIMITS["chain"]}
+    exit_ = judged(place("until"), SUM, said=EARLY)
+    vectors = judged(place("quotient"), "vmulpd (%rsi,%r9,8), %zmm0, %zmm1", "vmovupd %zmm1, (%rdi,%r9,8)")
+    sums = judged(place("one sum"), "vaddpd (%rsi,%r9,8), %zmm0, %zmm0")
+    for found, prediction, limit in (
+        (exit_, nothing, None), (exit_, unsure, None), (vectors, nothing, "memory"), (vectors, unsure, None),
+        (sums, nothing, "arithmetic"),
+    ):  # fmt: skip
+        assert explain._limit(list(found.values()), loop_of(SUM, *END), prediction, {}) == limit

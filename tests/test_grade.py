@@ -132,7 +132,8 @@ def test_honest_submission_gets_its_points(addition, tmp_path):
         ("(" * 50_000, "has a syntax error in line 1: too many nested parentheses"),
         ("x = " + "-" * 90_000 + "1", "parsed"),
         ("if " + "-" * 300 + "1:\n    pass\n", "outside of its functions"),
-        ("\0", "is not stored as UTF-8"),
+        ("\0", "source code string cannot contain null bytes"),
+        ("# coding: hex\n", "'hex' is not a text encoding"),
         ("x" * 200_000, "bytes"),
     ],
 )  # fmt: skip

@@ -14,6 +14,7 @@ from jitnet.lab import oracle
 from jitnet.lab.grade import calls, inspection, judging, parent
 from jitnet.lab.grade.language import Language
 from jitnet.lab.grade.parts import parts_of
+from jitnet.lab.machine_code import sources
 from jitnet.lab.sanitizer import reasons
 
 
@@ -225,6 +226,25 @@ def test_other_encodings_are_named(encoding):
     assert parts_of(wrong, Language()).error_of("add").startswith("the file is not stored as UTF-8")
     for right in (HONEST.encode("utf-8-sig"), b"# coding: latin-1\n# f\xfcr alle\n" + HONEST.encode()):
         assert parts_of(right, Language()).error_of("add") is None
+
+
+@pytest.mark.parametrize(
+    ("start", "reason"),
+    [
+        (b"# coding: hex\n", "'hex' is not a text encoding"),
+        (b"# coding: foo\n", "unknown encoding: foo"),
+        (b"\xef\xbb\xbf# coding: latin-1\n", "with BOM"),
+        (b"\0", "null bytes"),
+    ],
+)
+def test_other_errors_of_an_encoding_are_those_of_python(start, reason, tmp_path):
+    source = start + HONEST.encode()
+    error = parts_of(source, Language()).error_of("add")
+    assert reason in error
+    assert "UTF-8" not in error
+    path = tmp_path / "kernel.py"
+    path.write_bytes(source)
+    assert sources.depth(str(path), 1) == 0
 
 
 def test_free_submissions_are_not_read(addition, tmp_path):

@@ -163,7 +163,9 @@ def test_line_of_the_last_write_is_named(monkeypatch):
     said = f"the last write to c[2] is in line {line} of test_reasons.py: result[i] = x[i] + y[i - 1]"
     assert source(shifted, "vector_add", 5, 2) == (said, "")
     assert source(skips_the_second, "vector_add", 5, 1) == ("no line writes c[1]", "")
-    assert source(skips_the_second, "vector_add", 5) == ("a first call, run as Python, writes the right c[0]", "")
+    said = source(skips_the_second, "vector_add", 5)[0]
+    assert said.startswith("the last write to c[0] is in line ")
+    assert said.endswith("; a first call, run as Python, writes the right number there")
     assert source(raises_later, "vector_add", 5, 1) == ("", "")
     assert source(np.add, "vector_add", 5) == ("", "")
     exec("def unsaved(x, y, result):\n    result[:] = 1", found := {})

@@ -130,6 +130,8 @@ def test_faster_additions_than_predicted_have_two_causes():
     found = {"predicted": predicted, "times": 1000, "per": "iteration", "measured": 6e-4, "disturbed_by": [],
              "unpredicted": []}  # fmt: skip
     assert "takes less than 4 cycles here, or a sum begins before the previous one ends" in table._time(found)[0]
+    predicted["waits_for"] = "an element of y"  # which is stored and loaded, too
+    assert table._time(found)[0].endswith(" A sum begins before the previous one ends.")
 
 
 @pytest.mark.parametrize(("measured", "is_said"), [(1.43e-6, False), (2.6e-6, True), (4e-6, False)])

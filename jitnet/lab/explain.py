@@ -365,7 +365,8 @@ def _limit(
     of = {verdict["name"]: verdict for verdict in verdicts}
     traffic, accumulators = of["loads and stores"], of["accumulators"]
     otherwise = "arithmetic" if traffic["good"] and loop.arithmetic else "memory"
-    waits = accumulators["good"] is None and accumulators["answer"].startswith("in registers")
+    alone = None in (accumulators["good"], of["vectorized"]["good"])
+    waits = alone and accumulators["answer"].startswith("in registers")
     return limit_of(prediction, None if waits else otherwise)
 
 

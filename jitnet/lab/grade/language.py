@@ -109,17 +109,23 @@ class Language:
             return list(_Reader(self, ast.parse(source)).refused())
         except SyntaxError as error:
             return [(0, f"has a syntax error{f' in line {error.lineno}' if error.lineno else ''}: {error.msg}")]
-        except (ValueError, RecursionError, MemoryError):  # hundreds of nested parentheses
-            return [(0, "is not Python that can be parsed")]
+        except (ValueError, RecursionError, MemoryError) as error:  # hundreds of nested parentheses
+            return [(0, f"is not Python that can be parsed: {error}".rstrip(": "))]
 
 
 def _is_text(source: bytes) -> bool:
     """Whether it can be decoded. Python may run it without its comments, but what reads the source needs all of it."""
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(source).readline)
-        return "\0" not in source.decode(encoding)  # as in UTF-16
-    except (SyntaxError, ValueError):
+    except SyntaxError:  # bytes that are not UTF-8, or a declaration on which the parser says more
+        encoding = "utf-8"
+    try:
+        source.decode(encoding)
+    except UnicodeDecodeError:
         return False
+    except (LookupError, ValueError):  # `# coding: hex` names no encoding of texts; the parser says so
+        pass
+    return True
 
 
 _KEYWORDS = {

@@ -2,16 +2,18 @@
 
 from . import sources
 from .facts import Facts
-from .remarks import CALL_FIX, DEPENDS, EXIT_FIX, FAR_FIX, INNER, LANES_FIX, ORDER, VIEW
+from .remarks import CALL_FIX, CARRIES, EXIT, FAR_FIX, INNER, ORDER, VIEW
 
 CAUSES = ("vectorized", "checks", "numbers", "divisions")
 """Verdicts on what the instructions are for; the others are on their number and width, which follow from it."""
 
+UNSIGNED_FIX = "an index that is never negative can be unsigned: np.uint64(k)"
 WRAP_FIX = (
     "negative indices wrap around: take a view first (row = A[k]; part = x[k:]) and use the loop variable as the "
-    "index, or start the loop at 0; an index that is never negative can be unsigned: np.uint64(k)"
+    f"index, or start the loop at 0; {UNSIGNED_FIX}"
 )
 APART_FIX = "write into another array than the loop reads: copy the row that it reads first"
+SHORT_FIX = "if the loop is short, make a longer one the inner loop, or go over all elements in one loop: x.ravel()"
 TABLES_FIX = "several private tables: add to each of four in turn, and add them up after the loop"
 NEXT_FIX = (
     "store the numbers that the loop uses next to one another: an array for each field of a record, or a contiguous "
@@ -22,6 +24,7 @@ INLINE_FIX = "inline the helper: @numba.njit(..., forceinline=True)"
 ZERO_FIX = 'allow infinity instead: error_model="numpy"'
 BOUNDS_FIX = "remove boundscheck once the function works"
 SELECT_FIX = "let every iteration do the work, and select a value: a if c else b"
+MASK_FIX = "make the loop over elements the inner one, where each keeps its value once it is done: a if done else b"
 ALLOCATION_FIX = "allocate arrays of full size before the loop, and fill them in it"
 TEXT_FIX = "let the function take bytes in place of a text: np.frombuffer(text.encode(), np.uint8)"
 PARTIAL_FIX = "keep several partial results, and combine them after the loop"
@@ -37,22 +40,24 @@ def fix_that_fits(name: str, fix: str, facts: Facts) -> str:
     place = facts.loop.place
     if fix == FAR_FIX:
         return _of_numbers_far_apart(facts)
-    if fix in (EXIT_FIX, SELECT_FIX):
+    if fix in (EXIT, SELECT_FIX) or ((fix == CARRIES or fix.startswith(INNER)) and sources.leaves(*place)):
         return _of_an_exit(facts)
     if fix == CALL_FIX:
-        return fix_of_calls(facts)
-    if fix.startswith(DEPENDS) and facts.carried:
-        return ""  # it does
+        return _of_calls(facts)
+    if fix == APART_FIX and not sources.reads_what_it_writes(*place):
+        return SHORT_FIX
+    if fix == WRAP_FIX and facts.integers.indirect:
+        return UNSIGNED_FIX  # no view helps where the index is a number in memory
     if VIEW in fix and name == "vectorized" and (facts.integers.indirect or sources.recurs(*place)):
-        return ""  # the index is a number in memory, or counted
+        return ""  # nor where it is counted
     if fix.startswith(INNER) and (facts.over_elements or not sources.swappable(*place)):
         return f"keep several partial sums, and add them up after the loop; or {ORDER}"
-    if fix == LANES_FIX:
+    if fix == CARRIES:
         return INNER if sources.swappable(*place) else "" if sources.recurs(*place) else PARTIAL_FIX
     return fix
 
 
-def fix_of_calls(facts: Facts) -> str:
+def _of_calls(facts: Facts) -> str:
     symbols = " ".join(symbol or "" for _, symbol in facts.loop.calls)
     return TEXT_FIX if "unicode" in symbols else ALLOCATION_FIX if "NRT_" in symbols else CALL_FIX
 
@@ -61,7 +66,7 @@ def _of_numbers_far_apart(facts: Facts) -> str:
     if sources.walks_columns(*facts.loop.place):
         return FAR_FIX
     if facts.wraps:
-        return WRAP_FIX
+        return UNSIGNED_FIX if facts.integers.indirect else WRAP_FIX
     if facts.any_stride:
         declared = facts.any_stride.replace(":]", "::1]")
         return f"the type {facts.any_stride} allows any stride: declare {declared}, and pass contiguous arrays"
@@ -72,8 +77,11 @@ def _of_numbers_far_apart(facts: Facts) -> str:
 
 def _of_an_exit(facts: Facts) -> str:
     """What an iteration passes to the next one cannot be selected before that is known."""
-    if facts.zero_checks and not sources.leaves(*facts.loop.place):
+    place = facts.loop.place
+    if facts.zero_checks and not sources.leaves(*place):
         return ZERO_FIX
     if facts.ways_out and facts.options.get("boundscheck"):
         return BOUNDS_FIX
-    return "" if facts.carried or facts.integers.carried else SELECT_FIX
+    if sources.recurs(*place):
+        return MASK_FIX if sources.swappable(*place) else ""
+    return SELECT_FIX

@@ -82,6 +82,8 @@ def limit_of(found: dict[str, Any], otherwise: str | None) -> str | None:
     arithmetic or memory (its loads and stores) if it is a port, else the name of the limit.
     """
     unsure = found["missing"] or found["blocks"] > 1
+    if unsure and found["limit"] == LIMITS["chain"]:
+        return None
     if unsure or (found["limit"] == LIMITS["port"] and found["port"]["does"] in (OTHER, IN_VECTORS)):
         return otherwise
     if found["limit"] == LIMITS["port"]:

@@ -175,19 +175,22 @@ class Facts:
         place = {block.label: n for n, block in enumerate(blocks) if block.label}
         head = place[self.loop.loop.header]
 
-        known: dict[int, int] = {}
-
-        def from_block(n: int) -> int:
-            if n not in known:
-                known[n] = 0  # ends a cycle that does not pass the header
-                operations = [understood(instruction.text) for instruction in blocks[n].instructions]
-                after = {place[label] for o in operations if o.kind == "jump" and (label := _target(o)) in place}
-                if not any(o.is_unconditional for o in operations[-1:]) and n + 1 < len(blocks):
-                    after.add(n + 1)
-                known[n] = sum(map(wanted, operations)) + max((from_block(m) for m in after - {head}), default=0)
-            return known[n]
-
-        return from_block(head)
+        own, after = list[int](), list[set[int]]()
+        for n, block in enumerate(blocks):
+            operations = [understood(instruction.text) for instruction in block.instructions]
+            own.append(sum(map(wanted, operations)))
+            targets = {place[label] for o in operations if o.kind == "jump" and (label := _target(o)) in place}
+            falls = n + 1 < len(blocks) and not any(o.is_unconditional for o in operations[-1:])
+            after.append((targets | {n + 1} if falls else targets) - {head})
+        most, begun, way = dict[int, int](), {head}, [head]
+        while way:
+            if new := after[way[-1]] - begun:
+                way.append(min(new))
+                begun.add(way[-1])
+            else:  # a block that is begun, but has no number, leads back without passing the header
+                n = way.pop()
+                most[n] = own[n] + max((most.get(m, 0) for m in after[n]), default=0)
+        return most[head]
 
     @property
     def divides_integers(self) -> bool:

@@ -28,6 +28,9 @@ ITERATIONS = 12
 REMAINDER = 64
 """The most numbers that are left after the whole vectors of an array."""
 
+ENOUGH = 20
+"""Fewer samples do not decide which loop is the hottest."""
+
 HARDLY = 1000
 """One version hardly ran if another one did so many times its work."""
 
@@ -146,7 +149,8 @@ def hottest(
     contiguous numbers. `iterations`: how many each loop had in a run. If that had arguments of a `usual` size, it also
     decides between versions; with small ones, it may not have reached the main version. With any size, a version that
     did not run, or hardly, is not shown if another one ran for more than a remainder. `samples`: how many of the run
-    are in each loop; those of a function that it calls are elsewhere, so they decide only if no loop calls any.
+    are in each loop; those of a function that it calls are elsewhere, so they decide only if no loop calls any,
+    and if there are ENOUGH.
     """
     times = dict(zip(map(id, found), iterations, strict=False))
     sampled = {} if any(c.calls for c in found) else dict(zip(map(id, found), samples, strict=False))
@@ -155,7 +159,7 @@ def hottest(
         return candidate.work * times.get(id(candidate), 0)
 
     def executed(candidate: Candidate) -> int:
-        if any(sampled.values()):
+        if sum(sampled.values()) >= ENOUGH:
             return sampled[id(candidate)]
         return (len(candidate.operations) + CALL * candidate.slow) * times.get(id(candidate), 0)
 

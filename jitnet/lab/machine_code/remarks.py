@@ -28,9 +28,9 @@ VIEW = "take a view of the row first (row = A[i]), and use the loop variable as 
 INNER = "make the loop over elements the inner one, so that each sum has a lane of its own"
 ORDER = 'allow another order: fastmath={"contract", "reassoc", "nsz"}'
 DEPENDS = "if it does, the loop cannot be vectorized; if not: "
-EXIT_FIX = "let the loop run to its end"
-LANES_FIX = "give each lane its own value"
-"""What a loop with an exit, or with a value that is carried, needs depends on its source: `advice.py`."""
+EXIT = "exit"
+CARRIES = "carries"
+"""Not advice: what a loop with an exit, or with a value that is carried, needs depends on its source (`advice.py`)."""
 CALL_FIX = "write the function out with +, −, × and ÷ (a polynomial for exp or tanh), or take the call out of the loop"
 FAR_FIX = "let the inner loop walk along rows: change the order of the loops, or make a contiguous copy first"
 _REASONS = (
@@ -49,7 +49,7 @@ _REASONS = (
         "early exit|control flow|could not determine number of loop iterations|multiple exits",
         "the loop may end before its last iteration (break, return, an exception or a while), or it branches, so the "
         "iterations of a whole vector cannot run at once",
-        EXIT_FIX,
+        EXIT,
     ),
     (
         "cannot identify array bounds",
@@ -76,7 +76,7 @@ _REASONS = (
         "identified as reduction",
         "a value is carried from one iteration to the next, but not as a plain sum, product, minimum or maximum that "
         "only the code after the loop reads",
-        LANES_FIX,
+        CARRIES,
     ),
     (
         "not beneficial",

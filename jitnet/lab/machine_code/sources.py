@@ -2,10 +2,12 @@
 
 import ast
 import functools
+import re
 import tokenize
+from collections import Counter, defaultdict
 from collections.abc import Collection
 
-from ..sanitizer.syntax import assigned, assigned_by, names_in
+from ..sanitizer.syntax import assigned, assigned_by, is_named, names_in, parts_of
 
 Loop = ast.For | ast.While
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -17,7 +19,7 @@ def text_of(file: str) -> tuple[str, ...]:
     try:
         with tokenize.open(file) as source:
             return tuple(line.rstrip("\n") for line in source)
-    except (OSError, ValueError, SyntaxError):
+    except (OSError, ValueError, SyntaxError, LookupError):  # LookupError: `# coding: hex`
         return ()
 
 
@@ -118,10 +120,23 @@ def walks_columns(file: str, line: int) -> bool:
     return bool(nest) and isinstance(nest[-1], ast.For) and _walks_columns(names_in(nest[-1].target), nest[-1])
 
 
+def _elements(loop: Loop) -> list[ast.Subscript]:
+    """X[i, k], and X[i][k] without X[i]."""
+    found = [node for node in ast.walk(loop) if isinstance(node, ast.Subscript)]
+    rows = {id(node.value) for node in found}
+    return [node for node in found if id(node) not in rows]
+
+
+def _index_of(element: ast.Subscript) -> list[ast.expr]:
+    """i and k of X[i, k], and of X[i][k]."""
+    row = _index_of(element.value) if isinstance(element.value, ast.Subscript) else []
+    return [*row, *parts_of(element.slice)]
+
+
 def _walks_columns(variables: set[str], loop: Loop) -> bool:
-    indices = [n.slice.elts for n in ast.walk(loop) if isinstance(n, ast.Subscript) and isinstance(n.slice, ast.Tuple)]
     return any(
-        variables & set().union(*map(names_in, index[:-1])) and not variables & names_in(index[-1]) for index in indices
+        variables & set().union(*map(names_in, index[:-1])) and not variables & names_in(index[-1])
+        for index in map(_index_of, _elements(loop))
     )
 
 
@@ -138,60 +153,119 @@ def swappable(file: str, line: int) -> bool:
 
 def _could_be_inner(outer: ast.For, inner: ast.For) -> bool:
     variables, inside = names_in(outer.target), list(ast.walk(inner))
+    ids = set(map(id, inside))
     stored = (node for node in ast.walk(outer) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store))
-    begun = {node.id for node in stored if node not in inside}
+    begun = {node.id for node in stored if id(node) not in ids}
     elements = [node for node in inside if isinstance(node, ast.Subscript)]
-    own = {name for name, _ in _updates(inner)} <= begun and all(
+    own = set(_updates(inner)) <= begun and all(
         variables & names_in(node) for node in elements if isinstance(node.ctx, ast.Store)
     )
     views = begun & {node.value.id for node in elements if isinstance(node.value, ast.Name)}
-    return own and not views and not begun & names_in(inner.iter) and not _walks_columns(variables, inner)
+    steps = [
+        part is index[-1] and _has_step_1(variables, part)
+        for index in map(_index_of, _elements(inner))
+        for part in index
+        if variables & names_in(part)
+    ]
+    return own and not views and not begun & names_in(inner.iter) and bool(steps) and all(steps)
 
 
-def _updates(loop: Loop) -> list[tuple[str, ast.stmt]]:
-    """The assignments whose new value of a variable depends on the one of the previous iteration."""
-    known, found = set[str](), list[tuple[str, ast.stmt]]()  # known: variables that each iteration begins anew
-    for statement in (part for one in loop.body for part in ast.walk(one)):
-        pairs = [(t.id, value) for t, value in assigned_by(statement) if isinstance(t, ast.Name)]
-        is_sum = isinstance(statement, ast.AugAssign)
-        old = {name for name, value in pairs if is_sum or name in names_in(value)} - known
-        found += [(name, statement) for name in old if isinstance(statement, ast.stmt)]
-        if statement in loop.body and len(pairs) == 1:
-            known |= {name for name, _ in pairs if name not in {old for old, _ in found}}
+def _has_step_1(variables: set[str], index: ast.expr) -> bool:
+    """True for `j` and `j + k`, not for `j*n`."""
+    others = (n for n in ast.walk(index) if isinstance(n, ast.BinOp) and not isinstance(n.op, (ast.Add, ast.Sub)))
+    return not any(variables & names_in(node) for node in others)
+
+
+def _updates(loop: Loop) -> dict[str, list[tuple[ast.expr, bool]]]:
+    """The variables whose new values depend on that of the previous iteration: these values (`s + a` of `s += a`), and
+    whether every iteration assigns them."""
+    begun, found = set[str](), defaultdict[str, list[tuple[ast.expr, bool]]](list)  # begun: anew in each iteration
+    for one in loop.body:
+        for part in ast.walk(one):
+            for target, value in assigned_by(part):
+                if isinstance(target, ast.Name) and target.id not in begun:
+                    old = ast.Name(target.id, ast.Load())
+                    new = ast.BinOp(old, part.op, value) if isinstance(part, ast.AugAssign) else value
+                    if target.id in names_in(new):
+                        found[target.id].append((new, part is one))
+        if isinstance(one, ast.Assign):
+            begun |= {target.id for target in one.targets if isinstance(target, ast.Name) and target.id not in found}
     return found
 
 
 def recurs(file: str, line: int) -> bool:
-    """True if an iteration needs a value of the previous one for more than a sum, a product, a maximum or a minimum:
-    `total += x[i]; out[i] = total`, or `x = a*x % m`."""
+    """True if an iteration needs a value of the previous one, but not for a sum, a product, a maximum or a minimum:
+    `total += x[i]; out[i] = total`, or `x = a*x % m`. Counters are known in advance."""
     nest = _nest(file, line)
     if not nest:
         return False
-    for name, statement in _updates(nest[-1]):
-        own = list(ast.walk(statement))
-        read = [
-            n for n in ast.walk(nest[-1]) if isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Load)
-        ]
-        if any(node not in own for node in read) or not _reduces(name, statement):
-            return True
-    return False
+    nodes = list(ast.walk(nest[-1]))
+    names = [node for node in nodes if isinstance(node, ast.Name)]
+    stored = {node.id for node in names if isinstance(node.ctx, ast.Store)}
+    last = {id(n) for one in nodes if isinstance(one, (ast.Return, ast.Raise)) for n in ast.walk(one)}
+    reads = Counter(node.id for node in names if isinstance(node.ctx, ast.Load) and id(node) not in last)
+    reads.update(n.target.id for n in nodes if isinstance(n, ast.AugAssign) and isinstance(n.target, ast.Name))
+    reductions = []
+    for name, steps in _updates(nest[-1]).items():
+        values = [value for value, _ in steps]
+        own = sum(is_named(node, name) for value in values for node in ast.walk(value))
+        if not all(is_always and _counts(name, value, stored) for value, is_always in steps):
+            reductions.append(reads[name] == own and _reduces(name, values))
+    return bool(reductions) and not any(reductions)
+
+
+def _counts(name: str, value: ast.expr, stored: set[str]) -> bool:
+    """`i + 1`, or `i + n` where the loop does not change n."""
+    if not isinstance(value, ast.BinOp) or not isinstance(value.op, (ast.Add, ast.Sub)):
+        return False
+    step = value.right
+    return is_named(value.left, name) and isinstance(step, (ast.Constant, ast.Name)) and not names_in(step) & stored
 
 
 _DIVISIONS = (ast.Div, ast.FloorDiv, ast.Mod)
-_REDUCTIONS = (ast.Add, ast.Sub, ast.Mult, ast.BitAnd, ast.BitOr, ast.BitXor)
+_REDUCTIONS = {"Add", "Mult", "BitAnd", "BitOr", "BitXor", "max", "min", "choice"}
+_SAME = {"Sub": "Add", "maximum": "max", "fmax": "max", "minimum": "min", "fmin": "min"}
+_CONVERTS = re.compile(r"(u?int|float)\d*$|type$")
 
 
-def _reduces(name: str, statement: ast.stmt) -> bool:
-    """`x += a`, `x = x + a`, `x = max(x, a)`, where a does not depend on x."""
-    if isinstance(statement, ast.AugAssign):
-        return isinstance(statement.op, _REDUCTIONS) and name not in names_in(statement.value)
-    value = statement.value if isinstance(statement, ast.Assign) else None
-    parts: list[ast.expr] = []
-    if isinstance(value, ast.BinOp) and isinstance(value.op, _REDUCTIONS):
-        parts = [value.left, value.right]
-    elif isinstance(value, ast.Call) and names_in(value.func) <= {"max", "min"}:
-        parts = value.args
-    return [ast.unparse(part) for part in parts if name in names_in(part)] == [name]
+def _reduces(name: str, values: list[ast.expr]) -> bool:
+    """True if one operation makes all the new values of x from its old one: `x + a - b`, `max(x, a)`, `a if a > x else
+    x`, where a and b do not depend on x."""
+    kinds, parts = set[str](), list(values)
+    while parts:
+        part = parts.pop()
+        operands, kind = [part], ""
+        if isinstance(part, ast.BinOp):
+            operands, kind = [part.left, part.right], type(part.op).__name__
+        elif isinstance(part, ast.Call):
+            operands, kind = part.args, ast.unparse(part.func).rpartition(".")[2]
+        elif isinstance(part, ast.IfExp):
+            operands, kind = [part.body, part.orelse], "choice" if name in names_in(part.test) else ""
+        elif not is_named(part, name):
+            return False
+        used = [operand for operand in operands if name in names_in(operand) and operand is not part]
+        if len(used) > 1 and not isinstance(part, ast.IfExp):
+            return False
+        kinds |= {_SAME.get(kind, kind)} if kind and not _CONVERTS.match(kind) else set()
+        parts += used
+    return len(kinds) <= 1 and kinds <= _REDUCTIONS
+
+
+def reads_what_it_writes(file: str, line: int) -> bool:
+    """True if the loop on that line reads other elements of an array that it writes: D[i, j] += D[i, k]."""
+    nest = _nest(file, line)
+    elements = _elements(nest[-1]) if nest else []
+    written = [(_root(node), ast.unparse(node)) for node in elements if isinstance(node.ctx, ast.Store)]
+    read = [(_root(node), ast.unparse(node)) for node in elements if isinstance(node.ctx, ast.Load)]
+    return any(array == other and element != text for array, element in written for other, text in set(read))
+
+
+def _root(element: ast.Subscript) -> str:
+    """X of X[i][k]."""
+    inner: ast.expr = element
+    while isinstance(inner, ast.Subscript):
+        inner = inner.value
+    return ast.unparse(inner)
 
 
 def divides(file: str, line: int) -> bool:

@@ -16,7 +16,7 @@ from .facts import Facts, is_division_of_integers, is_slow
 from .hottest import CHEAP
 from .instructions import register_name, registers_in
 from .integers import kind_of
-from .remarks import CALL_FIX, FAR_FIX, reasons, success
+from .remarks import CALL_FIX, CARRIES, FAR_FIX, reasons, success
 from .wording import compared, latency, type_of, widths
 
 
@@ -96,7 +96,7 @@ def vectorized(facts: Facts) -> Verdict:
             "LLVM vectorized only the case of contiguous numbers, and here they may be far apart", FAR_FIX,
         )  # fmt: skip
     if not why:
-        said, fix = (UNUSED, advice.APART_FIX) if llvm else ("LLVM gives no reason", "")
+        said, fix = (UNUSED, advice.APART_FIX) if llvm else ("LLVM gives no reason", CARRIES if facts.carried else "")
         return Verdict("vectorized", "no: one number at a time", False, said, fix)
     if facts.divides_integers and "not beneficial" in why[0].said:
         words = f"LLVM: {why[0].said}: there is no vector instruction for the division of integers"
@@ -378,16 +378,17 @@ def divisions(facts: Facts) -> Verdict:
             "divisions", f"{facts.at_most(is_division_of_integers)} of integers per iteration", False,
             "it takes several times as long as a multiplication, and has no vector form", advice.WHOLE_FIX,
         )  # fmt: skip
-    roots = count(len(slow) - len(by), "root") if len(slow) > len(by) else ""
+    most = facts.at_most(lambda o: is_slow(o) and o.kind == "divide")
+    some_roots = facts.at_most(lambda o: is_slow(o) and o.kind != "divide")
+    roots = count(some_roots, "root") if some_roots else ""
     if same:
         also = f"; {roots}" if roots else ""
         return Verdict(
-            "divisions", f"{len(by)} per iteration, {len(same)} of them by the same number{also}", False,
+            "divisions", f"{most} per iteration, {min(len(same), most)} of them by the same number{also}", False,
             "a division takes as long as about ten multiplications",
             "multiply by the reciprocal, computed before the loop (rounding differs in the last place)",
         )  # fmt: skip
     if by:
-        most = facts.at_most(lambda o: is_slow(o) and o.kind == "divide")
         what = " and ".join(filter(None, [count(most, "division"), roots]))
         return Verdict("divisions", f"{what} per iteration", None, "the divisor is another number in each iteration")
     if roots:

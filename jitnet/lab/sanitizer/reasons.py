@@ -197,14 +197,16 @@ def _found(
     if run.written_at is None:
         return f"no line writes {name}" if target.data[tuple(index)] == BEFORE else "", ""
     case.arguments[inputs + output] = target.data
-    if not case.wrong()[output][tuple(index)]:  # no line of this call is to blame, but what an earlier call left
-        return f"a first call, run as Python, writes the right {name}", ""
+    is_right = not case.wrong()[output][tuple(index)]
     file, line = run.written_at
     text = textwrap.shorten(linecache.getline(file, line), SHOWN, placeholder=" ...")
     said = f"{LAST_WRITE} {name} is in line {line} of {os.path.basename(file)}"
     outputs = [array.data for array in given[inputs:]]
     is_finite = bool(np.isfinite(target.data[tuple(index)]))
-    return said + (f": {text}" if text else ""), _unread(problem, case, outputs, run.unread) if is_finite else INFINITE
+    said += f": {text}" if text else ""
+    if is_right:  # as with numbers that np.empty finds, or that an earlier call left
+        return f"{said}; a first call, run as Python, writes the right number there", ""
+    return said, _unread(problem, case, outputs, run.unread) if is_finite else INFINITE
 
 
 def _unread(problem: Problem, case: Case, outputs: list[Array], unread: dict[int, NDArray[np.bool_]]) -> str:

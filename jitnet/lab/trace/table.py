@@ -207,7 +207,9 @@ def _measured(found: dict[str, Any], each: Callable[[float], str]) -> str:
         return f"not measured: {found['not_measured']}"
     share = found["measured"] / found["predicted"]["seconds"]
     short = share < OVERLAPS and found["predicted"]["limit"] == "waits"
-    why = " An addition takes less than 4 cycles here, or a sum begins before the previous one ends." if short else ""
+    why = " A sum begins before the previous one ends." if short else ""
+    if short and not found["predicted"]["waits_for"].startswith("an element"):
+        why = " An addition takes less than 4 cycles here, or a sum begins before the previous one ends."
     if found["measured"] <= CALL and share * (1 - UNPREDICTED) > 1:
         why = " Most of this is call overhead: use a larger size."
     if share < OVERLAPS and found["predicted"]["limit"] == "arithmetic":
