@@ -52,6 +52,7 @@ LOOPS = {
     "while": "while i < n:\n  m = max(m, x[i])\n  i += step",
     "while alone": "while i < n:\n  y[i] = x[i + off]\n  i += 1",
     "alternating": "for i in I:\n  s += sign * x[i]\n  sign = -sign",
+    "products": "for i in I:\n  y[i] = y[i - 1] * x[i]",
     "both": "for i in I:\n  s += x[i]\n  s *= y[i]",
     "square": "for i in I:\n  s = s + s * x[i]",
     "until": "for i in I:\n  s += x[i]\n  if s > t:\n    break",
@@ -134,8 +135,9 @@ def test_what_every_iteration_needs_has_no_fix(place):
     assert "that only the code after the loop reads" in prefix["evidence"]
     maximum = judged(place("running"), "vmaxsd %xmm0, %xmm1, %xmm0", said=CARRIED)["vectorized"]
     assert "NaN" not in maximum["evidence"]
-    dependent = [judged(place(name), SUM, said="unsafe dependent memory operations") for name in ("prefix", "rows")]
-    assert [bool(found["vectorized"]["fix"]) for found in dependent] == [False, True]
+    names = "prefix", "products", "rows"
+    dependent = [judged(place(name), SUM, said="unsafe dependent memory operations") for name in names]
+    assert [bool(found["vectorized"]["fix"]) for found in dependent] == [False, False, True]
 
 
 def test_ordinary_maxima_have_a_fix(place):

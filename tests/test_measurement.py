@@ -22,7 +22,10 @@ def test_predicted_limit_is_not_repeated_if_the_measurement_contradicts_it(times
     loop = loop_of("vmovups (%rdi,%rbx,4), %ymm1", "vmulps %ymm1, %ymm1, %ymm1", "addq $8, %rbx", "jne .LBB0_3")
     taken = measurement.measured(loop, 0, run_of(loop, times) | {"disturbed_by": noise}, PREDICTION, 48 << 10)
     assert taken["contradicts"] == contradicts
-    good = [{"name": name, "good": True, "answer": "", "fix": ""} for name in ("loads and stores", "accumulators")]
+    good = [
+        {"name": name, "good": True, "answer": "", "fix": ""}
+        for name in ("vectorized", "loads and stores", "accumulators")
+    ]
     limit = explain._limit(good, loop, PREDICTION, taken)
     assert limit == (taken["limit"] if contradicts else "arithmetic")
     text = "\n".join(listing.cycles_of({"cycles": PREDICTION, "measured": taken}))

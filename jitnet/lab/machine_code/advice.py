@@ -2,7 +2,7 @@
 
 from . import sources
 from .facts import Facts
-from .remarks import CALL_FIX, CARRIES, EXIT, FAR_FIX, INNER, ORDER, VIEW
+from .remarks import CALL_FIX, CARRIES, DEPENDS, EXIT, FAR_FIX, INNER, ORDER, VIEW
 
 CAUSES = ("vectorized", "checks", "numbers", "divisions")
 """Verdicts on what the instructions are for; the others are on their number and width, which follow from it."""
@@ -46,6 +46,8 @@ def fix_that_fits(name: str, fix: str, facts: Facts) -> str:
         return _of_calls(facts)
     if fix == APART_FIX and not sources.reads_what_it_writes(*place):
         return SHORT_FIX
+    if fix.startswith(DEPENDS) and facts.carried and not sources.reduces(*place):
+        return ""  # it does: a number that it stores is in a register for the next iteration
     if fix == WRAP_FIX and facts.integers.indirect:
         return UNSIGNED_FIX  # no view helps where the index is a number in memory
     if VIEW in fix and name == "vectorized" and (facts.integers.indirect or sources.recurs(*place)):

@@ -196,22 +196,33 @@ def _updates(loop: Loop) -> dict[str, list[tuple[ast.expr, bool]]]:
 def recurs(file: str, line: int) -> bool:
     """True if an iteration needs a value of the previous one, but not for a sum, a product, a maximum or a minimum:
     `total += x[i]; out[i] = total`, or `x = a*x % m`. Counters are known in advance."""
+    found = _reductions(file, line)
+    return bool(found) and not any(found)
+
+
+def reduces(file: str, line: int) -> bool:
+    """True if the loop on that line has a sum, a product, a maximum or a minimum that only the code after it reads."""
+    return any(_reductions(file, line))
+
+
+def _reductions(file: str, line: int) -> list[bool]:
+    """For each variable that an iteration passes to the next one, except counters: whether it is such a sum."""
     nest = _nest(file, line)
     if not nest:
-        return False
+        return []
     nodes = list(ast.walk(nest[-1]))
     names = [node for node in nodes if isinstance(node, ast.Name)]
     stored = {node.id for node in names if isinstance(node.ctx, ast.Store)}
     last = {id(n) for one in nodes if isinstance(one, (ast.Return, ast.Raise)) for n in ast.walk(one)}
     reads = Counter(node.id for node in names if isinstance(node.ctx, ast.Load) and id(node) not in last)
     reads.update(n.target.id for n in nodes if isinstance(n, ast.AugAssign) and isinstance(n.target, ast.Name))
-    reductions = []
+    found = []
     for name, steps in _updates(nest[-1]).items():
         values = [value for value, _ in steps]
         own = sum(is_named(node, name) for value in values for node in ast.walk(value))
         if not all(is_always and _counts(name, value, stored) for value, is_always in steps):
-            reductions.append(reads[name] == own and _reduces(name, values))
-    return bool(reductions) and not any(reductions)
+            found.append(reads[name] == own and _reduces(name, values))
+    return found
 
 
 def _counts(name: str, value: ast.expr, stored: set[str]) -> bool:
