@@ -50,8 +50,7 @@ ERRORS = {
     "wrong_at_an_edge": r"is wrong: 1 of 195 wrong, first at \(2, 64\): expected \S+, got \S+, .* given X \(3, 5\)",
     "wrong_if_large": r"is wrong: 1 of 576 wrong, first at \(9, 9\): .*, given X \(24, 24\)",
     "not_a_number": r"gives NaN: 10 of 10 wrong",
-    "reads_beyond": rf"gives NaN, as when it reads outside of its inputs: 10 of 10 .*{SHAPES[:-1]}; "
-    r"the last write to Z\[0, 0\] is in line \d+ of mine.py: Z\[i, j\] = X\[len\(X\), 0\]. "
+    "reads_beyond": rf"gives NaN, as when it reads outside of its inputs: 10 of 10 .*{SHAPES[:-1]}\. "
     r"It is not safe: X\[2, 0\] is out of bounds for the shape \(2, 3\) \(mine.py, line \d+\); check the bounds",
     "late_crash": r"crashes the process: SIGSEGV, while it was timed$",
     "greedy": rf"raises MemoryError: .*, {SHAPES[:-1]}; it may use \S+ GiB, 75% of the memory here$",

@@ -132,6 +132,8 @@ class _Child:
         if not found or found.startswith(judge.MISLEADING):
             self.begin("running its source with every prange iteration as a thread", SANITIZING)
             hidden = judge.hidden_error(self.kernel, self.problem, self.dtype)
+            if found and hidden:  # a cause that was found twice is told once
+                found = found.replace("; " + hidden.partition("; ")[0], "")
             found = ". It ".join(filter(None, (found, hidden and f"is not safe: {hidden}"))) or None
         found = found or self.error_of_drawn()
         if found:
