@@ -29,6 +29,7 @@ def from_safetensors(path: str | Path) -> Network:
     Errors    FileNotFoundError; ValueError if the file is damaged, of another program, or needs more memory than there
               is, and if the package safetensors is not installed
     """
+    checks.expect_path(path)
     package = parts.package("safetensors", "'jitnet[safetensors]'")
     about: Any = None
     try:
