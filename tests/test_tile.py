@@ -16,7 +16,16 @@ from jitnet.compiler.jit import OPTIONS, signature_for
 from jitnet.compiler.memory import LINE, aligned
 from jitnet.compiler.simd import MASKS
 from jitnet.kernels import LADDERS, parts, register_tile
-from jitnet.kernels.parts import COPIED_ROWS, LEAST_ROWS, MOST_ROWS, SHORT, WORTH, most_rows, narrow_product
+from jitnet.kernels.parts import (
+    COPIED_ROWS,
+    LEAST_ROWS,
+    MOST_ROWS,
+    SHORT,
+    WORTH,
+    most_rows,
+    transposed,
+    transposing_pays,
+)
 from jitnet.kernels.register_tile import (
     DEPTH,
     DESCENT,
@@ -28,6 +37,7 @@ from jitnet.kernels.register_tile import (
     NARROW_TILES,
     OF_L2,
     OTHER_ROWS,
+    PLAIN,
     ROW_BYTES,
     ROWS,
     SPLIT_ROWS,
@@ -259,27 +269,31 @@ def test_a_narrow_descent_gives_the_same_bits_in_parts(n_out):
 def test_narrow_products_of_a_transpose_are_computed_as_their_transpose(monkeypatch):
     """If lanes would be empty, or a large A would be read line by line; not if the sums are short, or C is small."""
 
-    def is_transposed(m, depth, n, is_transpose=True):
+    def pays(m, depth, n, is_transpose=True):
         A = np.ones((depth, m), np.float32).T if is_transpose else np.ones((m, depth), np.float32)
-        C = np.full((m, n), 1, np.float32)
-        done = narrow_product(A, np.full((depth, n), 2, np.float32), C, DESCENT, np.float32(1))
-        np.testing.assert_array_equal(C, 1 - 2 * depth if done else 1)
-        return done
+        return transposing_pays(A, np.empty((m, n), np.float32))
 
     v = VECTOR_BYTES // 4
     full, most, depth = 4 * v, 3 * v // 4, 6 * v * 3 // 4
     high = WORTH // depth + 1
-    assert [is_transposed(high, depth, n) for n in (1, most, most + 1)] == [True, True, False]
-    assert [is_transposed(high, depth + less, most) for less in (0, -1)] == [True, False]
-    assert not is_transposed(high, depth, most, is_transpose=False)
-    assert not is_transposed((WORTH - 1) // depth, depth, 1)
-    assert [is_transposed(m, WORTH, 1) for m in (v - 1, v)] == [False, True]
-    assert not is_transposed(high, 6 * v, v)
-    monkeypatch.setattr(parts, "L2", high * 6 * v * 4 * 4 // 3)
-    assert is_transposed(high, 6 * v, v)
-    monkeypatch.setattr(parts, "L2", high * 12 * full * 4 * 4 // 3)
+    assert [pays(high, depth, n) for n in (1, most, most + 1)] == [True, True, False]
+    assert [pays(high, depth + less, most) for less in (0, -1)] == [True, False]
+    assert not pays(high, depth, most, is_transpose=False)
+    assert not pays((WORTH - 1) // depth, depth, 1)
+    assert [pays(m, WORTH, 1) for m in (v - 1, v)] == [False, True]
+    assert not pays(high, 6 * v, v)
+    monkeypatch.setattr(parts, "MOST_OF_L2", high * 6 * v * 4)
+    assert pays(high, 6 * v, v)
+    monkeypatch.setattr(parts, "MOST_OF_L2", high * 12 * full * 4)
     wide = 2 * VECTORS * v
-    assert [is_transposed(high, 12 * full, n) for n in (wide - 2, wide)] == [True, False]
+    assert [pays(high, 12 * full, n) for n in (wide - 2, wide)] == [True, False]
+
+
+@pytest.mark.parametrize(("variant", "expected"), [(PLAIN, 20), (DESCENT, 1 - 3 * 20)])
+def test_a_transposed_product_is_plain_or_a_descent(variant, expected):
+    A, B, C = np.ones((10, 50), np.float32).T, np.full((10, 3), 2, np.float32), np.ones((50, 3), np.float32)
+    assert transposed(A, B, C, variant, np.float32(3))
+    np.testing.assert_array_equal(C, expected)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

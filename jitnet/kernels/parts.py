@@ -33,6 +33,10 @@ LEAST_ROWS = 32
 WORTH = 2048
 """Numbers of A from which a product may be computed as its transpose."""
 
+MOST_OF_L2 = L2 * 3 // 4
+"""Bytes of a matrix that leave too little of the L2 cache for the others: its lines will have left the cache before
+they are used again."""
+
 Part = tuple[int, int, int, int]
 """Rows i0:i1 and columns j0:j1 of C."""
 
@@ -43,14 +47,13 @@ def product_of_part(A: Matrix, B: Matrix, C: Matrix, part: Part, variant: int, b
     i0, i1, j0, j1 = part
     rows, columns = submatrix(A, i0, i1, 0, A.shape[1]), submatrix(B, 0, B.shape[0], j0, j1)
     target = submatrix(C, i0, i1, j0, j1)
-    if variant != WITH_BIAS and narrow_product(rows, columns, target, variant, lr):
-        return
-    product(rows, columns, target, variant, window(b, j0, j1 - j0) if b.size > 0 else b, lr)
+    if variant == WITH_BIAS or not (transposing_pays(rows, target) and transposed(rows, columns, target, variant, lr)):
+        product(rows, columns, target, variant, window(b, j0, j1 - j0) if b.size > 0 else b, lr)
 
 
 @part_of_kernels
-def narrow_product(A: Matrix, B: Matrix, C: Matrix, variant: int, lr: float) -> bool:
-    """`product` as Cᵀ = Bᵀ·Aᵀ, if that is faster; False if it is not, or if there is no memory for Cᵀ.
+def transposing_pays(A: Matrix, C: Matrix) -> bool:
+    """Whether C = A·B is computed faster as Cᵀ = Bᵀ·Aᵀ.
 
     Rows of Aᵀ must be contiguous, and the sums long enough to be worth allocating Cᵀ, and copying it number by number.
     It is faster if rows of C would leave a quarter of the lanes empty. It is also faster if A fills the L2 cache
@@ -59,9 +62,15 @@ def narrow_product(A: Matrix, B: Matrix, C: Matrix, variant: int, lr: float) -> 
     (m, n), depth = C.shape, A.shape[1]
     if A.strides[0] != A.itemsize or m < lanes(C) or m * depth < WORTH or depth < 6 * n:
         return False
-    leaves_lanes = 4 * n <= 3 * in_whole_vectors(n, C)
-    if not leaves_lanes and (n >= 2 * VECTORS * lanes(C) or A.size * A.itemsize < L2 * 3 // 4):
-        return False
+    if 4 * n <= 3 * in_whole_vectors(n, C):
+        return True
+    return bool(n < 2 * VECTORS * lanes(C) and A.size * A.itemsize >= MOST_OF_L2)
+
+
+@part_of_kernels
+def transposed(A: Matrix, B: Matrix, C: Matrix, variant: int, lr: float) -> bool:
+    """`product` as Cᵀ = Bᵀ·Aᵀ; False if there is no memory for Cᵀ."""
+    m, n = C.shape
     memory = heap_array(m * n * C.itemsize, C)
     has_memory = memory.size > 0
     if has_memory:
@@ -92,7 +101,7 @@ def most_rows(A: Matrix, B: Matrix, C: Matrix) -> int:
     if copying_pays(A, C.shape[1]):
         return COPIED_ROWS
     is_short = A.shape[1] <= (SHORT // 2 if is_transpose(B) else SHORT)  # transposing B takes time, too
-    if is_short and C.size * C.itemsize > L2 * 3 // 4:
+    if is_short and C.size * C.itemsize > MOST_OF_L2:
         return max(LEAST_ROWS, int(TLB_PAGES * PAGE // (C.shape[1] * C.itemsize)))
     return MOST_ROWS
 
