@@ -62,7 +62,7 @@ def calls_of(widths, m):
 
 def largest_share(call, cores):
     """The work of the busiest core, as a fraction of that of one core; an odd number of rows computes one
-    twice, and a partial panel costs a complete one."""
+    twice, and a partial panel costs a complete one. Parts that have fewer rows for the sake of a cache are left out."""
     C = max((a for a in call.arguments if isinstance(a, np.ndarray) and a.ndim == 2), key=lambda a: is_result(call, a))
     shape = divided(C, cores, MOST_ROWS)
     parts = [part_of(C, shape, t) for t in range(number_of_parts(C, shape))]

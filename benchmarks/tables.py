@@ -13,6 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+CURRENT = "emeraldrapids"
+"""The machine that was measured with the present kernels."""
+
 RESULTS = Path(__file__).parent / "results"
 ROOT = Path(__file__).parents[1]
 PAGE, README = ROOT / "docs" / "guide" / "machines.md", ROOT / "README.md"
@@ -25,13 +28,13 @@ Cell = tuple[str, dict[str, float]]
 INTRODUCTION = """\
 # Every machine
 
-The same benchmarks on different processors. Each cell has the time in jitnet, the fraction of the core's peak, and how
-many times as long the other libraries take: with "1.40 × NumPy", NumPy takes 1.4 times as long as jitnet. The timings
-of all libraries alternate on one machine. The peak is the speed of a loop of multiply-adds in registers in the same
-minute. The machines are virtual and shared, so compare times within a column, and only roughly between columns. A dash
-means not measured. Emerald Rapids was measured with the present kernels; Zen 5 with kernels that copied B before the
-first tile computed anything, masked all rows of narrow panels, and divided products into parts of more rows; Zen 4 and
-Ice Lake with still earlier ones, which had smaller tiles and slower versions of sigmoid, tanh and softmax. `python
+The same benchmarks on different processors. Each cell has jitnet's time or speed, the fraction of the core's peak, and
+how many times as long the other libraries take: with "1.40 × NumPy", NumPy takes 1.4 times as long. The timings of all
+libraries alternate on one machine. The peak is the speed of a loop of multiply-adds in registers in the same minute.
+The machines are virtual and shared, so compare times within a column, and only roughly between columns. A dash means
+not measured. Emerald Rapids was measured with the present kernels; Zen 5 with kernels that copied B before the first
+tile computed anything, masked all rows of narrow panels, and divided products into parts of more rows; Zen 4 and Ice
+Lake with still earlier ones, which had smaller tiles and slower versions of sigmoid, tanh and softmax. `python
 benchmarks/steps.py` (and `products.py`, `activations.py`, `epochs.py`) writes to a folder of its machine; `python
 benchmarks/tables.py` writes this page.
 
@@ -94,9 +97,9 @@ def processor(machine: dict[str, Any]) -> str:
     return re.sub(r"\(R\)|\(TM\)| Processor| @ [\d.]+GHz", "", machine["cpu"])
 
 
-def columns_of(file: str, names: str, cell: Callable[[Row], Cell]) -> dict[str, dict[str, Cell]]:
+def columns_of(file: str, column: str, cell: Callable[[Row], Cell]) -> dict[str, dict[str, Cell]]:
     """Machine -> name of the row -> cell."""
-    return {machine: {row[names]: cell(row) for row in found["rows"]} for machine, found in results_of(file).items()}
+    return {machine: {row[column]: cell(row) for row in found["rows"]} for machine, found in results_of(file).items()}
 
 
 def names_in(columns: dict[str, dict[str, Cell]]) -> list[str]:
@@ -104,17 +107,17 @@ def names_in(columns: dict[str, dict[str, Cell]]) -> list[str]:
     return list(dict.fromkeys(name for cells in columns.values() for name in cells))
 
 
-def table(file: str, names: str, cell: Callable[[Row], Cell]) -> list[str]:
+def table(file: str, column: str, cell: Callable[[Row], Cell]) -> list[str]:
     """The lines of the table of a file."""
-    columns = columns_of(file, names, cell)
-    lines = [f"| {names} | {' | '.join(columns)} |", "|" + "---|" * (len(columns) + 1)]
+    columns = columns_of(file, column, cell)
+    lines = [f"| {column} | {' | '.join(columns)} |", "|" + "---|" * (len(columns) + 1)]
     for name in names_in(columns):
         lines.append(f"| {name} | {' | '.join(text(cells.get(name)) for cells in columns.values())} |")
     return lines
 
 
 def text(cell: Cell | None) -> str:
-    """ "163.3 µs, 0.92 of peak; 1.83 × NumPy, 3.00 × PyTorch" """
+    """The text of a cell, such as "163.3 µs, 0.92 of peak; 1.83 × NumPy, 3.00 × PyTorch"."""
     if cell is None:
         return "–"
     figures, ratios = cell
@@ -124,8 +127,8 @@ def text(cell: Cell | None) -> str:
 def page() -> str:
     """The whole page, as Markdown."""
     lines = [INTRODUCTION]
-    for title, file, names, cell in TABLES:
-        lines += [f"## {title}", "", *table(file, names, cell), ""]
+    for title, file, column, cell in TABLES:
+        lines += [f"## {title}", "", *table(file, column, cell), ""]
     return "\n".join(lines)
 
 
@@ -135,7 +138,7 @@ def picture(path: Path) -> None:
     from matplotlib.colors import LogNorm
 
     tables = [(title, columns_of(*rest)) for title, *rest in TABLES if "one thread" in title]
-    machines = sorted({machine for _, columns in tables for machine in columns})
+    machines = list(dict.fromkeys(machine for _, columns in tables for machine in columns))
     heights = [len(names_in(columns)) for _, columns in tables]
     figure, axes = plt.subplots(
         len(tables), figsize=(11, 3 + 0.24 * sum(heights)), height_ratios=heights, layout="constrained"
@@ -148,18 +151,22 @@ def picture(path: Path) -> None:
             for x, ratio in enumerate(row):
                 shown = "–" if math.isnan(ratio) else f"{ratio:.2f}"
                 axis.text(x, y, shown, ha="center", va="center", size=8, color="w" if ratio > 2.2 else "k")
-        axis.set_yticks(range(len(names)), names, size=8)
+        axis.set_yticks(range(len(names)), [name.removesuffix(", s") for name in names], size=8)
         axis.set_xticks(range(len(machines)), [])
         axis.set_title(title.removesuffix(", one thread"), size=10, loc="left")
-    labels = [machine.replace(" (", "\n(").replace(", ", "\n") for machine in machines]
+    labels = [machine.replace(" (", "\n(").replace(", ", "\n") + age(machine) for machine in machines]
     axes[0].set_xticks(range(len(machines)), labels, size=8)
     axes[0].xaxis.tick_top()
     bar = figure.colorbar(image, ax=axes, location="bottom", aspect=60, shrink=0.6, ticks=[0.25, 0.5, 1, 2, 4])
     bar.ax.set_xticklabels(["≤ 0.25", "0.5", "1", "2", "≥ 4"])
     bar.minorticks_off()
     bar.set_label("time of the fastest other library / time of jitnet (blue: jitnet is faster), one thread")
-    figure.savefig(path, dpi=90)
+    figure.savefig(path, dpi=90, bbox_inches="tight")
     plt.close(figure)
+
+
+def age(machine: str) -> str:
+    return "" if CURRENT in machine else "\nearlier kernels"
 
 
 def fastest(cell: Cell | None) -> float:

@@ -55,10 +55,9 @@ def converted(what: str, values: ArrayLike) -> NDArray[Any]:
     """`np.asarray`; an error for lists of different lengths, and for tensors with gradients or on a GPU."""
     try:
         return np.asarray(values)
-    except ValueError as error:
-        raise Error(f"{what} is not a rectangular array: {reason(error)}") from None
-    except (TypeError, RuntimeError) as error:
-        raise Error(f"{what} cannot become a NumPy array: {reason(error)}") from None
+    except (ValueError, TypeError, RuntimeError) as error:
+        fault = "is not a rectangular array" if "inhomogeneous" in str(error) else "cannot become a NumPy array"
+        raise Error(f"{what} {fault}: {reason(error)}") from None
 
 
 def can_be_numbers(array: NDArray[Any]) -> bool:
@@ -92,7 +91,8 @@ def _expect_no_dates(what: str, frame: Any) -> None:
         dtypes = {getattr(frame, "name", None): dtypes}
     for name, dtype in getattr(dtypes, "items", dict)():
         if getattr(dtype, "kind", "") in ("M", "m") or getattr(dtype, "is_temporal", bool)():
-            raise Error(f"{what} has a column of {dtype}, {shown(name)}, but must hold real numbers; leave it out")
+            named = "" if name is None else f", {shown(name)}"
+            raise Error(f"{what} has a column of {dtype}{named}, but must hold real numbers; leave it out")
 
 
 def _expect_number_columns(what: str, frame: Any) -> None:

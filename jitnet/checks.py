@@ -87,7 +87,7 @@ def some(names: Sequence[str], most: int = 40, longest: int = 40) -> str:
 
 def expect_path(value: object) -> None:
     """An error unless it is the path of a file; `open` takes a number for a file that is open already."""
-    if not isinstance(value, (str, os.PathLike)) or "\0" in str(value):
+    if not isinstance(value, (str, os.PathLike)) or "\0" in str(value) or value == "":
         raise Error(f"{shown(value)} is not a path; give the name of a file, as a str or a pathlib.Path")
 
 
@@ -95,7 +95,7 @@ def expect_path(value: object) -> None:
 def fits_into_memory(path: str | Path) -> Iterator[None]:
     """If there is not enough memory to read the file at `path`, the error says how large the file is.
 
-    Errors    ValueError in place of MemoryError, and if it is not a path
+    Errors    ValueError in place of MemoryError, or if `path` is not a path
     """
     expect_path(path)
     try:

@@ -97,7 +97,7 @@ def _target(path: str | Path) -> Path:
     try:
         target = Path(os.path.realpath(path))
         fault = _fault(target)
-    except OSError as error:  # the name is too long, or the working folder was removed
+    except (OSError, UnicodeError) as error:  # the name is too long or not text, or the working folder was removed
         fault = checks.reason(error)
     if fault:
         raise checks.Error(f"cannot write {path}: {fault}")

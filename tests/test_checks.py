@@ -121,7 +121,7 @@ def test_bad_Y_is_a_clear_error(last, n_out, loss, bad, message):
             lambda: jitnet.calculus.bias_jacobian([1], np.ones((1, 1)), [1], [1], np.tanh),
             r"own with @jitnet\.activation$",
         ),
-        (lambda: Dense(3, 2, ["relu"]), "known: .*softmax$"),
+        (lambda: Dense(3, 2, ["relu"]), r"known: .*softmax(?!.*did you mean)"),
         (lambda: Dense(3, 2, init="gloro"), "unknown init 'gloro'; known: glorot, he, zeros .*'glorot'"),
         (lambda: jitnet.SGD(0), "lr is 0, but must be a number above 0"),
         (lambda: jitnet.SGD(float("nan")), "lr is nan"),

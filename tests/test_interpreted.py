@@ -90,7 +90,7 @@ def small(monkeypatch):
     monkeypatch.setattr(softmax, "stack_array", not_initialized)
     monkeypatch.setattr(register_tile, "stack_array", not_initialized)
     room = 16 * register_tile.ROW_BYTES  # nine rows need more than half of it
-    for name, value in {"MOST_ROWS": 10, "COPIED_ROWS": 4, "LEAST_ROWS": 6, "PAGE": 16, "L2": 800, "WORTH": 8}.items():
+    for name, value in {"MOST_ROWS": 10, "COPIED_ROWS": 4, "PAGE": 16, "L2": 800, "LEAST_OF_A": 8}.items():
         monkeypatch.setattr(parts, name, value)
     rows = {"DEPTH": 6, "EVICTING_ROWS": 7, "SPLIT_ROWS": 9, "OTHER_ROWS": 11}
     for name, value in {**rows, "OF_L2": room * 9 // 16, "OF_L1": 600 * 9 // 16}.items():

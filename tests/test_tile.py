@@ -18,10 +18,9 @@ from jitnet.compiler.simd import MASKS
 from jitnet.kernels import LADDERS, parts, register_tile
 from jitnet.kernels.parts import (
     COPIED_ROWS,
-    LEAST_ROWS,
+    LEAST_OF_A,
     MOST_ROWS,
     SHORT,
-    WORTH,
     most_rows,
     transposed,
     transposing_pays,
@@ -40,6 +39,7 @@ from jitnet.kernels.register_tile import (
     PLAIN,
     ROW_BYTES,
     ROWS,
+    SPLIT_PAGES,
     SPLIT_ROWS,
     TLB_PAGES,
     VECTORS,
@@ -221,7 +221,7 @@ def test_packing_is_used_where_it_pays():
 
     page, deep = PAGE // 4, OF_L2 // PAGE + 1
     crowded, half, roomy, split = B(deep, page), B(deep // 2 + 1, page), B(deep, page + LINE // 4), B(64, page + 1)
-    in_pages = TLB_PAGES * 3 // 2
+    in_pages = SPLIT_PAGES
     assert [packing_pays(crowded, rows) for rows in (EVICTING_ROWS - 1, EVICTING_ROWS)] == [False, True]
     assert [packing_pays(split, rows) for rows in (OTHER_ROWS - 1, OTHER_ROWS)] == [False, True]
     assert [packing_pays(B(depth, page + 1), SPLIT_ROWS) for depth in (in_pages, in_pages + 1)] == [IS_AMD, True]
@@ -242,7 +242,7 @@ def test_parts_have_few_rows_where_that_saves_time():
     many = L2 // 4096 + 1  # that many rows of a page take up more than the L2 cache
     in_tlb = TLB_PAGES * PAGE // 4096
     assert [most(depth, 1024, many) for depth in (SHORT, SHORT + 1)] == [in_tlb, MOST_ROWS]
-    assert most(1, 1024 * in_tlb, many) == LEAST_ROWS
+    assert most(1, 2048, many) == in_tlb  # a row of two pages, of which a panel writes to one
     assert [most(SHORT, 1024, m) for m in (many // 2, many)] == [MOST_ROWS, in_tlb]
     assert [most(depth, 1024, many, transpose_B=True) for depth in (SHORT // 2, SHORT)] == [in_tlb, MOST_ROWS]
     assert [most(512, n, 512, transpose_A=True) for n in (128, L2 // 4096 + 1)] == [COPIED_ROWS, MOST_ROWS]
@@ -275,12 +275,12 @@ def test_narrow_products_of_a_transpose_are_computed_as_their_transpose(monkeypa
 
     v = VECTOR_BYTES // 4
     full, most, depth = 4 * v, 3 * v // 4, 6 * v * 3 // 4
-    high = WORTH // depth + 1
+    high = LEAST_OF_A // depth + 1
     assert [pays(high, depth, n) for n in (1, most, most + 1)] == [True, True, False]
     assert [pays(high, depth + less, most) for less in (0, -1)] == [True, False]
     assert not pays(high, depth, most, is_transpose=False)
-    assert not pays((WORTH - 1) // depth, depth, 1)
-    assert [pays(m, WORTH, 1) for m in (v - 1, v)] == [False, True]
+    assert not pays((LEAST_OF_A - 1) // depth, depth, 1)
+    assert [pays(m, LEAST_OF_A, 1) for m in (v - 1, v)] == [False, True]
     assert not pays(high, 6 * v, v)
     monkeypatch.setattr(parts, "MOST_OF_L2", high * 6 * v * 4)
     assert pays(high, 6 * v, v)
@@ -332,7 +332,7 @@ def test_tests_pass_on_other_vector_units(features):
     if os.environ.get("NUMBA_CPU_FEATURES"):
         pytest.skip("this process is already limited")
     tiles = "equals and not parallel and (tiled or packed or fused or polynomial)"  # parallel rungs call the same tile
-    wanted = f"not float64 and (edge or seams or twins or heap or square or {tiles})"
+    wanted = f"not float64 and (edge or seams or twins or heap or square or narrow or divided or {tiles})"
     files = (__file__.replace("tile", name) for name in ("tile", "simd", "kernels"))
     result = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-x", "-k", wanted, *files],

@@ -22,15 +22,13 @@ MOST_ROWS = 1024
 first."""
 
 COPIED_ROWS = 256
-"""The same if A is a transpose that is copied: the copy of these rows stays in L2 for all panels, next to B."""
+"""The same if A is a transpose that is copied: the copy of these rows stays in L2 for all panels, if a sum has no more
+than a few hundred terms."""
 
 SHORT = 64
 """Terms of a sum up to which writing a C that does not fit into L2 takes most of the time."""
 
-LEAST_ROWS = 32
-"""The fewest rows for which B is worth reading again."""
-
-WORTH = 2048
+LEAST_OF_A = 2048
 """Numbers of A from which a product may be computed as its transpose."""
 
 MOST_OF_L2 = L2 * 3 // 4
@@ -47,6 +45,7 @@ def product_of_part(A: Matrix, B: Matrix, C: Matrix, part: Part, variant: int, b
     i0, i1, j0, j1 = part
     rows, columns = submatrix(A, i0, i1, 0, A.shape[1]), submatrix(B, 0, B.shape[0], j0, j1)
     target = submatrix(C, i0, i1, j0, j1)
+    # In the forward pass, which adds a bias, A is no transpose.
     if variant == WITH_BIAS or not (transposing_pays(rows, target) and transposed(rows, columns, target, variant, lr)):
         product(rows, columns, target, variant, window(b, j0, j1 - j0) if b.size > 0 else b, lr)
 
@@ -60,7 +59,7 @@ def transposing_pays(A: Matrix, C: Matrix) -> bool:
     and C is too narrow for a copy of A: tiles read six numbers of each line of A, and panels of Aᵀ all of them.
     """
     (m, n), depth = C.shape, A.shape[1]
-    if A.strides[0] != A.itemsize or m < lanes(C) or m * depth < WORTH or depth < 6 * n:
+    if A.strides[0] != A.itemsize or m < lanes(C) or m * depth < LEAST_OF_A or depth < 6 * n:
         return False
     if 4 * n <= 3 * in_whole_vectors(n, C):
         return True
@@ -93,8 +92,7 @@ def plain_part(A: Matrix, B: Matrix, C: Matrix, part: Part) -> None:
 def most_rows(A: Matrix, B: Matrix, C: Matrix) -> int:
     """Rows of C in one part, at most. Only a B that stays in the L2 cache is worth reading again for each part.
 
-    If writing C takes most of the time, the rows of a part span no more pages than the first TLB holds: every panel
-    writes to all of them.
+    If writing C takes most of the time, a panel writes to no more pages than the first TLB holds.
     """
     if B.size * B.itemsize > L2 // 2:
         return MOST_ROWS
@@ -102,22 +100,22 @@ def most_rows(A: Matrix, B: Matrix, C: Matrix) -> int:
         return COPIED_ROWS
     is_short = A.shape[1] <= (SHORT // 2 if is_transpose(B) else SHORT)  # transposing B takes time, too
     if is_short and C.size * C.itemsize > MOST_OF_L2:
-        return max(LEAST_ROWS, int(TLB_PAGES * PAGE // (C.shape[1] * C.itemsize)))
+        return int(TLB_PAGES * PAGE // min(C.shape[1] * C.itemsize, PAGE))
     return MOST_ROWS
 
 
 @part_of_kernels
 def shape_of_a_part(A: Matrix, B: Matrix, C: Matrix, threads: int) -> tuple[int, int]:
     """The rows and columns of C = A·B in a part."""
-    rows, columns = divided(C, threads, most_rows(A, B, C))
-    return rows, columns
+    shape: tuple[int, int] = divided(C, threads, most_rows(A, B, C))
+    return shape
 
 
 @part_of_kernels
 def divided(C: Matrix, threads: int, most: int) -> tuple[int, int]:
-    """The rows and columns of C in a part of at most `most` rows. One thread takes all columns. Several threads share
-    the panels if their number is a multiple of the threads and C fills at least 90 % of them; otherwise they share the
-    rows. Many rows are divided into parts of about the same size."""
+    """The same for parts of at most `most` rows, or one more if that is odd. One thread takes all columns. Several
+    threads share the panels if their number is a multiple of the threads and C fills at least 90 % of them; otherwise
+    they share the rows. Many rows are divided into parts of about the same size."""
     m, n = int(C.shape[0]), int(C.shape[1])
     width = VECTORS * lanes(C)
     panels = (n + width - 1) // width

@@ -107,17 +107,20 @@ EVICTING_ROWS = 32 if READS_L3 else 2 * ROWS + 1
 SPLIT_ROWS = 200 if IS_AMD else 2 * ROWS + 1
 OTHER_ROWS = 200 if IS_AMD else 48
 """Rows of C from which packing B is about as fast as reading it in place, or faster: for rows of B that evict each
-other from the L2 cache; for those that are not aligned to cache lines and are in more pages than the first TLB holds;
-and for those that are not aligned, or evict each other only where their pages are unfavorable. Measured on Emerald
+other from the L2 cache; for those that are not aligned to cache lines and are in more than SPLIT_PAGES pages; and for
+those that are not aligned, or evict each other only where their pages are unfavorable. Measured on Emerald
 Rapids, Zen 4 and Zen 5: an Intel core makes two accesses for a load that crosses a line, as all unaligned loads of
-AVX-512 do, and half of those of AVX2. More than two tiles read a row more often from the copy than from B."""
+AVX-512 do, and half of those of AVX2. From 2·ROWS + 1 rows on there are three tiles, two of which read the copy."""
 
 OF_L1 = L1 * 9 // 16
 OF_L2 = L2 * 7 // 4 if READS_L3 else L2 * 9 // 16
 """Bytes from which rows evict each other from a cache, as `rows_evict_each_other` counts them."""
 
 TLB_PAGES = 64
-"""The pages whose addresses a core keeps in its first TLB: 64 in Ice Lake, 72 in Zen 4, 96 in Golden Cove."""
+"""The pages whose addresses every core keeps in its first TLB: 64 in Ice Lake, 72 in Zen 4, 96 in Golden Cove."""
+
+SPLIT_PAGES = 96
+"""The pages from which SPLIT_ROWS holds, as measured on Emerald Rapids, which has the TLB of Golden Cove."""
 
 
 def tile_of(rows: int, vectors: int, whole: bool, packs: bool) -> Any:
@@ -303,7 +306,7 @@ def packing_pays(B: Matrix, rows: int) -> bool:
     if rows_evict_each_other(B, ROW_BYTES, OF_L2):
         return rows >= EVICTING_ROWS
     is_split = B.strides[0] % LINE > 0 or B.ctypes.data % LINE > 0
-    if is_split and B.shape[0] * min(B.strides[0], PAGE) > TLB_PAGES * PAGE * 3 // 2:
+    if is_split and B.shape[0] * min(B.strides[0], PAGE) > SPLIT_PAGES * PAGE:
         return rows >= SPLIT_ROWS
     return rows >= OTHER_ROWS and (is_split or rows_evict_each_other(B, ROW_BYTES, OF_L2 // 2))
 

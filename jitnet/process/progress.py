@@ -25,7 +25,7 @@ Report = Callable[[int, int, str], object]
 
 
 def ignore(*_: object) -> None:
-    """The listener where there is none."""
+    """A callback that does nothing."""
 
 
 def stage(name: str, report: Report) -> Report:
