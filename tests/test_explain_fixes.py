@@ -9,9 +9,9 @@ from test_cycles import chain_of, loop_of
 
 from jitnet.lab import explain
 from jitnet.lab.machine_code import advice, cycles, sources
+from jitnet.lab.machine_code.advice import INNER
 from jitnet.lab.machine_code.facts import Facts
 from jitnet.lab.machine_code.hottest import hottest
-from jitnet.lab.machine_code.remarks import INNER
 from jitnet.lab.machine_code.verdicts import to_fix, verdicts
 
 pytestmark = pytest.mark.skipif(not explain.is_readable(), reason="explain does not read this processor's instructions")

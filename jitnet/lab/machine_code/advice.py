@@ -1,12 +1,20 @@
-"""The fix of a verdict: advice that the source or the data of the loop rule out is replaced, or left out."""
+"""The fixes of verdicts. Advice that the source or the data of a loop rule out is replaced, or left out."""
 
 from . import sources
 from .facts import Facts
-from .remarks import CALL_FIX, CARRIES, DEPENDS, EXIT, FAR_FIX, INNER, ORDER, VIEW
 
 CAUSES = ("vectorized", "checks", "numbers", "divisions")
 """Verdicts on what the instructions are for; the others are on their number and width, which follow from it."""
 
+VIEW = "take a view of the row first (row = A[i]), and use the loop variable as the index"
+INNER = "make the loop over elements the inner one, so that each sum has a lane of its own"
+ORDER = 'allow another order: fastmath={"contract", "reassoc", "nsz"}'
+DEPENDS = "if it does, the loop cannot be vectorized; if not: "
+EXIT = "exit"
+CARRIES = "carries"
+"""Not advice: what a loop with an exit, or with a value that is carried, needs depends on its source."""
+CALL_FIX = "write the function out with +, −, × and ÷ (a polynomial for exp or tanh), or take the call out of the loop"
+FAR_FIX = "let the inner loop walk along rows: change the order of the loops, or make a contiguous copy first"
 UNSIGNED_FIX = "an index that is never negative can be unsigned: np.uint64(k)"
 WRAP_FIX = (
     "negative indices wrap around: take a view first (row = A[k]; part = x[k:]) and use the loop variable as the "

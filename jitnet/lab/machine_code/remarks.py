@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 
 from . import sources
+from .advice import CALL_FIX, CARRIES, DEPENDS, EXIT, FAR_FIX, INNER, ORDER, UNSIGNED_FIX, VIEW
 from .assembly import Place
 
 _REMARK = re.compile(r"^remark: (.*):(\d+):\d+: (.*)$")
@@ -24,21 +25,12 @@ class Reason:
     fix: str
 
 
-VIEW = "take a view of the row first (row = A[i]), and use the loop variable as the index"
-INNER = "make the loop over elements the inner one, so that each sum has a lane of its own"
-ORDER = 'allow another order: fastmath={"contract", "reassoc", "nsz"}'
-DEPENDS = "if it does, the loop cannot be vectorized; if not: "
-EXIT = "exit"
-CARRIES = "carries"
-"""Not advice: what a loop with an exit, or with a value that is carried, needs depends on its source (`advice.py`)."""
-CALL_FIX = "write the function out with +, −, × and ÷ (a polynomial for exp or tanh), or take the call out of the loop"
-FAR_FIX = "let the inner loop walk along rows: change the order of the loops, or make a contiguous copy first"
 _REASONS = (
     (
         "reorder floating-point",
         "a sum is added up in the order in which it is written; the lanes of a vector would add it in another order, "
         "which rounds differently",
-        INNER + '; or ' + ORDER,
+        INNER + "; or " + ORDER,
     ),
     (
         "call instruction",
@@ -55,7 +47,7 @@ _REASONS = (
         "cannot identify array bounds",
         "LLVM cannot tell which part of the memory the loop reaches: an index may be negative, and then Python counts "
         "from the end, or it is read from an array",
-        VIEW + "; an index that is never negative can be unsigned: np.uint64(k)",
+        VIEW + "; " + UNSIGNED_FIX,
     ),
     (
         "unsafe dependent memory|could not determine.*dependence|backward dependence",

@@ -16,7 +16,7 @@ from .facts import Facts, is_division_of_integers, is_slow
 from .hottest import CHEAP
 from .instructions import register_name, registers_in
 from .integers import kind_of
-from .remarks import CALL_FIX, CARRIES, FAR_FIX, reasons, success
+from .remarks import reasons, success
 from .wording import compared, latency, type_of, widths
 
 
@@ -68,7 +68,7 @@ def vectorized(facts: Facts) -> Verdict:
         return Verdict(
             "vectorized", "in part: the calls take one number at a time", False,
             f"{count(facts.loop.heavy_calls, 'call')} per iteration, and {rest} of arithmetic on whole vectors",
-            CALL_FIX,
+            advice.CALL_FIX,
         )  # fmt: skip
     if facts.packed:
         whole = f"{len(facts.packed)} of {count(len(facts.arithmetic), 'instruction')}"
@@ -81,7 +81,7 @@ def vectorized(facts: Facts) -> Verdict:
         calls = count(facts.loop.heavy_calls, "call")
         return Verdict(
             "vectorized", "no: one number at a time", False, f"{calls} per iteration, made one after the other",
-            CALL_FIX,
+            advice.CALL_FIX,
         )  # fmt: skip
     if not facts.arithmetic and (facts.moved or cheap):
         how = (
@@ -93,10 +93,11 @@ def vectorized(facts: Facts) -> Verdict:
     if llvm and facts.loop.far_apart:
         return Verdict(
             "vectorized", "no: one number at a time", False,
-            "LLVM vectorized only the case of contiguous numbers, and here they may be far apart", FAR_FIX,
+            "LLVM vectorized only the case of contiguous numbers, and here they may be far apart", advice.FAR_FIX,
         )  # fmt: skip
     if not why:
-        said, fix = (UNUSED, advice.APART_FIX) if llvm else ("LLVM gives no reason", CARRIES if facts.carried else "")
+        fix = advice.APART_FIX if llvm else advice.CARRIES if facts.carried else ""
+        said = UNUSED if llvm else "LLVM gives no reason"
         return Verdict("vectorized", "no: one number at a time", False, said, fix)
     if facts.divides_integers and "not beneficial" in why[0].said:
         words = f"LLVM: {why[0].said}: there is no vector instruction for the division of integers"
@@ -188,7 +189,7 @@ def traffic(facts: Facts) -> Verdict:
         evidence += f", without {count(on_stack, 'stack access', 'stack accesses')}"
     answer = f"{facts.loads / len(of):.2g} and {facts.stores / len(of):.2g} per {what}"
     if (facts.gathers or facts.far) and (not facts.packed or facts.gathers):
-        return Verdict("loads and stores", answer, False, f"{evidence}; {_places(facts)}", FAR_FIX)
+        return Verdict("loads and stores", answer, False, f"{evidence}; {_places(facts)}", advice.FAR_FIX)
     if facts.loads <= len(of) and facts.stores <= len(of) / 2:
         return Verdict(
             "loads and stores", answer, True, evidence + "; most cores do two loads and two of those per cycle"
@@ -324,11 +325,10 @@ def calls(facts: Facts) -> Verdict:
     if any(name.startswith("NRT_") for name in names):
         return Verdict(
             "calls", f"{listed} per iteration", False, "memory is allocated, or references are counted",
-            CALL_FIX,
+            advice.CALL_FIX,
         )  # fmt: skip
-    return Verdict(
-        "calls", f"{listed} per iteration", False, "a call computes one number, and saves all registers", CALL_FIX
-    )
+    why = "a call computes one number, and saves all registers"
+    return Verdict("calls", f"{listed} per iteration", False, why, advice.CALL_FIX)
 
 
 _BETWEEN_FLOATS = re.compile(r"v?cvt(ss2sd|sd2ss|ps2pd|pd2ps)|fcvt[ln]?2?$")
