@@ -1,6 +1,6 @@
 """Problems for kernels: what is computed, on which inputs, how much work it is, and loops from naive to good.
 
-files/          ten problems, one Python file each; a problem of your own is such a file, too
+files/          the problems of jitnet, one Python file each; a problem of your own is such a file, too
 problem.py      the interface of a problem
 reading.py      a problem from a file; each mistake in it is one line
 bounds.py       bounds for the rounding errors of a kernel

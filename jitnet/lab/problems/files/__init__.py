@@ -1,1 +1,1 @@
-"""Ten problems, one per file. Each is read from top to bottom: formula, inputs, reference, sizes, work, loops."""
+"""The problems of jitnet, one per file, each in this order: formula, inputs, reference, sizes, work, loops."""
