@@ -100,7 +100,7 @@ def _target(path: str | Path) -> Path:
     except (OSError, UnicodeError) as error:  # the name is too long or not text, or the working folder was removed
         fault = checks.reason(error)
     if fault:
-        raise checks.Error(f"cannot write {path}: {fault}")
+        raise checks.Error(f"cannot write {checks.printable(str(path))}: {fault}")
     return target
 
 

@@ -25,6 +25,11 @@ def huge():
     return network
 
 
+class Unreadable:
+    def __array__(self, *_, **__):
+        raise ValueError("it is on another device")
+
+
 BAD_X = [
     (np.ones((4, 2)), r"X has shape \(4, 2\), but the first layer needs \(m, 3\)"),
     (np.ones(3), r"X\.reshape\(1, 3\)"),
@@ -39,6 +44,7 @@ BAD_X = [
     ({"a": [1, 2], "b": [3, 4]}, r"X is a dict; write np.column_stack\(list\(X.values\(\)\)\)"),
     (np.ones((4, 3), complex), "must hold real numbers"),
     ([[1, 2, 3], [1, 2]], "not a rectangular array"),
+    (Unreadable(), "X cannot become a NumPy array: it is on another device"),
     (np.array([[1, None, 3]] * 4), "must hold real numbers"),
 ]
 

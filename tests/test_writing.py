@@ -159,7 +159,7 @@ def test_name_that_is_too_long_is_an_error_before_training(tmp_path, length):
             write(path)
 
 
-@pytest.mark.parametrize("path", [None, 77, b"net.npz", io.BytesIO(), "net\0.npz"])
+@pytest.mark.parametrize("path", [None, 77, b"net.npz", io.BytesIO(), "net\0.npz", ""])
 def test_other_values_than_paths_are_refused(path):
     """`open` would take a number for a file that is open already, and close it."""
     net = make()
@@ -169,6 +169,11 @@ def test_other_values_than_paths_are_refused(path):
     ):  # fmt: skip
         with pytest.raises(jitnet.Error, match="is not a path; give the name of a file"):
             call(path)
+
+
+def test_a_name_that_is_no_text_cannot_be_written():
+    with pytest.raises(jitnet.Error, match=r"^cannot write a\\ud800.npz: .*surrogates"):
+        make().save("a\ud800.npz")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="only POSIX has named pipes")
