@@ -1,7 +1,9 @@
 """The modules that `import jitnet` loads, its public names, and the length of its files."""
 
+import ast
 import contextlib
 import gc
+import re
 import subprocess
 import sys
 import threading
@@ -77,6 +79,16 @@ def test_every_public_name_has_a_docstring():
 def test_files_have_at_most_400_lines():
     for file in Path(jitnet.__file__).parent.rglob("*.py"):
         assert len(file.read_text(encoding="utf-8").splitlines()) <= 400, file.name
+
+
+def test_lists_of_files_are_complete():
+    """Some packages describe each of their files in the docstring of their `__init__.py`."""
+    for init in Path(jitnet.__file__).parent.rglob("__init__.py"):
+        listed = set(re.findall(r"^(\w+\.py) ", ast.get_docstring(ast.parse(init.read_bytes())) or "", re.MULTILINE))
+        if len(listed) > 2:
+            files = {path.name for path in init.parent.glob("*.py")} - {"__init__.py"}
+            assert listed <= files
+            assert not [name for name in files if name not in init.read_text(encoding="utf-8")], init
 
 
 def test_functions_are_made_once_when_first_read():

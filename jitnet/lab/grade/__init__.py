@@ -3,11 +3,13 @@
 assignment.py   the file assignment.toml: kernels, their problems, tests with points, limits
 handed_in.py    what students handed in: the Python file of each submission, or why there is none
 language.py     what the source of a submission may contain, decided without running it
+parts.py        a submission without the functions that are not allowed
 child.py        the process in which a submission runs: it calls a function on memory that belongs to the grader
 board.py        that memory: arguments of a call, with guards around them
 parent.py       the grader's side: it draws the inputs, starts the clock, stops the process and looks at the memory
 calls.py        calls of a kernel, and its first error in words
 judging.py      the tests: correct, no race, vectorized, speed
+inspection.py   tests that read the source or the machine code of a submission, in processes of their own
 grading.py      all tests of a submission, and all submissions of a folder
 output.py       results as text and as Gradescope's JSON; page.py: as HTML; table.py: as CSV
 new.py          the files of a new assignment
