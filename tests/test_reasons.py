@@ -203,3 +203,9 @@ def test_judge_adds_what_is_known():
     assert said.startswith("is wrong: 1 of 1 wrong, first at (0,): expected ")
     assert "; the last write to total[0] is in line " in said
     assert said.endswith(f"it never reads the last 3 of 11 elements of x: {reasons.ENDS_TOO_EARLY}")
+
+
+def test_what_the_sanitizer_finds_is_the_only_cause():
+    error = "is not safe: a race"
+    said = judge.error_of(sums_too_few, load("sum"), (11,), np.dtype("float32"), lambda: error)
+    assert said.endswith(f", {load('sum').given(load('sum').case((11,), 'float32'))}. It {error}")

@@ -128,14 +128,7 @@ class _Child:
 
     def error_of_kernel(self) -> str | None:
         """The first error in all tests: known shapes, the sanitizer, drawn shapes, the timed size, repeated calls."""
-        found = self.error_of_known()
-        if not found or found.startswith(judge.MISLEADING):
-            self.begin("running its source with every prange iteration as a thread", SANITIZING)
-            hidden = judge.hidden_error(self.kernel, self.problem, self.dtype)
-            if found and hidden:  # a cause that was found twice is told once
-                found = found.replace("; " + hidden.partition("; ")[0], "")
-            found = ". It ".join(filter(None, (found, hidden and f"is not safe: {hidden}"))) or None
-        found = found or self.error_of_drawn()
+        found = self.error_of_known() or self.hidden_error() or self.error_of_drawn()
         if found:
             return found
         most = min(self.job["most"], self.job["patience"] / 4)
@@ -154,7 +147,11 @@ class _Child:
 
     def error_at(self, shape: Shape) -> str | None:
         self.call_at(shape)
-        return judge.error_of(self.kernel, self.problem, shape, self.dtype)
+        return judge.error_of(self.kernel, self.problem, shape, self.dtype, self.hidden_error)
+
+    def hidden_error(self) -> str | None:
+        self.begin("running its source with every prange iteration as a thread", SANITIZING)
+        return judge.hidden_error(self.kernel, self.problem, self.dtype)
 
     def kernel_of(self, problem: Problem) -> loading.Function:
         """The function that was sent or named, or the rung of the problem."""

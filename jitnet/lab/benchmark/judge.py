@@ -85,25 +85,40 @@ BESIDE_OUTPUTS = 0x40
 """Those of its outputs, so that a copy of what is beside an input shows."""
 
 
-def error_of(kernel: Function, problem: Problem, shape: Shape, dtype: np.dtype[Any] | str) -> str | None:
-    """The error of a kernel on this shape, or None. Exceptions of the kernel pass through."""
+def error_of(
+    kernel: Function, problem: Problem, shape: Shape, dtype: np.dtype[Any] | str,
+    sanitizer: Callable[[], str | None] = lambda: None,
+) -> str | None:  # fmt: skip
+    """The error of a kernel on this shape, or None. Exceptions of the kernel pass through.
+
+    sanitizer    returns a `hidden_error`, a likely cause; without one, the cause is looked for in the numbers
+    """
 
     def called(start: float = np.nan, guard: int = UNTOUCHED) -> _Call:
         return _Call(kernel, problem.case(shape, dtype), start, guard)
 
-    call, why = called(), ""
+    call = called()
     case, found = call.case, call.beside(problem.parameters)
-    if not found and case.error():
+    is_wrong = not found and case.error()
+    if is_wrong:
         on_zeros = functools.partial(called, 0.0)
         found = call.within(problem.results, on_zeros)
         needs_zeros = found == only_from_zeros(problem.results)
         if found.startswith(MISLEADING) and _changes(called, on_zeros if needs_zeros else None):
             found = f"{CHANGING}: {case.error()}"
-        elif found.startswith(MISLEADING) and not found.endswith(WRITES) and kernel is not problem.rungs["numpy"]:
-            why = reasons(kernel, problem, shape, dtype, case)
     elif not found:
         found = _error_of_numbers(problem, called, functools.partial(called, 1.0, FINITE))
-    return f"{found}, {problem.given(case)}{why}" if found else None
+    if not found:
+        return None
+    said = f"{found}, {problem.given(case)}"
+    if not found.startswith(MISLEADING):
+        return said
+    if cause := sanitizer():
+        return f"{said}. It {cause}"
+    is_explained = found.startswith(CHANGING) or found.endswith(WRITES)
+    if not is_wrong or is_explained or kernel is problem.rungs["numpy"]:
+        return said
+    return said + reasons(kernel, problem, shape, dtype, case)
 
 
 def _error_of_numbers(
@@ -235,7 +250,7 @@ def hidden_error(kernel: Function, problem: Problem, dtype: np.dtype[Any]) -> st
     found = [finding for finding in report.errors if finding.kind in HIDDEN]
     if not found or any(note.kind == "not covered" for note in report.notes):
         return None
-    return f"{found[0]}; {found[0].fix}"
+    return f"is not safe: {found[0]}; {found[0].fix}"
 
 
 def is_interpreted(kernel: object) -> bool:
