@@ -8,7 +8,7 @@ import pytest
 from test_cycles import chain_of, loop_of
 
 from jitnet.lab import explain
-from jitnet.lab.machine_code import advice, cycles, sources
+from jitnet.lab.machine_code import advice, cycles, indices, reductions, sources
 from jitnet.lab.machine_code.advice import INNER
 from jitnet.lab.machine_code.facts import Facts
 from jitnet.lab.machine_code.hottest import hottest
@@ -99,7 +99,7 @@ def judged(place, *instructions, said="", options=None, calls=(), **facts):
     ["rows", "products of rows", "view", "one sum", "parts", "no index", "rows of lists", "flat rows", *SWAPPABLE],
 )
 def test_loops_whose_order_can_change(place, name):
-    assert sources.swappable(*place(name)) is (name in SWAPPABLE)
+    assert indices.swappable(*place(name)) is (name in SWAPPABLE)
 
 
 NEEDED = (
@@ -113,7 +113,7 @@ NEEDED = (
      "alternating", "raises", "counted"],
 )  # fmt: skip
 def test_values_that_the_next_iteration_needs(place, name):
-    assert sources.recurs(*place(name)) is (name in NEEDED)
+    assert reductions.recurs(*place(name)) is (name in NEEDED)
 
 
 @pytest.mark.parametrize(("name", "may"), [("search", False), ("quotient", True), ("quotients", True), ("exit", False)])
@@ -161,8 +161,8 @@ def test_large_loops_are_read_fast(tmp_path):
     sums = "".join(f"      s{n} += x[i] * y[j]\n" for n in range(1000))
     file.write_text(f"def f():\n  for i in I:\n    for j in J:\n{sums}")
     began = process_time()
-    assert not sources.recurs(str(file), 3)
-    assert not sources.swappable(str(file), 3)
+    assert not reductions.recurs(str(file), 3)
+    assert not indices.swappable(str(file), 3)
     assert process_time() - began < 1
 
 

@@ -82,14 +82,17 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/lab/sanitizer/reached.py": [["tests/test_check_command.py"]],
     "jitnet/lab/sanitizer/reasons.py": [["tests/test_reasons.py"]],
     "jitnet/lab/benchmark/judge.py": [
-        ["tests/test_judge.py"], ["tests/test_usual_causes.py"], ["tests/test_left_threads.py"]
+        ["tests/test_judge.py"], ["tests/test_usual_causes.py"], ["tests/test_left_threads.py"],
+        ["tests/test_reasons.py", "-k", "judge or cause"],
     ],
     "jitnet/lab/benchmark/patches.py": [["tests/test_patches.py"]],
     "jitnet/lab/benchmark/timed.py": [["tests/test_timed_calls.py"]],
     "jitnet/lab/machine_code/analyzers.py": [["tests/test_cycles.py"]],
     "jitnet/lab/machine_code/cycles.py": [["tests/test_cycles.py"]],
+    "jitnet/lab/machine_code/indices.py": [["tests/test_explain_fixes.py"]],
     "jitnet/lab/machine_code/integers.py": [["tests/test_explain_integers.py"]],
     "jitnet/lab/machine_code/measurement.py": [["tests/test_cycles.py"], ["tests/test_measurement.py"]],
+    "jitnet/lab/machine_code/reductions.py": [["tests/test_explain_fixes.py"]],
     "jitnet/lab/machine_code/waiting.py": [["tests/test_explain_waiting.py"]],
     "jitnet/lab/machine_code/work.py": [["tests/test_work.py"]],
     "jitnet/lab/problems/__init__.py": [["tests/test_problems.py", "-k", "unknown or ends or tried"]],

@@ -1,6 +1,6 @@
 """The fixes of verdicts. Advice that the source or the data of a loop rule out is replaced, or left out."""
 
-from . import sources
+from . import indices, reductions, sources
 from .facts import Facts
 
 CAUSES = ("vectorized", "checks", "numbers", "divisions")
@@ -52,18 +52,18 @@ def fix_that_fits(name: str, fix: str, facts: Facts) -> str:
         return _of_an_exit(facts)
     if fix == CALL_FIX:
         return _of_calls(facts)
-    if fix == APART_FIX and not sources.reads_what_it_writes(*place):
+    if fix == APART_FIX and not indices.reads_what_it_writes(*place):
         return SHORT_FIX
-    if fix.startswith(DEPENDS) and facts.carried and not sources.reduces(*place):
+    if fix.startswith(DEPENDS) and facts.carried and not reductions.reduces(*place):
         return ""  # it does: a number that it stores is in a register for the next iteration
     if fix == WRAP_FIX and facts.integers.indirect:
         return UNSIGNED_FIX  # no view helps where the index is a number in memory
-    if VIEW in fix and name == "vectorized" and (facts.integers.indirect or sources.recurs(*place)):
+    if VIEW in fix and name == "vectorized" and (facts.integers.indirect or reductions.recurs(*place)):
         return ""  # nor where it is counted
-    if fix.startswith(INNER) and (facts.over_elements or not sources.swappable(*place)):
+    if fix.startswith(INNER) and (facts.over_elements or not indices.swappable(*place)):
         return f"keep several partial sums, and add them up after the loop; or {ORDER}"
     if fix == CARRIES:
-        return INNER if sources.swappable(*place) else "" if sources.recurs(*place) else PARTIAL_FIX
+        return INNER if indices.swappable(*place) else "" if reductions.recurs(*place) else PARTIAL_FIX
     return fix
 
 
@@ -73,7 +73,7 @@ def _of_calls(facts: Facts) -> str:
 
 
 def _of_numbers_far_apart(facts: Facts) -> str:
-    if sources.walks_columns(*facts.loop.place):
+    if indices.walks_columns(*facts.loop.place):
         return FAR_FIX
     if facts.wraps:
         return UNSIGNED_FIX if facts.integers.indirect else WRAP_FIX
@@ -92,6 +92,6 @@ def _of_an_exit(facts: Facts) -> str:
         return ZERO_FIX
     if facts.ways_out and facts.options.get("boundscheck"):
         return BOUNDS_FIX
-    if sources.recurs(*place):
-        return MASK_FIX if sources.swappable(*place) else ""
+    if reductions.recurs(*place):
+        return MASK_FIX if indices.swappable(*place) else ""
     return SELECT_FIX

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from . import sources
+from . import indices, sources
 from .hottest import Candidate, moves_vectors
 from .instructions import Operation, registers_in, understood
 from .integers import Integers, chosen_addresses, integers_of, sign_tests
@@ -43,7 +43,7 @@ class Facts:
         self.moved = [o for o in self.operations if moves_vectors(o) and (o.loads or o.stores) and not o.on_stack]
         self.loads = sum(o.accesses for o in self.operations if o.loads and not (o.on_stack or o.is_constant))
         self.stores = sum(o.accesses for o in self.operations if o.stores and not o.on_stack)
-        self.came_back = sources.comes_back(*self.loop.place)
+        self.came_back = indices.comes_back(*self.loop.place)
         self.whole_divisions = [o for o in self.operations if is_division_of_integers(o)]
         self.gathers = any("gather" in o.name or "scatter" in o.name for o in self.operations)
 

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from . import sources
+from . import indices, sources
 from .assembly import Function, Instruction, Loop, Place, as_compiled, loops_of
 from .instructions import Operation, registers_in, understood
 from .integers import integers_of
@@ -169,7 +169,7 @@ def hottest(
     best = []
     for place, loops in versions.items():
         far = [candidate for candidate in loops if candidate.far_apart]
-        likely = far if far and (strided or sources.walks_columns(*place)) else loops
+        likely = far if far and (strided or indices.walks_columns(*place)) else loops
         by_estimate = max(likely, key=lambda candidate: (candidate.yield_, done(candidate)))  # of equal ones, what ran
         most = max(loops, key=done)
         hardly = HARDLY * done(by_estimate) < done(most) and times[id(most)] * most.numbers > REMAINDER

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ..formatting import count, nothing_to_fix
-from . import advice, sources
+from . import advice, reductions, sources
 from .assembly import plain_name
 from .facts import Facts, is_division_of_integers, is_slow
 from .hottest import CHEAP
@@ -102,7 +102,7 @@ def vectorized(facts: Facts) -> Verdict:
     if facts.divides_integers and "not beneficial" in why[0].said:
         words = f"LLVM: {why[0].said}: there is no vector instruction for the division of integers"
         return Verdict("vectorized", "no: one number at a time", False, words, advice.WHOLE_FIX)
-    is_maximum = facts.carries_maximum and not sources.recurs(*facts.loop.place)
+    is_maximum = facts.carries_maximum and not reductions.recurs(*facts.loop.place)
     words = MAXIMUM if is_maximum and "identified as reduction" in why[0].said else why[0].words
     is_helper = facts.loop.calls and not cheap
     return Verdict(
