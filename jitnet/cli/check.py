@@ -32,7 +32,7 @@ from ..lab.sanitizer.given import Empty
 from ..lab.sanitizer.reached import Reached
 from ..lab.sanitizer.targets import name_of
 from ..process import progress
-from .shared import dtype_option, output_options, shown
+from .shared import call_options, dtype_option, output_options, shown
 
 GUESSED_TYPES = (
     "the arguments were guessed; if yours have other types, with which it may compile: give them by --args, --as or "
@@ -42,15 +42,9 @@ GUESSED_TYPES = (
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", help="file.py:function, module:function, or operation.rung such as matmul.packed")
-    parser.add_argument(
-        "--as", dest="operation", metavar="OPERATION", help="the kernel takes the arguments of matmul, ..."
-    )
-    parser.add_argument(
-        "--problem", metavar="NAME_OR_FILE", help="or those of a problem: conv2d.py, or one that comes with jitnet"
-    )
-    parser.add_argument(
-        "--args", metavar="EXPR", help="or these, in Python: 'np.ones((3, 4)), np.empty(4), n=3'. The kernel must "
-        "write every element of np.empty before it reads it. Without these options, the arguments are guessed",
+    call_options(
+        parser, "'np.ones((3, 4)), np.empty(4), n=3'. It must write every element of np.empty before it reads it. "
+        "Without these options, the arguments are guessed",
     )  # fmt: skip
     parser.add_argument(
         "--writes", metavar="NAMES", help="the parameters that it may write, 'C' or 'W, b'; the others are inputs"

@@ -5,7 +5,7 @@ import json
 
 from .. import checks
 from ..lab import estimate, explain
-from .shared import dtype_option, gpu_instrument, measuring, output_options
+from .shared import call_options, dtype_option, gpu_instrument, measuring, output_options
 
 SIZE = "512"
 
@@ -15,13 +15,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "target", help="operation.rung such as matmul.packed, or your function: file.py:function, module:function"
     )
     dtype_option(parser, "of a rung, or with --as: float32 (default) or float64")
-    parser.add_argument(
-        "--as", dest="operation", metavar="OPERATION", help="your function takes the arguments of matmul, ..."
-    )
-    parser.add_argument(
-        "--problem", metavar="NAME_OR_FILE", help="or those of a problem: conv2d.py, or one that comes with jitnet"
-    )
-    parser.add_argument("--args", metavar="EXPR", help="or these, in Python: 'np.ones(9), 3', 'np.ones((64, 64)), 3'")
+    call_options(parser, "'np.ones(9), 3', 'np.ones((64, 64)), 3'")
     parser.add_argument("--types", metavar="TYPES", help="or of these types: 'float32[::1], int64', 'float32[:,::1]'")
     parser.add_argument(
         "--options", metavar="EXPR", help="compile with these options instead: 'fastmath=True, error_model=\"numpy\"'"

@@ -28,6 +28,22 @@ def dtype_option(group: Any, text: str = "float32 (default) or float64") -> None
     group.add_argument("--dtype", default="float32", metavar="NAME", help=text)
 
 
+def call_options(group: Any, examples: str, shape: str = "") -> None:
+    """The options that say with which arguments a user's function is called.
+
+    examples    those of --args, and what else there is to say
+    shape       the one that is taken of a problem
+    """
+    group.add_argument(
+        "--as", dest="operation", metavar="OPERATION", help="your function takes the arguments of matmul, ..."
+    )
+    group.add_argument(
+        "--problem", metavar="NAME_OR_FILE",
+        help=f"or those of a problem: conv2d.py, or one that comes with jitnet{shape}",
+    )  # fmt: skip
+    group.add_argument("--args", metavar="EXPR", help=f"or these, in Python: {examples}")
+
+
 def plot_option(group: Any, what: str) -> None:
     group.add_argument("--plot", metavar="FILE", help=f"draw {what}: {', '.join(ENDINGS)}")
 

@@ -24,7 +24,7 @@ from ..lab.problems.operations import PRODUCTS
 from ..lab.sanitizer import arguments
 from ..lab.trace import caches, plots, recording, table, tracing
 from .check import check_fits, kernel_of
-from .shared import as_json, check_paths, dtype_option, measuring, output_options, plot_option, say_where
+from .shared import as_json, call_options, check_paths, dtype_option, measuring, output_options, plot_option, say_where
 
 SIZE = "64"
 
@@ -43,16 +43,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--size", metavar="N", help="64 (default), or m x n_in x n_out: 2x64x512; for guessed arguments a number"
     )
-    parser.add_argument(
-        "--as", dest="operation", metavar="OPERATION", help="your kernel takes the arguments of matmul, ..."
-    )
-    parser.add_argument(
-        "--problem", metavar="NAME_OR_FILE", help="or those of a problem: conv2d.py, or one that comes with jitnet; "
-        "of its largest small shape, or of --size",
-    )  # fmt: skip
-    parser.add_argument(
-        "--args", metavar="EXPR", help="or these, in Python: 'ones((64, 64), float32), empty(64)'. Without these "
-        "options, the arguments are guessed, as `jitnet check` does",
+    call_options(
+        parser, "'ones((64, 64), float32), empty(64)'. Without these options, the arguments are guessed, as by `jitnet "
+        "check`", "; of its largest small shape, or of --size",
     )  # fmt: skip
     parser.add_argument(
         "--cache", nargs="+", metavar="LEVEL", help="size/ways of each level, such as L1=48K/12 L2=2M/16"
