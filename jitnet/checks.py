@@ -74,6 +74,14 @@ def count(number: int, what: str, several: str = "") -> str:
     return f"{number} {what if number == 1 else several or f'{what}s'}"
 
 
+def byte_count(size: float) -> str:
+    """A number of bytes: `1.5 GiB`."""
+    for unit, factor in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}"
+    return count(int(size), "byte")
+
+
 def joined(names: Sequence[str], word: str = "and") -> str:
     """`a`, `a and b`, `a, b and c`; "" for none."""
     return f" {word} ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
@@ -101,7 +109,7 @@ def fits_into_memory(path: str | Path) -> Iterator[None]:
     try:
         yield
     except MemoryError as error:
-        size = f" ({os.path.getsize(path) / 2**20:.1f} MiB)" if os.path.exists(path) else ""
+        size = f" ({byte_count(os.path.getsize(path))})" if os.path.exists(path) else ""
         raise Error(
             f"{path}{size} needs more memory than available: {reason(error)}; use a part of it, "
             "or a machine with more memory"
@@ -120,7 +128,8 @@ def dense(what: str, shape: tuple[int, ...]) -> None:
     """Check that a float64 array of this shape fits into free memory."""
     needed, free = 8 * math.prod(shape), free_memory()
     if needed > free:
-        raise Error(f"{what} is sparse; dense it needs {needed / 2**30:.1f} GiB, but {free / 2**30:.1f} GiB are free")
+        needs, has = byte_count(needed), byte_count(free)
+        raise Error(f"{what} is sparse; dense it needs {needs}, but {has} are free")
 
 
 def one_of(what: str, name: object, known: Iterable[str], can_define: bool = False) -> str:

@@ -138,12 +138,12 @@ def test_bad_input_is_a_one_line_error(monkeypatch):
             make().forward(empty, "cuda")
     monkeypatch.setattr(cuda_epoch, "free_memory", lambda: 2048.0)
     net = make()
-    expected = r"batch_size 13 needs 2.93 KB on the GPU, where 2 KB are free; a batch_size of (\d+) fits"
+    expected = r"batch_size 13 needs 2.9 KiB on the GPU, where 2.0 KiB are free; a batch_size of (\d+) fits"
     with pytest.raises(jitnet.Error, match=expected) as caught:
         train(SGD(0.5), net, batch_size=13)
     suggestion = int(re.search(expected, str(caught.value))[1])
     train(SGD(0.5), net, epochs=1, batch_size=suggestion)  # the process and the network still work
-    with pytest.raises(jitnet.Error, match=r"batch_size 13 needs (4|5)\.\d+ KB"):  # memory for 13 validation samples
+    with pytest.raises(jitnet.Error, match=r"batch_size 13 needs (4|5)\.\d KiB"):  # memory for 13 validation samples
         train(SGD(0.5), make(), batch_size=13, validation=(X, Y))
     monkeypatch.setattr(cuda_epoch, "free_memory", lambda: 300.0)
     with pytest.raises(jitnet.Error, match="where 300 bytes are free; take a smaller network, or another backend"):
@@ -189,7 +189,7 @@ def test_out_of_memory_on_the_gpu_is_reported(monkeypatch):
     run = backend.get("cuda")
     with monkeypatch.context() as patch:
         patch.setattr(device.cuda, "to_device", full)
-        with pytest.raises(jitnet.Error, match=r"the GPU has no memory for 4 KB: .* free; take fewer samples"):
+        with pytest.raises(jitnet.Error, match=r"the GPU has no memory for 4.0 KiB: .* free; take fewer samples"):
             run.to_device(np.zeros(1024, np.float32))
     assert run.to_host(run.to_device(np.ones(3, np.float32))).tolist() == [1, 1, 1]
 

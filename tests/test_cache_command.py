@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from jitnet import cli
-from jitnet.cli.cache import _readable
+from jitnet import checks, cli
 from jitnet.compiler.cache import kernels_folder
 
 
@@ -49,7 +48,7 @@ def test_sizes_are_shown_and_clear_removes_only_kernels(folder, capsys):
     words = answered(capsys).splitlines()
     assert words[0].endswith(f"{folder} (JITNET_CACHE_DIR)")
     assert words[1:] == [
-        "compiled kernels    1 file, 1.0 KiB", "of other versions   2 files, 0.5 KiB",
+        "compiled kernels    1 file, 1000 bytes", "of other versions   2 files, 524 bytes",
         "data sets           1 file, 2.0 KiB", "jitnet cache --clear removes the kernels",
     ]  # fmt: skip
     assert "removed 3 kernels, 1.5 KiB" in answered(capsys, "--clear")
@@ -59,9 +58,12 @@ def test_sizes_are_shown_and_clear_removes_only_kernels(folder, capsys):
     assert not kernels_folder().exists()
 
 
-@pytest.mark.parametrize(("size", "words"), [(2**20 - 1, "1024.0 KiB"), (2**20, "1.0 MiB"), (3 * 2**19, "1.5 MiB")])
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [(1, "1 byte"), (1023, "1023 bytes"), (2**20 - 1, "1024.0 KiB"), (2**20, "1.0 MiB"), (3 * 2**29, "1.5 GiB")],
+)
 def test_sizes_have_binary_units(size, words):
-    assert _readable(size) == words
+    assert checks.byte_count(size) == words
 
 
 def test_clear_reports_files_that_it_cannot_remove(folder, capsys, monkeypatch):

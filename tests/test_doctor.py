@@ -165,7 +165,7 @@ def test_cache_folder_is_examined(tmp_path, monkeypatch):
     (ours / "cut.tmp").write_bytes(b"")
     items = {item.name: item for item in settings.examine_cache()}
     assert [item.state for item in items.values()] == ["ok", "ok"]
-    assert items["cache folder"].finding == f"{folder}, with 2 kernels, 2.0 KB, by JITNET_CACHE_DIR"
+    assert items["cache folder"].finding == f"{folder}, with 2 kernels, 2.0 KiB, by JITNET_CACHE_DIR"
 
     shutil.rmtree(ours)
     ours.write_text("a file in its place")
@@ -216,7 +216,7 @@ def test_full_disk_is_found(tmp_path, monkeypatch):
     monkeypatch.setattr(settings.shutil, "disk_usage", lambda path: free._replace(free=5 << 20))
     items = {item.name: item for item in settings.examine_cache()}
     assert items["disk space for the cache"].state == "wrong"
-    assert items["disk space for the cache"].finding == "5.0 MB free, but kernels need up to 100.0 MB"
+    assert items["disk space for the cache"].finding == "5.0 MiB free, but kernels need up to 100.0 MiB"
 
 
 def test_failing_examination_is_reported_as_an_item(monkeypatch, capsys):

@@ -18,7 +18,7 @@ from ..kernels.activations import ACTIVATIONS
 from ..kernels.cuda.clock import BEGIN, TICK
 from ..kernels.cuda.optimizers import CHANGING, FROM_MEMORY
 from ..step import ROWS_AT_ONCE, descent, mean, optimizers_of, order_of, passes
-from .cuda_memory import free_memory, in_words
+from .cuda_memory import free_memory
 
 SHARE = 0.9
 """The usable fraction of the free memory; the driver needs some."""
@@ -203,6 +203,8 @@ def rows_at_a_time(plan: Any, vectors: int) -> int:
     if rows >= m:
         return rows
     fitting = next((k for k in range(m - 1, 0, -1) if fixed(k) + 2 * k * (row + 8) <= free), 0)
-    needed = in_words((fixed(m) + 2 * m * (row + 8)) / SHARE)
+    needed = checks.byte_count((fixed(m) + 2 * m * (row + 8)) / SHARE)
     fix = f"a batch_size of {fitting} fits" if fitting > 0 else "take a smaller network, or another backend"
-    raise checks.Error(f"batch_size {m} needs {needed} on the GPU, where {in_words(free / SHARE)} are free; {fix}")
+    raise checks.Error(
+        f"batch_size {m} needs {needed} on the GPU, where {checks.byte_count(free / SHARE)} are free; {fix}"
+    )

@@ -1,7 +1,6 @@
 """GPU memory: copies, free memory, and a one-line error if there is not enough."""
 
 import contextlib
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,7 +26,7 @@ def _room_for(size: int) -> Iterator[None]:
         if "OUT_OF_MEMORY" not in str(error):
             raise
         raise checks.Error(
-            f"the GPU has no memory for {in_words(size)}: {in_words(free_memory())} are free; "
+            f"the GPU has no memory for {checks.byte_count(size)}: {checks.byte_count(free_memory())} are free; "
             "take fewer samples at a time, or another backend"
         ) from None
 
@@ -37,11 +36,3 @@ def free_memory() -> float:
     from ..compiler.cuda import device
 
     return device.free_memory()
-
-
-def in_words(size: float) -> str:
-    """A number of bytes in words: 1.5 GB."""
-    for unit, factor in (("GB", 2**30), ("MB", 2**20), ("KB", 2**10)):
-        if size >= factor:
-            return f"{size / factor:.3g} {unit}" if math.isfinite(size) else f"any number of {unit}"
-    return f"{size:.0f} bytes"

@@ -51,15 +51,13 @@ def _in_words(result: dict[str, Any]) -> str:
     chosen = " (JITNET_CACHE_DIR)" if result["chosen_by"] else ""
     parts = [("compiled kernels", kernels), ("of other versions", others), ("data sets", data)]
     lines = [f"{'cache':<20}{result['folder']}{chosen}"]
-    lines += [f"{name:<20}{checks.count(part['files'], 'file')}, {_readable(part['bytes'])}" for name, part in parts]
+    lines += [
+        f"{name:<20}{checks.count(part['files'], 'file')}, {checks.byte_count(part['bytes'])}" for name, part in parts
+    ]
     if not kernels["files"] + others["files"]:
         return "\n".join([*lines, "jitnet warmup compiles all kernels"])
     if not result["cleared"]:
         return "\n".join([*lines, "jitnet cache --clear removes the kernels"])
     total = {name: kernels[name] + others[name] for name in ("files", "bytes")}
-    removed = f"removed {checks.count(total['files'], 'kernel')}, {_readable(total['bytes'])}"
+    removed = f"removed {checks.count(total['files'], 'kernel')}, {checks.byte_count(total['bytes'])}"
     return "\n".join([lines[0], f"{removed}; they are compiled again when they are needed"])
-
-
-def _readable(size: int) -> str:
-    return f"{size / 2**20:.1f} MiB" if size >= 2**20 else f"{size / 2**10:.1f} KiB"

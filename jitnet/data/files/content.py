@@ -204,7 +204,9 @@ def _gunzipped(data: bytes, source: str) -> bytes:
                 parts.append(portion)
                 total += len(portion)
                 if 2 * total > free:
-                    raise checks.Error(f"{source} holds more than {total >> 20} MiB, which the free memory cannot take")
+                    raise checks.Error(
+                        f"{source} holds more than {checks.byte_count(total)}, which the free memory cannot take"
+                    )
     except (EOFError, OSError, zlib.error) as error:
         raise checks.Error(f"{source} is a damaged gzip file: {checks.reason(error)}; download it again") from None
     return b"".join(parts)
@@ -231,7 +233,8 @@ def _unzipped(data: bytes, source: str, notes: list[str]) -> bytes:
             if member.file_size > DENSEST * max(member.compress_size, 1):
                 raise checks.Error(f"{source} declares {member.file_size} bytes, more than it can hold")
             if 2 * member.file_size > checks.free_memory():
-                raise checks.Error(f"{source} holds {member.file_size >> 20} MiB, which the free memory cannot take")
+                size = checks.byte_count(member.file_size)
+                raise checks.Error(f"{source} holds {size}, which the free memory cannot take")
             notes.append(f"read {checks.shown(names[0])}, the only file of the archive")
             return archive.read(member)
     except checks.Error:

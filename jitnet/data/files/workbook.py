@@ -116,7 +116,7 @@ def _examine(data: bytes, path: str) -> dict[str, Besides]:
         if any(member.file_size > DENSEST * max(member.compress_size, 1) for member in members):
             raise checks.Error(f"{path} declares {total} bytes, more than it can hold")
         if 2 * total > free:
-            raise checks.Error(f"{path} holds {total >> 20} MiB, which the free memory cannot take")
+            raise checks.Error(f"{path} holds {checks.byte_count(total)}, which the free memory cannot take")
         manifest = next((member for member in members if member.filename == "META-INF/manifest.xml"), None)
         if manifest is not None and b"encryption-data" in archive.read(manifest):
             raise _protected(path)
@@ -129,8 +129,8 @@ def _examine(data: bytes, path: str) -> dict[str, Besides]:
                 if CELL * rows * columns > free:
                     raise checks.Error(
                         f"{path} has a sheet with {rows} rows and {columns} columns, which needs "
-                        f"{CELL * rows * columns / 2**30:.1f} GiB; delete cells far from the table (Ctrl+End goes to "
-                        "the last), or save the sheet as CSV"
+                        f"{checks.byte_count(CELL * rows * columns)}; delete cells far from the table (Ctrl+End "
+                        "goes to the last), or save the sheet as CSV"
                     )
                 if any(found := besides_values(xml)):
                     besides[member.filename] = found

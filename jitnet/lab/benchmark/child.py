@@ -225,7 +225,7 @@ class _Child:
         """An exception of a call as a sentence, with the limit that it exceeded."""
         text = custom.in_words(error, kernel, arguments, when)
         if isinstance(error, MemoryError) and self.memory:
-            return f"{text}; it may use {self.memory / 2**30:.3g} GiB, {MEMORY:.0%} of the memory here"
+            return f"{text}; it may use {checks.byte_count(self.memory)}, {MEMORY:.0%} of the memory here"
         if isinstance(error, OSError) and error.errno == errno.EFBIG:
             return f"{text}; files that it writes may have at most {FILE >> 20} MiB"
         return text

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from ...checks import count
+from ...checks import byte_count, count
 from ...compiler.cache import kernels_folder
 from ...compiler.cache_folder import cache_folder, objection_to, temporary_cache_folder, usual_cache_folder
 from ...compiler.environment import REFUSED
@@ -85,14 +85,14 @@ def examine_cache() -> Iterator[Item]:
         yield Item("cache folder", NOTE, found, export("JITNET_CACHE_DIR", folder.absolute()))
     else:
         sizes = [file.stat().st_size for file in kernels_folder().glob("*.kernel")]
-        found = f"{folder}, with {count(len(sizes), 'kernel')}, {_size(sum(sizes))}"
+        found = f"{folder}, with {count(len(sizes), 'kernel')}, {byte_count(sum(sizes))}"
         yield Item("cache folder", OK, found + (", by JITNET_CACHE_DIR" if chosen else ""))
     free = shutil.disk_usage(existing).free
     if free < ENOUGH:
-        found = f"{_size(free)} free, but kernels need up to {_size(ENOUGH)}"
+        found = f"{byte_count(free)} free, but kernels need up to {byte_count(ENOUGH)}"
         yield Item("disk space for the cache", WRONG, found, _another_folder())
     else:
-        yield Item("disk space for the cache", OK, f"{_size(free)} free")
+        yield Item("disk space for the cache", OK, f"{byte_count(free)} free")
 
 
 def _existing(folder: Path) -> Path:
@@ -123,10 +123,3 @@ def _is_good(folder: Path) -> bool:
     existing = _existing(folder)
     refused = objection_to(folder / kernels_folder().name) or _not_writable(existing)
     return not refused and shutil.disk_usage(existing).free >= ENOUGH
-
-
-def _size(size: int) -> str:
-    for unit, factor in (("GB", 2**30), ("MB", 2**20), ("KB", 2**10)):
-        if size >= factor:
-            return f"{size / factor:.1f} {unit}"
-    return count(size, "byte")
