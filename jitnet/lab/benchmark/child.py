@@ -19,7 +19,7 @@ from typing import IO, Any
 
 import numba
 import numpy as np
-from numba.core import event, serialize
+from numba.core import serialize
 
 from ... import backend, checks
 from ...process import granted
@@ -61,7 +61,7 @@ class _Child:
     def __init__(self, job: dict[str, Any], channel: IO[str]) -> None:
         self.job, self.channel = job, channel
         self.shape, self.dtype = job["shape"], job["dtype"]
-        self.doing, self.loaded, self.compilations, self.untested = "", False, 0, 0
+        self.doing, self.loaded, self.untested = "", False, 0
         self.before = Snapshot()
         self.memory = confinement.limit(int(MEMORY * _memory()) if os.name == "posix" else 0, FILE)
         self.nowhere = open(os.devnull, "w")  # noqa: SIM115
@@ -82,17 +82,9 @@ class _Child:
         faulthandler.cancel_dump_traceback_later()  # waiting may take long
         self.tell(**news)
 
-    def compiling(self, more: int) -> None:
-        """Numba begins to compile (1) or has finished (−1); compilations can be nested."""
-        self.compilations += more
-        if self.compilations == 0:
-            self.work(self.doing)
-        elif more == self.compilations == 1:
-            self.begin("compiling", COMPILING)
-
     def run(self) -> None:
         """Load the kernel, test it, and time it if nothing is wrong."""
-        event.register("numba:compile", _Listener(self.compiling))
+        custom.watch_compiling(lambda: self.begin("compiling", COMPILING), lambda: self.work(self.doing))
         name, function = self.job["name"], self.job["function"]
         self.work(f"importing {function}" if isinstance(function, str) else "loading")
         try:
@@ -229,19 +221,6 @@ class _Child:
         if isinstance(error, OSError) and error.errno == errno.EFBIG:
             return f"{text}; files that it writes may have at most {FILE >> 20} MiB"
         return text
-
-
-class _Listener(event.Listener):  # type: ignore[misc]
-    """Reports when Numba begins to compile and when it has finished."""
-
-    def __init__(self, compiling: Callable[[int], None]) -> None:
-        self.compiling = compiling
-
-    def on_start(self, event: Any) -> None:
-        self.compiling(1)
-
-    def on_end(self, event: Any) -> None:
-        self.compiling(-1)
 
 
 def _memory() -> int:

@@ -1,4 +1,4 @@
-"""A custom kernel: its threads, and its exceptions as sentences.
+"""A custom kernel: its threads, when it is compiled, and its exceptions as sentences.
 
 It is any callable with the arguments of a rung, `(inputs..., outputs)`, on NumPy arrays: plain Python, or compiled by
 Numba in any way.
@@ -9,12 +9,12 @@ import os
 import re
 import traceback
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numba
 import numpy as np
-from numba.core import errors
+from numba.core import errors, event
 from numba.core.dispatcher import Dispatcher
 
 from ..formatting import first_sentence
@@ -32,6 +32,25 @@ def idea_of(function: Function) -> str:
     file = _file_of(function)
     text = first_sentence(body_of(function).__doc__) if file else ""  # not that of its class
     return text or (f"yours, from {os.path.basename(file)}" if file else "yours")
+
+
+def watch_compiling(begins: Callable[[], None], ends: Callable[[], None]) -> None:
+    """Call these when Numba begins to compile a kernel and when it has finished; helpers are compiled in between."""
+
+    class Listener(event.Listener):  # type: ignore[misc]
+        depth = 0
+
+        def on_start(self, event: object) -> None:
+            self.depth += 1
+            if self.depth == 1:
+                begins()
+
+        def on_end(self, event: object) -> None:
+            self.depth -= 1
+            if self.depth == 0:
+                ends()
+
+    event.register("numba:compile", Listener())
 
 
 def in_words(error: BaseException, function: Function, arguments: list[Any], when: str) -> str:

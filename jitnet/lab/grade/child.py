@@ -16,7 +16,6 @@ from typing import Any
 import llvmlite
 import numba
 import numpy as np
-from numba.core import event
 from numba.core.dispatcher import Dispatcher
 
 from ... import checks
@@ -29,23 +28,6 @@ SYSTEM = (
 """What Python, its packages and a threading layer read, besides their own folders."""
 
 
-class _Compiling(event.Listener):  # type: ignore[misc]
-    """Says when Numba begins to compile and when it has finished; compilations can be nested."""
-
-    def __init__(self, say: Callable[..., None]) -> None:
-        self.say, self.depth = say, 0
-
-    def on_start(self, event: Any) -> None:
-        self.depth += 1
-        if self.depth == 1:
-            self.say("compiling")
-
-    def on_end(self, event: Any) -> None:
-        self.depth -= 1
-        if self.depth == 0:
-            self.say("compiled")
-
-
 def main() -> None:
     """Load a function, then call it for each line of standard input."""
     job = json.loads(sys.argv[1])
@@ -56,7 +38,7 @@ def main() -> None:
     def say(what: str, text: str = "") -> None:
         os.write(channel, json.dumps([what, text[:2000]]).encode() + b"\n")
 
-    event.register("numba:compile", _Compiling(say))
+    custom.watch_compiling(begins=lambda: say("compiling"), ends=lambda: say("compiled"))
     if job["trusted"]:
         function = problems.load(job["problem"]).rungs[job["name"]]
     else:
