@@ -4,30 +4,38 @@ import linecache
 import os
 import re
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-
-_HERE = os.path.dirname(__file__)
-_NUMPY = os.path.dirname(np.__file__)
-_inner: dict[str, bool] = {}
-"""File -> whether it belongs to the sanitizer or to NumPy, whose lines are not reported."""
 
 Place = tuple[str, int]
 """File and line."""
 
 
-def frame_of_kernel() -> Any:
-    """The innermost frame of the kernel, or of a helper of it."""
-    frame: Any = sys._getframe(1)
-    while frame is not None:
-        file = frame.f_code.co_filename
-        if file not in _inner:
-            _inner[file] = file.startswith((_HERE, _NUMPY))
-        if not _inner[file]:
-            return frame
-        frame = frame.f_back
-    return sys._getframe(1)
+def innermost_outside(*folders: str) -> Callable[[], Any]:
+    """A function that returns the innermost frame whose file is in none of these folders, or is none of these files."""
+    inner: dict[str, bool] = {}
+
+    def innermost() -> Any:
+        frame: Any = sys._getframe(1)
+        while frame is not None:
+            file = frame.f_code.co_filename
+            if file not in inner:
+                inner[file] = file.startswith(folders)
+            if not inner[file]:
+                return frame
+            frame = frame.f_back
+        return sys._getframe(1)
+
+    return innermost
+
+
+OF_SANITIZER = os.path.dirname(__file__), os.path.dirname(np.__file__)
+"""Folders of the sanitizer and of NumPy, whose lines are not reported."""
+
+frame_of_kernel = innermost_outside(*OF_SANITIZER)
+"""Returns the innermost frame of the kernel, or of a helper of it."""
 
 
 def here() -> Place:

@@ -7,11 +7,10 @@ are those of one thread that executes all iterations.
 """
 
 import itertools
-import sys
+import os
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import CodeType
 from typing import Any
 
@@ -28,7 +27,7 @@ from ..sanitizer.arrays import Traced, traced_in
 from ..sanitizer.checking import SECONDS, limited, names_of
 from ..sanitizer.findings import Report
 from ..sanitizer.given import arrays_in, copied, shadowed, sharing
-from ..sanitizer.places import Place, name_of_new
+from ..sanitizer.places import OF_SANITIZER, Place, innermost_outside, name_of_new
 from ..sanitizer.races import Memory, Run, address_of, bounds_of, numbers_of
 from ..sanitizer.recorded import mapped
 from ..sanitizer.targets import name_of
@@ -42,8 +41,8 @@ STEP = 100_000
 MOST = 5_000_000
 """Accesses of a recording, about a minute: the loops are interpreted."""
 
-_WITHOUT_LINES = (str(Path(races.__file__).parent), str(Path(np.__file__).parent), str(Path(simd.__file__).parent))
-"""Folders whose code is not part of a kernel: an access in them belongs to the line that calls it."""
+_frame = innermost_outside(*OF_SANITIZER, os.path.dirname(simd.__file__), __file__)
+"""Returns the innermost frame of the kernel, or of a helper; SIMD functions belong to the line that calls them."""
 
 
 @dataclass(frozen=True)
@@ -247,19 +246,3 @@ def _expression(frame: Any) -> Any:
     if not hasattr(code, "co_positions"):
         return frame.f_lasti
     return next(itertools.islice(code.co_positions(), frame.f_lasti // 2, None), frame.f_lasti)
-
-
-_inner: dict[str, bool] = {}
-
-
-def _frame() -> Any:
-    """The innermost frame of the kernel, or of a helper of it."""
-    frame: Any = sys._getframe(2)
-    while True:
-        file = frame.f_code.co_filename
-        inner = _inner.get(file)
-        if inner is None:
-            inner = _inner[file] = file.startswith((*_WITHOUT_LINES, __file__))
-        if not inner:
-            return frame
-        frame = frame.f_back
