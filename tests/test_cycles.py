@@ -273,7 +273,7 @@ def multiplications(found):
 
 @pytest.mark.slow  # compiles and runs for seconds
 def test_iterations_and_lines_are_measured(users):
-    request = explain._request(f"{users}:two_loops", arguments="ones(1003), ones(1003)", run=1)
+    request = explain.request_for(f"{users}:two_loops", arguments="ones(1003), ones(1003)", run=1)
     (answer,) = explain.answers([request])
     found = explain._explained(request["target"], answer)
     taken = found["measured"]

@@ -82,7 +82,7 @@ def registry(rungs, explanations_once):
 @pytest.fixture(scope="module")
 def assembly(rungs, registry, explanations_once):
     """Rung -> the machine code of its functions and linked helpers."""
-    answers = explain.answers([explain._request(rung) for rung in rungs])
+    answers = explain.answers([explain.request_for(rung) for rung in rungs])
     return {
         rung: [function for text in answer["assembly"] for function in functions_of(text)]
         for rung, answer in zip(rungs, answers, strict=True)
@@ -328,7 +328,7 @@ def test_function_can_take_the_arguments_of_a_problem():
     found = explain.explain(place, "float64", problem="dot", run="1001")
     assert found["signature"] == "float64[::1], float64[::1], float64[::1]"
     assert found["measured"].get("size", [1001]) == [1001]  # not measured everywhere
-    assert explain._request(place, problem="dot", run="")["run"] == load("dot").timed[0]
+    assert explain.request_for(place, problem="dot", run="")["run"] == load("dot").timed[0]
 
 
 @pytest.mark.slow

@@ -39,7 +39,7 @@ def explained(requests):
     program = [sys.executable, str(Path(__file__).with_name("as_on_arm.py"))]
     with (
         mock.patch.object(platform, "machine", return_value="aarch64"),
-        mock.patch.object(explain, "command", return_value=program),
+        mock.patch("jitnet.lab.machine_code.requests.command", return_value=program),
         mock.patch.multiple(intrinsics, VECTOR_BYTES=16, REGISTERS=32),
     ):
         return [(each, explain.as_text(each)) for each in explain.explain_all(requests)]

@@ -95,7 +95,7 @@ def test_errors_in_functions_and_their_arguments_are_reported(mine):
         ("mine.py:twice", {}, "mine.py:twice is under @vectorize; give a function under @njit, or a plain one"),
         ("broken.py:f", {}, r"importing .*broken.py raises ZeroDivisionError: division by zero \(broken.py, line 2\)"),
     ]  # fmt: skip
-    requests = [explain._request(f"{mine}/{target}", **options) for target, options, _ in cases]
+    requests = [explain.request_for(f"{mine}/{target}", **options) for target, options, _ in cases]
     for answer, (target, _, message) in zip(explain.answers(requests), cases, strict=True):
         assert re.search(message, answer["error"]), (target, answer)
         assert "\n" not in answer["error"]
@@ -164,7 +164,7 @@ def test_missing_scipy_is_reported(mine, tmp_path):
 
 
 def test_unsupported_architecture_is_reported(monkeypatch):
-    monkeypatch.setattr(explain.platform, "machine", lambda: "riscv64")
+    monkeypatch.setattr("platform.machine", lambda: "riscv64")
     with pytest.raises(jitnet.Error, match=r"x86-64 .* and AArch64 \(NEON\), but this machine is riscv64"):
         explain.explain("matmul.packed")
 
@@ -209,6 +209,6 @@ WITH_REST = [
 def test_arguments_have_names_of_the_file_and_defaults_and_may_be_given_by_name(mine):
     """They are compiled and run as a call in Python passes them."""
     target = f"{mine}/mine.py:with_rest"
-    for answer in explain.answers([explain._request(target, arguments=each, run=1) for each in WITH_REST]):
+    for answer in explain.answers([explain.request_for(target, arguments=each, run=1) for each in WITH_REST]):
         assert "error" not in answer, answer
         assert not explain.can_run() or answer["run"]["missing"] is None, answer["run"]

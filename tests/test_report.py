@@ -294,7 +294,7 @@ def undisturbed(found):
 
 
 def test_report_without_machine_code_is_written(monkeypatch):
-    monkeypatch.setattr(report.explain.platform, "machine", lambda: "riscv64")
+    monkeypatch.setattr("platform.machine", lambda: "riscv64")
     for what in ("ladder.measure", "compile_cost.account", "machine.limits"):
         monkeypatch.setattr(f"jitnet.lab.{what}", lambda *_, **__: {})
     monkeypatch.setattr(report, "on_gpu", lambda *_: None)

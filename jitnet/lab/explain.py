@@ -4,21 +4,14 @@
     found = explain.explain("matmul.packed")
     print(explain.as_text(found))
 
-The function is compiled in a separate process (`compiling.py`), its machine code is parsed (`assembly.py`, `x86.py`,
-`aarch64.py`), the hottest loop is found (`hottest.py`) and judged (`verdicts.py`), and its cycles are predicted by an
-external program (`cycles.py`). With `run`, that process also runs the function, to measure the cycles
-(`measurement.py`) and to sample the share of each source line.
+The function is compiled in a separate process (`requests.py`, `compiling.py`), its machine code is parsed
+(`assembly.py`, `x86.py`, `aarch64.py`), the hottest loop is found (`hottest.py`) and judged (`verdicts.py`), and its
+cycles are predicted by an external program (`cycles.py`). With `run`, that process also runs the function, to measure
+the cycles (`measurement.py`) and to sample the share of each source line.
 """
 
-import contextlib
-import json
-import os
-import platform
 import re
-import signal
-import subprocess
-import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +20,10 @@ import numba
 from .. import checks
 from ..checks import count
 from ..compiler import intrinsics
-from ..compiler.jit import is_compiled
-from ..kernels import LADDERS
 from ..process.progress import Report, ignore
-from . import listing, problems
-from .ladder import shape_of
+from . import listing
 from .listing import KEY, Explanation, beside, functions_around, judged, line_of, short, wrapped
-from .loading import check_name
-from .machine import cache_sizes, check_compiling
+from .machine import cache_sizes
 from .machine_code import analyzers, remarks, sources
 from .machine_code.assembly import Function, Instruction, Place, functions_of, plain_name
 from .machine_code.cycles import limit_of, predicted
@@ -43,11 +32,10 @@ from .machine_code.hottest import Candidate, candidates, hottest
 from .machine_code.instructions import ARM, machine
 from .machine_code.instructions import is_readable as is_readable
 from .machine_code.measurement import measured
-from .machine_code.running import LIMIT
+from .machine_code.requests import ProcessError, answers, request_for
 from .machine_code.running import can_run as can_run
 from .machine_code.verdicts import Verdict, fitting, summary, vectorized, verdicts
 from .machine_code.work import Work, work_of
-from .worker import command
 
 _NUMBA = str(Path(numba.__file__).parent)
 IN_CACHE = " where the data are in the L1 cache"
@@ -94,7 +82,7 @@ def explain(
 
     Raises `jitnet.Error`, in one line, if something is missing or wrong.
     """
-    request = _request(target, dtype, arguments, types, options, operation, run, problem)
+    request = request_for(target, dtype, arguments, types, options, operation, run, problem)
     analyzers.found(analyzer)  # an error now, not after compiling
     try:
         (answer,) = answers([request], report)
@@ -108,115 +96,10 @@ def explain(
 
 def explain_all(requests: Iterable[dict[str, Any]], report: Report = ignore) -> list[dict[str, Any]]:
     """Explain several functions in one process; requests are the arguments of `explain`, as dicts."""
-    asked = [_request(**request) for request in requests]
+    asked = [request_for(**request) for request in requests]
     return [
         _explained(request["target"], answer) for request, answer in zip(asked, answers(asked, report), strict=True)
     ]
-
-
-class ProcessError(checks.Error):
-    """The compiling process has ended without an answer."""
-
-    how = ""
-    """How it ended; the message also names the function."""
-
-
-def _how_it_ended(status: int, said: str) -> str:
-    name = signal.Signals(-status).name if status < 0 else ""
-    if name == "SIGALRM":
-        return f"it did not end within {LIMIT} s"
-    crashed = f"it crashed ({name}); jitnet check finds indices out of bounds"
-    return crashed if name else f"it ended with status {status}{said}"
-
-
-def _request(
-    target: str,
-    dtype: str = "float32",
-    arguments: str | None = None,
-    types: str | None = None,
-    options: str | None = None,
-    operation: str | None = None,
-    run: str | int | None = None,
-    problem: str | None = None,
-    times: bool = True,
-) -> dict[str, Any]:
-    """The request for the child process, after the checks that need no compilation.
-
-    times    a run is also timed, and sampled; otherwise only the iterations of its loops are counted
-    """
-    if not is_readable():
-        raise checks.Error(
-            "explain reads the instructions of x86-64 (SSE, AVX2, AVX-512) and AArch64 (NEON), but this machine is "
-            f"{platform.machine()}"
-        )
-    check_compiling()
-    if ":" in target:
-        check_name(target)
-        if [arguments, types, operation, problem].count(None) < 3:
-            raise checks.Error("give one of example arguments, types, an operation and a problem, not two")
-        if operation is not None:
-            problems.operation_called(operation)
-    else:
-        _check_rung(target)
-        if (arguments, types, options, operation, problem) != (None,) * 5:
-            raise checks.Error(
-                f"{target} has its own arguments and options; they can be given for file.py:function only"
-            )
-    wanted = None if problem is None else problems.tried(problem)
-    return {
-        "target": target, "dtype": checks.dtype_of(dtype).name, "arguments": arguments, "types": types,
-        "options": options, "operation": operation, "problem": wanted and (wanted.path or wanted.name),
-        "run": None if run is None else shape_of(run or None, wanted), "times": times,
-    }  # fmt: skip
-
-
-def _check_rung(target: str) -> None:
-    operation, rung = problems.rung_called(target)
-    if not is_compiled(LADDERS[operation][rung]):
-        how = "NumPy's own code" if rung == "numpy" else "interpreted by Python"
-        raise checks.Error(f"{target} is {how}, not compiled by Numba; try {operation}.njit")
-
-
-def answers(requests: list[dict[str, Any]], report: Report = ignore) -> list[dict[str, Any]]:
-    """The answers of the child process: assembly and remarks for each request, or {"error": ...}."""
-    environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
-    found: list[dict[str, Any]] = []
-    with tempfile.TemporaryFile() as errors:
-        child = subprocess.Popen(
-            command("jitnet.lab.machine_code.compiling"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
-            env=environment, encoding="utf-8",
-        )  # fmt: skip
-        with child:
-            try:
-                found += _received(child, requests, report)
-            except BaseException:
-                child.kill()
-                raise
-        if len(found) < len(requests):
-            errors.seek(0)
-            said = errors.read().decode(errors="replace").strip().splitlines()[-1:]
-            last = f": {said[0]}" if said else ""
-            how = _how_it_ended(child.returncode, last)
-            error = ProcessError(f"compiling {requests[len(found)]['target']} failed: {how}")
-            error.how = how
-            raise error
-    report(len(found), len(found), "")
-    return found
-
-
-def _received(child: subprocess.Popen[str], requests: list[dict[str, Any]], report: Report) -> Iterator[dict[str, Any]]:
-    """The answers to the requests, until the child ends."""
-    assert child.stdin is not None
-    assert child.stdout is not None
-    with contextlib.suppress(BrokenPipeError):  # the child has ended
-        child.stdin.write(json.dumps(requests) + "\n")
-        child.stdin.flush()
-    for number, request in enumerate(requests):
-        report(number, len(requests), f"compiling {request['target']}")
-        line = child.stdout.readline()
-        if not line:
-            return
-        yield json.loads(line)
 
 
 def _explained(target: str, answer: dict[str, Any], analyzer: str | None = None) -> dict[str, Any]:
@@ -283,7 +166,7 @@ def executed(target: str, problem: str, shape: Sequence[int], dtype: str, moves:
 
     moves    count the numbers that it moves, not those that it computes
     """
-    request = _request(target, dtype, problem=problem, times=False) | {"run": list(shape)}
+    request = request_for(target, dtype, problem=problem, times=False) | {"run": list(shape)}
     (answer,) = answers([request])
     if "error" in answer or answer["run"]["missing"]:
         raise checks.Error(answer.get("error") or answer["run"]["missing"])
