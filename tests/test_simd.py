@@ -15,10 +15,9 @@ from jitnet.compiler.simd import (
     prefetch,
     store,
     swapped,
-    transpose_part,
-    transpose_square,
 )
 from jitnet.compiler.simd_rows import load_rows, prefetch_rows, rank_1_update, repeated, store_rows
+from jitnet.compiler.simd_transpose import transpose_part, transpose_square
 
 DTYPES = ["float32", pytest.param("float64", marks=pytest.mark.slow)]  # a second dtype doubles the compile time
 

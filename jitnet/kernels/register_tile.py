@@ -36,18 +36,9 @@ from ..compiler.intrinsics import (
 )
 from ..compiler.jit import inlined, linked, part_of_kernels
 from ..compiler.memory import LINE
-from ..compiler.simd import (
-    MASKS,
-    broadcast,
-    load,
-    load_past_end,
-    masked_load,
-    masked_store,
-    store,
-    transpose_part,
-    transpose_square,
-)
+from ..compiler.simd import MASKS, broadcast, load, load_past_end, masked_load, masked_store, store
 from ..compiler.simd_rows import load_rows, prefetch_rows, rank_1_update, repeated, store_rows
+from ..compiler.simd_transpose import transpose_part, transpose_square
 from ..compiler.types import Matrix, Vector
 
 ROWS, LOW = 6, 4

@@ -117,6 +117,7 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/compiler/intrinsics.py": [[BODY, "-k", "matmul or softmax or units"], COMPILED],
     "jitnet/compiler/simd_rows.py": [[BODY, "-k", "matmul"], COMPILED],
     "jitnet/compiler/simd.py": [[BODY, "-k", "matmul or gather"], COMPILED],
+    "jitnet/compiler/simd_transpose.py": [[BODY, "-k", "matmul"], COMPILED],
     "jitnet/compiler/memory.py": [["tests/test_simd.py", "tests/test_training.py", "-k", "aligned"]],
     "jitnet/compiler/registry.py": [["tests/test_jit.py", KERNELS, "-k", "registered or registering or common"]],
     "jitnet/compiler/jit.py": [
