@@ -87,8 +87,8 @@ def test_history_says_why_training_ended():
 
 
 def test_loss_curve_begins_at_zero():
-    svg = markup.curve([4.0, 2.0, 0.0], 100, 10)
-    assert 'points="0.0,0.0 50.0,5.0 100.0,10.0"' in svg
+    svg = markup.curve([4.0, 2.0, 0.0])
+    assert 'points="0.0,0.0 120.0,24.0 240.0,48.0"' in svg
 
 
 def test_ladder_is_shown_as_a_table_and_is_still_a_dict():

@@ -229,11 +229,11 @@ def remove_kernels(folder: Path) -> None:
         folder.rmdir()
 
 
-def _sweep_out_old_folders(current: Path, days: int = 30) -> None:
+def _sweep_out_old_folders(current: Path) -> None:
     """Remove the folders of other versions of the kernels that have been unchanged for a month."""
     for folder in kernel_folders(current.parent):
         with contextlib.suppress(OSError):  # another process sweeps too, or it is not ours to remove
-            if folder != current and time.time() - folder.lstat().st_mtime > days * DAY:
+            if folder != current and time.time() - folder.lstat().st_mtime > 30 * DAY:
                 remove_kernels(folder)
 
 

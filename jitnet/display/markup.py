@@ -32,8 +32,9 @@ def folded(title: str, text: str) -> str:
     return f"<details><summary>{escape(title)}</summary><pre>{escape(text)}</pre></details>"
 
 
-def curve(values: Sequence[float], width: int = 240, height: int = 48) -> str:
+def curve(values: Sequence[float]) -> str:
     """A line through the values, from 0 at the bottom to the largest at the top."""
+    width, height = 240, 48
     top = max(values, default=0.0) or 1.0
     across = width / max(1, len(values) - 1)
     points = " ".join(f"{i * across:.1f},{height - value / top * height:.1f}" for i, value in enumerate(values))

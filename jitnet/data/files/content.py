@@ -253,7 +253,7 @@ def text_of(content: Content, encoding: str | None = None, usual: str = "utf-8")
     data, source = content.data, content.source
     mark, found = next(((mark, name) for mark, name in BOMS if data.startswith(mark)), (b"", None))
     if encoding is not None:
-        found = _text_encoding(encoding, data, mark, found, source)
+        found = _text_encoding(encoding, data, found, source)
     data = data[len(mark) :] if mark else data
     if found is None and b"\0" in data[:4096]:
         zeros = [data[start:4096:2].count(b"\0") / max(1, len(data[start:4096:2])) for start in (0, 1)]
@@ -287,17 +287,15 @@ def text_of(content: Content, encoding: str | None = None, usual: str = "utf-8")
     return _without_nul(text.removeprefix("\ufeff").encode("utf-8", "replace"), source), found
 
 
-def _text_encoding(encoding: str, data: bytes, mark: bytes, of_mark: str | None, source: str) -> str:
+def _text_encoding(encoding: str, data: bytes, of_mark: str | None, source: str) -> str:
     """The name of a given encoding, which must fit the byte order mark of the text, and its zero bytes."""
     try:
         name = codecs.lookup(encoding).name
         "".encode(name)  # not with codecs such as hex and zlib
     except (LookupError, UnicodeError):
         raise checks.Error(f"unknown encoding {checks.shown(encoding)}; known: utf-8, utf-16, cp1252, ...") from None
-    if of_mark is not None and name.removesuffix("-sig") not in (
-        of_mark,
-        of_mark[:6],
-    ):  # utf-16 is both orders of bytes
+    both_orders = of_mark and of_mark[:6]  # the utf-16 of utf-16-le
+    if of_mark is not None and name.removesuffix("-sig") not in (of_mark, both_orders):
         raise checks.Error(f"{source} begins with the byte order mark of {of_mark}, not {name}; omit --encoding")
     if of_mark is None and name.startswith(("utf-16", "utf-32")) and b"\0" not in data:
         raise checks.Error(f"{source} is not {name} text, in which every comma has a zero byte; omit --encoding")

@@ -271,7 +271,7 @@ class _Case:
             self.is_endless = isinstance(error, TooLongError) and (self.most == MOST or run.accesses <= self.most)
             self._raised(error)
         else:
-            self._look_at_the_end(run, given, result)
+            self._look_at_the_end(given, result)
         finally:
             listeners.pop()
         is_parallel = getattr(self.function, "targetoptions", {"parallel": True}).get("parallel")
@@ -285,7 +285,7 @@ class _Case:
     def _may_write(self, i: int, array: NDArray[Any]) -> bool:
         return self.names[i] in self.writes if self.writes is not None else bool(array.flags.writeable)
 
-    def _look_at_the_end(self, run: Run, given: list[Any], result: Any) -> None:
+    def _look_at_the_end(self, given: list[Any], result: Any) -> None:
         """Elements of outputs and results that nothing wrote."""
         outputs, lost = traced_in(given), renamed(self.function) or {}
         results = [a for a in traced_in(result) if a.memory not in [other.memory for other in outputs]]
