@@ -14,7 +14,8 @@ from small_assignment import ADDITION, SPEED, graded, made
 from jitnet import checks
 from jitnet.lab import estimate, problems
 from jitnet.lab.grade import assignment, grading, handed_in, new, student
-from jitnet.lab.grade.language import NUMPY, Language
+from jitnet.lab.grade.language import Language
+from jitnet.lab.grade.vocabulary import NUMPY
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parent / "examples" / "assignments"

@@ -99,6 +99,7 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/lab/problems/bounds.py": [["tests/test_problems.py"]],
     "jitnet/lab/problems/reading.py": [["tests/test_problems.py"]],
     "jitnet/lab/grade/language.py": [["tests/test_grade.py", "-k", "language or honest or reported"]],
+    "jitnet/lab/grade/vocabulary.py": [["tests/test_grade.py", "-k", "language or honest or reported"]],
     "jitnet/lab/grade/assignment.py": [["tests/test_assignments.py"]],
     "jitnet/lab/grade/output.py": [["tests/test_grade.py", "-k", "class or reported or gradescope or shown"]],
     "jitnet/lab/confinement.py": [["tests/test_confinement.py"], ["tests/test_grade.py", "-k", "fence"]],

@@ -34,8 +34,9 @@ from ...process import granted
 from .. import problems
 from ..oracle import Shape
 from ..problems import Problem
-from .language import MODULES, NUMPY, Language, is_allowed_name
+from .language import Language
 from .parent import Limits
+from .vocabulary import MODULES, NUMPY, is_allowed_name
 
 FILE = "assignment.toml"
 

@@ -6,92 +6,29 @@ in this language can neither search for the grader's data nor call loops of othe
 """
 
 import ast
-import builtins
 import io
-import re
 import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ... import checks
+from . import vocabulary
 
 LONGEST = 100_000
 """The maximum number of bytes of a submission, small enough for Python's parser."""
-
-ANYTHING = "*"
-"""Instead of a list of modules: submissions may import and do anything that their process allows."""
-
-MODULES = ("math", "numba", "numpy")
-"""What submissions may import, unless the assignment lists something else."""
-
-NUMPY = (
-    "empty", "zeros", "ones", "full", "empty_like", "zeros_like", "ones_like", "float32", "float64", "int8", "int16",
-    "int32", "int64", "intp", "uint8", "uint16", "uint32", "uint64", "bool_", "inf", "nan", "pi", "e", "newaxis",
-    "sqrt", "exp", "log", "log1p", "expm1", "tanh", "sin", "cos", "abs", "fabs", "maximum", "minimum", "isnan", "isinf",
-    "isfinite", "floor", "ceil", "sign", "finfo", "array", "arange", "linspace",
-)  # fmt: skip
-"""Names of NumPy that make arrays, or work on single numbers: none does a sum or a product over an array."""
-
-TYPES = (
-    "boolean", "float32", "float64", "int8", "int16", "int32", "int64", "intp", "uint8", "uint16", "uint32", "uint64",
-    "void",
-)  # fmt: skip
-COMPILERS = ("njit", "jit", "vectorize", "guvectorize")
-"""Names of Numba that evaluate strings as Python, so their arguments have special rules."""
-
-NUMBA = (
-    *TYPES, *COMPILERS, "prange", "types", "get_num_threads", "get_thread_id", "set_num_threads",
-    "get_parallel_chunksize", "set_parallel_chunksize",
-)  # fmt: skip
-
-NUMPY_TYPES = ("ndarray", "array", "dtype", "generic", "number", "integer", "floating")
-PYTHON_TYPES = ("str", "bytes", "object")
-"""Names of NumPy and of Python that annotations may use besides the others: nothing can reach their values there."""
-
-ANNOTATION = (
-    ast.Name, ast.Attribute, ast.Subscript, ast.Constant, ast.Tuple, ast.List, ast.BinOp, ast.BitOr, ast.expr_context,
-)  # fmt: skip
-"""The syntax of such an annotation: Python may evaluate it, so it calls nothing."""
-
-ATTRIBUTES = (
-    *TYPES, "shape", "size", "ndim", "dtype", "type", "T", "itemsize", "nbytes", "strides", "real", "imag", "copy",
-    "fill", "astype", "reshape", "ravel", "flat", "transpose", "append", "extend", "pop", "eps", "tiny",
-)  # fmt: skip
-"""Attributes of arrays, lists and types."""
-
-BUILTINS = (
-    "range", "len", "min", "max", "abs", "round", "pow", "divmod", "int", "float", "bool", "complex", "enumerate",
-    "zip", "reversed", "tuple", "list", "dict", "set", "slice", "print", "AssertionError", "ValueError", "IndexError",
-    "Ellipsis", "__name__",
-)  # fmt: skip
-
-STATEMENTS = (
-    ast.Module, ast.FunctionDef, ast.arguments, ast.arg, ast.Return, ast.Delete, ast.Assign, ast.AugAssign,
-    ast.AnnAssign, ast.For, ast.While, ast.If, ast.Raise, ast.Assert, ast.Import, ast.ImportFrom, ast.alias, ast.Expr,
-    ast.Pass, ast.Break, ast.Continue, ast.BoolOp, ast.NamedExpr, ast.BinOp, ast.UnaryOp, ast.Lambda, ast.IfExp,
-    ast.Dict, ast.Set, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.comprehension, ast.Compare,
-    ast.Call, ast.keyword, ast.JoinedStr, ast.FormattedValue, ast.Constant, ast.Attribute, ast.Subscript, ast.Starred,
-    ast.Name, ast.List, ast.Tuple, ast.Slice, ast.expr_context, ast.boolop, ast.operator, ast.unaryop, ast.cmpop,
-    ast.Global, ast.Nonlocal,
-)  # fmt: skip
-"""The allowed syntax: no classes, `with`, `try`, `match`, generators and coroutines."""
-
-
-AT_THE_TOP = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.Assign, ast.AnnAssign)
-"""Allowed statements outside of functions, besides strings and a main guard; they call only Numba."""
 
 
 @dataclass(frozen=True)
 class Language:
     """What submissions to an assignment may import, and which functions of NumPy they may use."""
 
-    modules: tuple[str, ...] = MODULES
-    numpy: tuple[str, ...] = NUMPY
+    modules: tuple[str, ...] = vocabulary.MODULES
+    numpy: tuple[str, ...] = vocabulary.NUMPY
 
     @property
     def is_free(self) -> bool:
         """True if submissions may do anything."""
-        return ANYTHING in self.modules
+        return vocabulary.ANYTHING in self.modules
 
     def error_of(self, source: bytes) -> str | None:
         """The first thing in a submission that is not allowed, as a sentence, or None."""
@@ -128,19 +65,6 @@ def _is_text(source: bytes) -> bool:
     return True
 
 
-_KEYWORDS = {
-    "ClassDef": "class", "AsyncFunctionDef": "async def", "AsyncFor": "async for", "AsyncWith": "async with",
-    "TryStar": "try", "YieldFrom": "yield from", "TypeAlias": "type", "TemplateStr": "t-strings",
-    "TypeVar": "type parameters", "ParamSpec": "type parameters", "TypeVarTuple": "type parameters",
-}  # fmt: skip
-"""Syntax -> its word, where that is not its name in lower case, such as `with` and `match`."""
-
-
-def is_allowed_name(name: str) -> bool:
-    """Whether a submission may give a function this name: not one of Python's own."""
-    return name.isidentifier() and not name.startswith("__") and (name not in _PYTHON or name in BUILTINS)
-
-
 class _Reader:
     """Reads a submission, and finds what is not allowed."""
 
@@ -168,7 +92,8 @@ class _Reader:
         """Nodes that are decorators, or are called."""
         fields = [getattr(node, field, None) for node in self.nodes for field in ("annotation", "returns")]
         parts = [list(ast.walk(field)) for field in fields if field]
-        self.types = {id(p) for inner in parts if all(isinstance(p, ANNOTATION) for p in inner) for p in inner}
+        parts = [inner for inner in parts if all(isinstance(part, vocabulary.ANNOTATION) for part in inner)]
+        self.types = {id(part) for inner in parts for part in inner}
         """Nodes of annotations that call nothing."""
 
     def refused(self) -> Iterator[tuple[int, str]]:
@@ -185,9 +110,10 @@ class _Reader:
                 yield statement.lineno, f"{error} (line {statement.lineno})"
 
     def _error_at(self, node: ast.AST) -> str | None:
-        if not isinstance(node, STATEMENTS):
+        if not isinstance(node, vocabulary.STATEMENTS):
             name = type(node).__name__
-            return f"uses {_KEYWORDS.get(name, name.lower())}, which is not part of the language of this assignment"
+            word = vocabulary.KEYWORDS.get(name, name.lower())
+            return f"uses {word}, which is not part of the language of this assignment"
         if isinstance(node, ast.Import):
             return next(filter(None, (self._error_of_module(alias) for alias in node.names)), None)
         if isinstance(node, ast.ImportFrom):
@@ -196,9 +122,9 @@ class _Reader:
             return error
         if isinstance(node, ast.BinOp | ast.AugAssign) and isinstance(node.op, ast.MatMult):
             return "uses @, which is not allowed in this assignment; write the loops"
-        if self._numba(node) in COMPILERS and id(node) not in self.placed:
+        if self._numba(node) in vocabulary.COMPILERS and id(node) not in self.placed:
             return f"gives {self._numba(node)} another name; write it above a function, or call it"
-        if isinstance(node, ast.Call) and self._numba(node.func) in COMPILERS:
+        if isinstance(node, ast.Call) and self._numba(node.func) in vocabulary.COMPILERS:
             return self._error_of_compiler(node)
         return self._error_of_names(node)
 
@@ -206,7 +132,8 @@ class _Reader:
         for name in _names(node):
             if name.startswith("__") and (name != "__name__" or not _is_read(node)):
                 return f"uses the name {name}; names with two underscores belong to Python"
-            if name in _PYTHON and name not in BUILTINS and not (id(node) in self.types and name in PYTHON_TYPES):
+            is_type = id(node) in self.types and name in vocabulary.PYTHON_TYPES
+            if not is_type and name in vocabulary.PYTHON and name not in vocabulary.BUILTINS:
                 return f"uses {name}, which this assignment does not allow"
         taken = next((name for name in _given(node) if name in {**self.modules, **self.of_numba}), None)
         return f"gives the name {taken}, which it imports, to something else" if taken else None
@@ -241,7 +168,7 @@ class _Reader:
 
     def _error_of_part(self, module: str, name: str) -> str | None:
         """The error if this name of a module may not be used."""
-        allowed = {"numpy": self.language.numpy, "numba": NUMBA}.get(module)
+        allowed = {"numpy": self.language.numpy, "numba": vocabulary.NUMBA}.get(module)
         if name == "*":
             return f"imports * from {module}; name what you use"
         if name.startswith("_") or (allowed is not None and name not in allowed):
@@ -252,10 +179,10 @@ class _Reader:
         base = node.value
         if isinstance(base, ast.Name) and base.id in self.modules:
             module = self.modules[base.id]
-            is_type = id(node) in self.types and module == "numpy" and node.attr in NUMPY_TYPES
+            is_type = id(node) in self.types and module == "numpy" and node.attr in vocabulary.NUMPY_TYPES
             return None if is_type else self._error_of_part(module, node.attr)
-        if node.attr not in ATTRIBUTES:
-            usual = _USUAL.get(base.id, "") if isinstance(base, ast.Name) else ""
+        if node.attr not in vocabulary.ATTRIBUTES:
+            usual = vocabulary.USUAL.get(base.id, "") if isinstance(base, ast.Name) else ""
             if usual in self.language.modules and not self._is_bound(ast.unparse(base)):
                 called = ast.unparse(base)
                 wanted = f"import {usual}" + (f" as {called}" if called != usual else "")
@@ -280,18 +207,18 @@ class _Reader:
         """The error if Numba is given more than types, flags and functions: it would evaluate a text as Python."""
         for part in (inner for argument in [*call.args, *call.keywords] for inner in ast.walk(argument)):
             is_text = isinstance(part, ast.Constant) and isinstance(part.value, str)
-            if is_text and not _is_signature(part.value):  # type: ignore[attr-defined]
+            if is_text and not vocabulary.is_signature(part.value):  # type: ignore[attr-defined]
                 return f"gives Numba the text {part.value[:40]!r}, which is not a signature"  # type: ignore[attr-defined]
             if isinstance(part, ast.Name) and part.id not in {**self.modules, **self.of_numba}:
                 if part.id not in self.functions:
                     return f"gives Numba {part.id}; write types and options where Numba is called"
-            elif not isinstance(part, _OPTIONS):
+            elif not isinstance(part, vocabulary.OPTIONS):
                 return "gives Numba something else than types, options and a function"
         return None
 
     def _error_at_the_top(self, statement: ast.stmt) -> str | None:
         is_text = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
-        if not (is_text or isinstance(statement, AT_THE_TOP)):
+        if not (is_text or isinstance(statement, vocabulary.AT_THE_TOP)):
             return f"does something outside of its functions; {_BELOW}"
         inside = {id(inner) for inner in _bodies(statement)}
         for node in ast.walk(statement):
@@ -306,7 +233,7 @@ class _Reader:
     def _is_of_numba(self, function: ast.AST) -> bool:
         """True for `njit`, and for what `njit(parallel=True)` returns."""
         return self._numba(function) is not None or (
-            isinstance(function, ast.Call) and self._numba(function.func) in COMPILERS
+            isinstance(function, ast.Call) and self._numba(function.func) in vocabulary.COMPILERS
         )
 
 
@@ -341,25 +268,9 @@ def _is_main_guard(statement: ast.stmt) -> bool:
 
 _BELOW = "write it below if __name__ == '__main__'"
 _SHOWN = 40
-_USUAL = {"numba": "numba", "nb": "numba", "numpy": "numpy", "np": "numpy", "math": "math"}
-"""The usual names of modules."""
 _RUNNING = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Expr, ast.For, ast.While, ast.If, ast.With, ast.Try)
 """Statements that run with the import; `def` and `class` have errors of their own."""
 _MAIN = ("__name__ == '__main__'", "'__main__' == __name__")
-_OPTIONS = (
-    ast.Constant, ast.List, ast.Tuple, ast.Set, ast.Dict, ast.keyword, ast.Attribute, ast.Subscript, ast.Slice,
-    ast.Call, ast.Name, ast.expr_context,
-)  # fmt: skip
-
-
-def _is_signature(text: str) -> bool:
-    """True for `float32[:,::1], int64`, `void(f8)`, `(m,n)->(m)`, and names of options such as `contract`."""
-    words = re.findall(r"[^\W\d]\w*", text)
-    is_option = text.isidentifier() and not text.startswith("_") and text not in _PYTHON
-    return is_option or (bool(re.fullmatch(r"[\w\[\]:,()\s>-]*", text)) and all(w in _SIGNATURE for w in words))
-
-
-_SIGNATURE = {*TYPES, *"fi", "b1", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", *"mnklpqxyz"}
 
 
 def _names(node: ast.AST) -> list[str]:
@@ -386,7 +297,3 @@ def _given(node: ast.AST) -> list[str]:
     if isinstance(node, ast.Name):
         return [] if isinstance(node.ctx, ast.Load) else [node.id]
     return [] if isinstance(node, ast.alias | ast.keyword | ast.Global | ast.Nonlocal) else _names(node)
-
-
-_PYTHON = frozenset(dir(builtins))
-"""The names that Python has by itself."""

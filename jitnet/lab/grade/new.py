@@ -16,7 +16,7 @@ from .. import problems
 from ..problems import Problem
 from . import student
 from .assignment import FILE, load
-from .language import is_allowed_name
+from .vocabulary import is_allowed_name
 
 RACES = "  # finds a race with any number of threads; a function with one gets no points"
 

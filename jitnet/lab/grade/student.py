@@ -10,9 +10,9 @@ from pathlib import Path
 
 from ... import checks, storage
 from .assignment import Assignment, Kernel, Test
-from .language import NUMPY
 from .output import number
 from .parts import parameters_of
+from .vocabulary import NUMPY
 
 FOLDER = "student"
 
