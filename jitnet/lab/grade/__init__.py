@@ -3,6 +3,7 @@
 assignment.py   the file assignment.toml: kernels, their problems, tests with points, limits
 handed_in.py    what students handed in: the Python file of each submission, or why there is none
 language.py     what the source of a submission may contain, decided without running it
+vocabulary.py   the syntax, functions and attributes of that language
 parts.py        a submission without the functions that are not allowed
 child.py        the process in which a submission runs: it calls a function on memory that belongs to the grader
 board.py        that memory: arguments of a call, with guards around them
