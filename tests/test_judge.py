@@ -18,6 +18,8 @@ import pytest
 from jitnet.lab import estimate, ladder, ladder_table, oracle, problems
 from jitnet.lab.benchmark import child, judge, sandbox
 from jitnet.lab.benchmark.candidates import Candidate
+from jitnet.lab.benchmark.guarded import placed
+from jitnet.lab.benchmark.shapes import drawn_shapes, growing_shapes
 from jitnet.lab.problems import of_operation
 
 DTYPE = np.dtype("float32")
@@ -104,9 +106,9 @@ NUMPY = {"numpy_threads": 1, "threads": 1}
 
 
 def test_random_shapes_cover_every_remainder_of_every_block():
-    shapes = list(judge.drawn_shapes(MATMUL, 17))
-    assert shapes == list(judge.drawn_shapes(MATMUL, 17))
-    assert shapes != list(judge.drawn_shapes(MATMUL, 18))
+    shapes = list(drawn_shapes(MATMUL, 17))
+    assert shapes == list(drawn_shapes(MATMUL, 17))
+    assert shapes != list(drawn_shapes(MATMUL, 18))
     for sizes in zip(*shapes, strict=True):
         for block in range(2, 129):
             assert {size % block for size in sizes if size >= block} == set(range(block))
@@ -116,21 +118,21 @@ def test_random_shapes_cover_every_remainder_of_every_block():
 def test_random_shapes_of_square_matrices_fit_into_memory():
     """A single size is drawn up to 250 000, as for a vector; a matrix with that many rows and columns has 466 GiB."""
     square = replace(problems.load("sum"), memory=lambda shape, dtype: 8 * shape[0] ** 2)
-    sizes = {n for (n,) in judge.drawn_shapes(square, 0)}
+    sizes = {n for (n,) in drawn_shapes(square, 0)}
     assert sizes >= set(range(1, 256))
     assert 512 < max(sizes) < 4096
 
 
 @pytest.mark.parametrize("kernel", [forgets_the_rest_of_a_panel, wrong_if_wide_and_odd, forgets_the_last_block_of_128])
 def test_kernels_that_are_wrong_for_some_shapes_are_found(kernel):
-    errors = (judge.quick_error_of(kernel, MATMUL, shape, DTYPE) for shape in judge.drawn_shapes(MATMUL, 3))
+    errors = (judge.quick_error_of(kernel, MATMUL, shape, DTYPE) for shape in drawn_shapes(MATMUL, 3))
     found = list(itertools.islice(filter(None, errors), 5))  # each takes a tenth of a second, to find late writes
     assert found
     assert all("wrong" in error or "NaN" in error for error in found)
 
 
 def test_a_product_that_is_wrong_only_where_all_sizes_are_large_is_found():
-    *parts, whole = judge.growing_shapes(MATMUL, 3)
+    *parts, whole = growing_shapes(MATMUL, 3)
     assert judge.quick_error_of(wrong_if_all_are_large, MATMUL, parts[-1], DTYPE) is None
     assert "1 of " in judge.quick_error_of(wrong_if_all_are_large, MATMUL, whole, DTYPE)
     assert min(whole) > 512
@@ -138,7 +140,7 @@ def test_a_product_that_is_wrong_only_where_all_sizes_are_large_is_found():
 
 
 def test_correct_kernel_passes_the_random_shapes():
-    for shape in list(judge.drawn_shapes(MATMUL, 4))[::10]:
+    for shape in list(drawn_shapes(MATMUL, 4))[::10]:
         assert judge.quick_error_of(right, MATMUL, shape, DTYPE) is None
 
 
@@ -190,9 +192,9 @@ def test_arrays_begin_on_a_cache_line():
     case = oracle.case("relu", (4, 4, 4), DTYPE)
     case.arguments[0] = np.arange(17, dtype=DTYPE)[1:]
     case.arguments[0] = case.arguments[0][case.arguments[0].ctypes.data % 64 == 0 :]
-    placed = judge.placed(case).arguments[0]
-    assert placed.ctypes.data % 64 == 0
-    assert (placed == np.arange(17 - placed.size, 17)).all()
+    inputs = placed(case).arguments[0]
+    assert inputs.ctypes.data % 64 == 0
+    assert (inputs == np.arange(17 - inputs.size, 17)).all()
 
 
 def test_low_precision_is_found_for_sums_of_any_length():
@@ -250,7 +252,7 @@ def test_kernel_faster_than_the_peak_is_refused(mine, refused):
 def test_random_shapes_are_valid_for_every_operation():
     """The oracle has a result for every operation and every random shape."""
     for operation in ("relu", "softmax", "cross_entropy", "adam", "gather", "dropout"):
-        for shape in list(judge.drawn_shapes(MATMUL, 6))[:3]:
+        for shape in list(drawn_shapes(MATMUL, 6))[:3]:
             assert oracle.case(operation, shape, DTYPE).expected
 
 

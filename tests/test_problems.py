@@ -15,6 +15,7 @@ from command import jitnet_command
 import jitnet
 from jitnet.lab import ladder, problems, worker
 from jitnet.lab.benchmark import candidates, judge
+from jitnet.lab.benchmark.shapes import drawn_shapes
 from jitnet.lab.problems.bounds import ROUNDINGS, bounds
 from jitnet.lab.sanitizer import arguments
 from jitnet.lab.sanitizer.checking import examine
@@ -92,7 +93,7 @@ def test_compiled_rungs_are_correct_and_reproducible(name, rung):
     """All listed shapes and some random ones; the bits are the same for 1, 2 and all threads."""
     problem = problems.load(name)
     kernel = problem.rungs[rung]
-    for shape in (*problem.shapes, *filter(problem.takes, itertools.islice(judge.drawn_shapes(problem, 0), 20))):
+    for shape in (*problem.shapes, *filter(problem.takes, itertools.islice(drawn_shapes(problem, 0), 20))):
         assert judge.error_of(kernel, problem, shape, F32) is None
     assert judge.error_of_repeating(kernel, problem, problem.shapes[-2], F32, 1.0) is None
 
@@ -350,7 +351,7 @@ def test_random_shapes_are_valid_for_the_problem(write):
         "SHAPES = [(3, 5), (1, 1), (7, 2), (0, 3)]\nTIMED = [(40, 30)]",
         "SHAPES = [(3, 5), (7, 5)]\nTIMED = [(40, 5)]",
     )
-    shapes = list(judge.drawn_shapes(problems.load(write(always)), 0))
+    shapes = list(drawn_shapes(problems.load(write(always)), 0))
     assert {columns for _, columns in shapes} == {5}
     assert {rows for rows, _ in shapes} >= set(range(1, 256))
     conv = problems.load("conv2d")

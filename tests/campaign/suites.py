@@ -85,6 +85,8 @@ TESTS: dict[str, list[list[str]]] = {
         ["tests/test_judge.py"], ["tests/test_usual_causes.py"], ["tests/test_left_threads.py"],
         ["tests/test_reasons.py", "-k", "judge or cause"],
     ],
+    "jitnet/lab/benchmark/guarded.py": [["tests/test_judge.py"], ["tests/test_left_threads.py"]],
+    "jitnet/lab/benchmark/shapes.py": [["tests/test_judge.py"]],
     "jitnet/lab/benchmark/patches.py": [["tests/test_patches.py"]],
     "jitnet/lab/benchmark/timed.py": [["tests/test_timed_calls.py"]],
     "jitnet/lab/machine_code/analyzers.py": [["tests/test_cycles.py"]],

@@ -17,7 +17,7 @@ from ..formatting import first_sentence
 from ..oracle import Case, Shape
 from ..problems import Problem, of_operation, refuse_problem
 from ..timing import Elsewhere, manageable
-from . import gpu, judge, sandbox, training
+from . import gpu, guarded, judge, sandbox, training
 
 ALSO_CALLED = {"update": "sgd"}
 
@@ -109,7 +109,7 @@ def prepared(problem: Problem, name: str, dtype: np.dtype[Any], shape: Shape) ->
     """A call of a rung on data of that shape, and the expected result."""
     if problem is training.STEP:
         return training.prepare(name, shape, dtype)
-    case = judge.placed(problem.case(shape, dtype))
+    case = guarded.placed(problem.case(shape, dtype))
     return functools.partial(problem.rungs[name], *case.arguments), case
 
 

@@ -27,7 +27,7 @@ from .. import confinement, loading
 from ..oracle import Shape
 from ..problems import Problem, ProblemError, again
 from ..timing import blas_threads, manageable
-from . import custom, judge
+from . import custom, judge, shapes
 from .patches import Snapshot
 from .timed import Cores, Idle, Timed, other_process
 
@@ -167,7 +167,7 @@ class _Child:
     def error_of_drawn(self) -> str | None:
         """The first error on shapes drawn from the seed that the problem accepts, as many as there is time for."""
         end = perf_counter() + DRAWING
-        for shape in judge.drawn_shapes(self.problem, self.job["seed"]):
+        for shape in shapes.drawn_shapes(self.problem, self.job["seed"]):
             with contextlib.suppress(ProblemError):
                 self.call_at(shape)
                 if found := judge.quick_error_of(self.kernel, self.problem, shape, self.dtype):
@@ -178,7 +178,7 @@ class _Child:
 
     def error_of_growing(self) -> str | None:
         """The first error on a shape whose sizes are all large, and on parts of it, until one takes long."""
-        for shape in judge.growing_shapes(self.problem, self.job["seed"]):
+        for shape in shapes.growing_shapes(self.problem, self.job["seed"]):
             start = perf_counter()
             with contextlib.suppress(ProblemError):
                 self.call_at(shape)

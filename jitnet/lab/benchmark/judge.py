@@ -1,17 +1,10 @@
-"""The correctness test of a kernel: one call on guarded arrays, and a sentence that describes the error.
-
-A kernel must write its outputs and nothing else. The outputs are NaN before the call, each array is between guards that
-must not change, and the inputs must be the same afterwards. The guards are NaN, so that a kernel that reads them gives
-a wrong result. A kernel that adds to a guard would go unnoticed, because NaN + x is the same NaN, so a kernel that
-passes is called again with numbers in guards and outputs.
-"""
+"""The correctness test of a kernel: calls on guarded arrays, and a sentence that describes the error."""
 
 import ast
 import functools
 import inspect
-import math
-from collections.abc import Callable, Iterator, Sequence
-from time import perf_counter, sleep  # before a kernel's file could replace it
+from collections.abc import Callable
+from time import perf_counter  # before a kernel's file could replace it
 from types import FunctionType
 from typing import Any
 
@@ -22,38 +15,19 @@ from numpy.typing import NDArray
 
 from ... import checks
 from ...checks import count
-from ...compiler.memory import aligned
 from ..loading import Function
-from ..oracle import Case, Shape, holds_nothing
+from ..oracle import Shape
 from ..problems import Problem
 from ..sanitizer import arguments
 from ..sanitizer.checking import examine, limited
-from ..sanitizer.findings import returned
 from ..sanitizer.races import TooLongError
-from ..sanitizer.reasons import WRITES, first_wrong, only_from_zeros, reasons, writes_nothing
+from ..sanitizer.reasons import WRITES, only_from_zeros, reasons
 from ..sanitizer.syntax import tree_of
 from ..sanitizer.targets import opened
-
-GUARD = 1 << 16
-"""Bytes before and after each array."""
-
-NARROW = 1 << 10
-"""The same for the quick test of many shapes."""
-
-NOT_SMALL = {1: (8_000, 250_000), 2: (90, 500), 3: (20, 200)}
-"""Number of dimensions -> size limits of the random shapes without a small size."""
-
-LARGE = (513, 640)
-"""Limits of each size of the large shape of an operation, above the usual sizes of blocks."""
-
-MEMORY = 1 << 26
-"""Bytes of a random shape; for a matrix with n rows and n columns, a large n needs many GiB."""
+from .guarded import FINITE, LATE, NARROW, UNTOUCHED, Call, Late
 
 SLOW = 0.1
 """Seconds for a shape, after which those of twice its sizes are left out."""
-
-UNTOUCHED = 0xFF
-"""Each byte of guards and outputs before the call. Eight of them are NaN, and so are four."""
 
 HIDDEN = ("race", "shared", "carried", "reduction", "escapes", "overlap", "differs", "outside")
 """Kinds of findings of the sanitizer that are errors even if a result was right."""
@@ -67,22 +41,11 @@ CHANGING = "is wrong in some calls"
 AGAIN = 4
 """Calls that must agree with the first before its error is explained, because it may be one of a race."""
 
-LATE = "still writes {} after it has returned; wait until its threads have ended: thread.join()"
-
-SETTLING = 0.1
-"""Seconds in which threads that a kernel has left behind would write into its outputs."""
-
 ACCESSES = 50_000
 """Accesses of one interpreted run, some tenths of a second, that the sanitizer may take."""
 
 SECONDS = 10.0
 """The time limit of one such run."""
-
-FINITE = 0x3F
-"""Each byte of the guards of the second call. Four of them are 0.75, about, as a float32."""
-
-BESIDE_OUTPUTS = 0x40
-"""Those of its outputs, so that a copy of what is beside an input shows."""
 
 
 def error_of(
@@ -94,8 +57,8 @@ def error_of(
     sanitizer    returns a `hidden_error`, a likely cause; without one, the cause is looked for in the numbers
     """
 
-    def called(start: float = np.nan, guard: int = UNTOUCHED) -> _Call:
-        return _Call(kernel, problem.case(shape, dtype), start, guard)
+    def called(start: float = np.nan, guard: int = UNTOUCHED) -> Call:
+        return Call(kernel, problem.case(shape, dtype), start, guard)
 
     call = called()
     case, found = call.case, call.beside(problem.parameters)
@@ -121,9 +84,7 @@ def error_of(
     return said + reasons(kernel, problem, shape, dtype, case)
 
 
-def _error_of_numbers(
-    problem: Problem, on_nothing: Callable[[], "_Call"], on_numbers: Callable[[], "_Call"]
-) -> str | None:
+def _error_of_numbers(problem: Problem, on_nothing: Callable[[], Call], on_numbers: Callable[[], Call]) -> str | None:
     """The error of a kernel that was right, if guards and outputs hold numbers before the call."""
     call = on_numbers()
     found, error = call.beside(problem.parameters), call.case.error()
@@ -135,60 +96,15 @@ def _error_of_numbers(
     return f"is right only if {into} is NaN before; write all of it, whatever it holds: {error}"
 
 
-def _changes(wrong: Callable[[], "_Call"], right: Callable[[], "_Call"] | None = None) -> bool:
+def _changes(wrong: Callable[[], Call], right: Callable[[], Call] | None = None) -> bool:
     """Whether a call that was wrong is ever right when it is repeated, or one that was right is ever wrong."""
     return any(not wrong().case.error() or (right and right().case.error()) for _ in range(AGAIN))
-
-
-def drawn_shapes(problem: Problem, seed: int) -> Iterator[Shape]:
-    """Shapes in random order; each size has every value up to 255, so every remainder of every block up to 128.
-
-    Some sizes are larger, up to 1100, and some shapes have no small size. Others are shapes of the problem with one
-    size larger or smaller by one. A size that all shapes of the problem share is not changed.
-    """
-    rng = np.random.default_rng(seed)
-    known = np.array([*problem.shapes, *problem.timed])
-    fixed = (known == known[0]).all(axis=0)
-    least, most = NOT_SMALL.get(int((~fixed).sum()), (4, 40))
-    shapes = [rng.integers(least, most, fixed.size) for _ in range(8)]
-    for axis in np.flatnonzero(~fixed):
-        one = np.eye(fixed.size, dtype=int)[axis]
-        for size in (*range(1, 256), *rng.integers(256, 1100, 24)):
-            small = rng.integers(1, 12, fixed.size)
-            shapes.append(np.where(one, size, small))
-        shapes += [shape + step * one for shape in known[: len(problem.shapes)] for step in (-1, 1)]
-    for place in rng.permutation(len(shapes)):
-        shape = tuple(np.where(fixed, known[0], shapes[place]).tolist())
-        if min(shape) > 0 and _needed(problem, shape) <= MEMORY:
-            yield shape
-
-
-def _needed(problem: Problem, shape: Shape) -> float:
-    """The bytes of a shape; 0 for one that the problem refuses, as its inputs will."""
-    try:
-        return problem.memory(shape, np.dtype(problem.dtypes[0]))
-    except checks.Error:
-        return 0.0
-
-
-def growing_shapes(problem: Problem, seed: int) -> Iterator[Shape]:
-    """A shape without a small size; before it, shapes whose sizes double up to it, the largest of them from 16 to 31.
-
-    The time of a call shows whether the next takes too long. Each size of the last shape is in `LARGE`; or near that of
-    the largest timed shape, for a problem, whose reference may not scale.
-    """
-    rng = np.random.default_rng(seed)
-    fixed = (np.array([*problem.shapes, *problem.timed]) == problem.timed[0]).all(axis=0)
-    largest = np.array(max(problem.timed, key=math.prod))
-    whole = largest - rng.integers(0, largest // 16 + 1) if problem.path else rng.integers(*LARGE, largest.size)
-    for halvings in reversed(range(max(int(whole.max()).bit_length() - 4, 1))):
-        yield tuple(np.where(fixed, largest, -(-whole >> halvings)).tolist())
 
 
 def quick_error_of(kernel: Function, problem: Problem, shape: Shape, dtype: np.dtype[Any]) -> str | None:
     """Like `error_of`, but with one call and narrow guards, unless something is wrong."""
     case = problem.case(shape, dtype)
-    call = _Call(kernel, case, width=NARROW)
+    call = Call(kernel, case, width=NARROW)
     if not call.beside(problem.parameters) and not case.error():
         return None
     wrong = f"{CHANGING}: {case.error()}, {problem.given(case)}"  # a race, if the next call is right
@@ -269,114 +185,3 @@ def _is_compiled(kernel: object, *callers: object) -> bool:
     named = [kernel.__globals__.get(name) for name in kernel.__code__.co_names]
     called = [*named, *inspect.getclosurevars(kernel).nonlocals.values()]
     return any(_is_compiled(value, kernel, *callers) for value in called)
-
-
-def placed(case: Case) -> Case:
-    """The same with arrays that begin on a cache line, as those of a network do, so that alignment favors no rung."""
-    for position, argument in enumerate(case.arguments):
-        if isinstance(argument, np.ndarray):
-            case.arguments[position] = aligned(argument.shape, argument.dtype)
-            case.arguments[position][...] = argument
-    return case
-
-
-class _Call:
-    """A call on guarded arrays, which replace those of the case."""
-
-    def __init__(
-        self, kernel: Function, case: Case, start: float = np.nan, guard: int = UNTOUCHED,
-        width: int = GUARD,
-    ) -> None:  # fmt: skip
-        self.kernel, self.case, self.width = kernel, case, width
-        inputs = len(case.arguments) - len(case.expected)
-        self.memories: dict[int, NDArray[np.uint8]] = {}
-        for position, argument in enumerate(case.arguments):
-            if isinstance(argument, np.ndarray):
-                memory = aligned(argument.nbytes + 2 * width, np.uint8)
-                memory.fill(BESIDE_OUTPUTS if guard == FINITE and position >= inputs else guard)
-                memory[width : width + argument.nbytes] = UNTOUCHED
-                inner = np.ndarray(argument.shape, argument.dtype, memory, width)  # an empty slice is at the start
-                if position < inputs or not holds_nothing(argument):
-                    inner[...] = argument
-                elif not np.isnan(start):
-                    inner.fill(start)
-                case.arguments[position] = inner
-                self.memories[position] = memory
-        self.before = {position: memory.copy() for position, memory in self.memories.items()}
-        self.result = kernel(*case.arguments)
-        self.late = Late(case)
-        self.changed = {
-            position: bool((memory != self.before[position]).any()) for position, memory in self.memories.items()
-        }
-
-    @property
-    def idle(self) -> bool:
-        """True if it wrote nothing at all."""
-        return not any(self.changed.values())
-
-    def beside(self, names: Sequence[str]) -> str | None:
-        """The error if it wrote outside of its outputs."""
-        for position, memory in self.memories.items():
-            name, size = names[position], self.case.arguments[position].itemsize
-            guards = (slice(self.width), "before the start"), (slice(-self.width, None), "past the end")
-            for part, where in guards:
-                changed = memory[part] != self.before[position][part]
-                count = int(changed.reshape(-1, size).any(axis=1).sum())
-                if count:
-                    return f"writes outside its output: {count} number{'s' * (count > 1)} {where} of {name}"
-            if self.changed[position] and position < len(names) - len(self.case.expected):
-                return f"changes its input {name}"
-        return None
-
-    def within(self, outputs: Sequence[str], with_zeros: Callable[[int], "_Call"]) -> str:
-        """The error of wrong outputs; `with_zeros(guard)` is another call, whose outputs are 0 before."""
-        if self.late.writes():
-            return LATE.format(" and ".join(outputs))
-        if self.idle and self.result is not None:
-            return returned(outputs)
-        untouched = sum(map(_untouched, self.case.outputs))
-        # or it added to what was there: NaN stays NaN, and −1 does not; then it gives something else from 0
-        was_there = untouched or any(output.dtype.kind != "f" for output in self.case.outputs)
-        second = with_zeros(UNTOUCHED) if was_there else self
-        from_zeros = second.case.error() is None
-        if from_zeros and any(np.any(expected) for expected in self.case.expected):
-            return only_from_zeros(outputs)
-        if self.idle and second.idle and not from_zeros:  # zeros that it writes over zeros would not show
-            return writes_nothing(outputs, self.kernel)
-        if untouched and not _has_nan(second.case):
-            into = " and ".join(outputs)
-            return f"never writes {count(untouched, 'number')} of {into}, or adds to what is there: {self.case.error()}"
-        if _has_nan(self.case):
-            outside = "" if _has_nan(with_zeros(FINITE).case) else ", as when it reads outside of its inputs"
-            return f"gives NaN{_where(self.case, outputs)}{outside}: {self.case.error()}"
-        return f"is wrong: {self.case.error()}"
-
-
-class Late:
-    """The outputs of a call as it leaves them: copies take their place, which no thread of the kernel can write."""
-
-    def __init__(self, case: Case) -> None:
-        self.live, self.left = case.outputs, [np.copy(output) for output in case.outputs]
-        case.arguments[-len(self.left) :] = self.left
-
-    def writes(self) -> bool:
-        """True if something writes them after the call."""
-        sleep(SETTLING)
-        return any(one.tobytes() != other.tobytes() for one, other in zip(self.live, self.left, strict=True))
-
-
-def _has_nan(case: Case) -> bool:
-    return any(np.isnan(output).any() for output in case.outputs)
-
-
-def _where(case: Case, names: Sequence[str]) -> str:
-    """` at Z[0, 3]`, the first NaN; "" if it is the first wrong number, which the rest of the message names."""
-    for number, (name, output) in enumerate(zip(names, case.outputs, strict=True)):
-        if np.isnan(output).any():
-            index = np.argwhere(np.isnan(output))[0].tolist()
-            return "" if (number, index) == first_wrong(case) else f" at {name}[{', '.join(map(str, index))}]"
-    return ""
-
-
-def _untouched(array: NDArray[Any]) -> int:
-    return int((array.reshape(-1, 1).view(np.uint8) == UNTOUCHED).all(axis=1).sum())

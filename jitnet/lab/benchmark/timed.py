@@ -25,7 +25,7 @@ from ..loading import Function
 from ..oracle import Case, Shape, holds_nothing, nothing
 from ..problems import Problem
 from ..timing import time_of
-from .judge import LATE, Late, placed
+from .guarded import LATE, Late, placed
 
 SMALL = 1 << 26
 """Bytes of arguments of which there can be several sets."""

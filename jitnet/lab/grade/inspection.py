@@ -20,7 +20,8 @@ import numpy as np
 from numba.core.dispatcher import Dispatcher
 
 from .. import confinement, explain, loading, problems
-from ..benchmark.judge import ACCESSES, HIDDEN, SECONDS, drawn_shapes
+from ..benchmark.judge import ACCESSES, HIDDEN, SECONDS
+from ..benchmark.shapes import drawn_shapes
 from ..sanitizer import arguments, reasons
 from ..sanitizer.checking import examine
 from ..sanitizer.findings import BROKEN

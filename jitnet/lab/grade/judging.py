@@ -17,7 +17,7 @@ import numpy as np
 from ... import checks
 from ...process import disturbance
 from .. import explain, machine, roofline
-from ..benchmark.judge import drawn_shapes, growing_shapes
+from ..benchmark.shapes import drawn_shapes, growing_shapes
 from ..formatting import duration
 from ..oracle import Case, Shape, holds_nothing
 from . import inspection

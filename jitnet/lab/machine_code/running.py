@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ... import checks
 from ...process import disturbance
 from .. import problems
-from ..benchmark.judge import placed
+from ..benchmark.guarded import placed
 from ..loading import evaluated, in_signature
 from ..machine import clock_now
 from ..oracle import case
