@@ -367,7 +367,7 @@ class Loops:
         ("line", None, 2, "; give your own: --args 'p=..., x=...', in Python, such as ones((3, 4), uint8) or 0.5"),
         ("Loops.adds", "ones(3)", 0, "nothing unsafe in 1 run"),
         ("Loops.subtracts", "ones(3)", 2, "kernels.py has no function 'Loops.subtracts'; known: "),
-        ("unites", "ones(3), 'a'", 2, ") (kernels.py, line 28)\nkernels.py:unites: 1 error"),
+        ("unites", "ones(3), 'a'", 2, " (kernels.py, line 28)\nkernels.py:unites: 1 error"),
         ("line", "P(1.0, 2.0), ones(SIZE)", 0, "nothing unsafe in 1 run"),
         ("line", "P(1.0, 2.0), np.full(SIZE, sum([1, 2]))", 0, "nothing unsafe in 1 run"),
         ("line", "x=ones(3), p=P(1.0, 2.0),", 0, "nothing unsafe in 1 run"),
