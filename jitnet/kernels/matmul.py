@@ -1,7 +1,10 @@
 """The three products of training: X·W in the forward pass, delta·Wᵀ and Xᵀ·delta in the backward pass.
 
 They are one product, with one or the other factor transposed. The loops of a ladder differ in how often, and in which
-order, they access memory, which matters more than any compiler optimization. Each rung adds or replaces one idea:
+order, they access memory, which matters more than any compiler optimization. `@operation` makes three rungs of the
+first loop, the formula as written: `python` interprets it, `njit` compiles it, `parallel` runs it on several threads.
+In its signature, T is float32 or float64, and T[:,::1] a matrix with contiguous rows. Each other rung adds or replaces
+one idea:
 
     unrolled    four sums at a time, which do not wait for one another
     reordered   a whole row of sums instead of four, in memory order: the inner loop is vectorized
@@ -170,7 +173,7 @@ def matmul_tn(X: Matrix, delta: Matrix, dW: Matrix) -> None:
     Shapes    X (m, n_in), delta (m, n_out), dW (n_in, n_out); rows contiguous
     Dtype     float32 or float64, all equal
     Writes    dW, which must not overlap an input
-    Parallel  over k, never over the sum, so that any number of threads gives the same bits
+    Parallel  over k, from `packed` on over blocks of the output; never over the sum: the same bits with any threads
     Cost      2·m·n_in·n_out FLOP
     Errors    none: inputs are validated by the caller
     Source    the chain rule: ∂L/∂W[k,j] = Σ_i ∂L/∂Z[i,j] · ∂Z[i,j]/∂W[k,j]
