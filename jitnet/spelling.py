@@ -24,7 +24,7 @@ def is_code(text: str) -> bool:
     A column of whole numbers with such a cell, like ZIP codes or card numbers, stays text.
     """
     digits = text.lstrip("+-")
-    return digits.isdigit() and ((len(digits) > 1 and digits[0] == "0") or len(digits) > DIGITS)
+    return digits.isdecimal() and ((len(digits) > 1 and int(digits[0]) == 0) or len(digits) > DIGITS)
 
 
 def composed(text: str) -> str:

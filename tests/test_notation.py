@@ -109,6 +109,17 @@ def test_a_target_that_is_not_read_as_numbers_is_an_error_that_says_what_to_writ
             Recipe.learn(table, range(84), task)
 
 
+@pytest.mark.parametrize("written", ["~{}", "{}k", "10.{}万", "0x{}", "'{}"])
+def test_numbers_that_are_not_read_are_no_classes_in_a_short_table(written):
+    """Otherwise each would be a class, as up to 20 words can be."""
+    table = from_frame({"x": range(18)}, [written.format(10 + i) for i in range(18)])
+    with pytest.raises(jitnet.Error, match=r"too many for classes; .*, or learn each as a class with --task class"):
+        Recipe.learn(table, range(18))
+    assert len(Recipe.learn(table, range(18), "classification").classes) == 18
+    for y in ([f"T{i % 9}" for i in range(18)], ["T1", "T2", "T3", "T4"], [*map(chr, range(65, 83))]):
+        assert Recipe.learn(from_frame({"x": range(len(y))}, y), range(len(y))).classes == sorted(set(y))
+
+
 def test_too_many_classes_that_are_numbers_are_offered_the_regression():
     table = from_frame({"x": range(60)}, [i * 1.5 for i in range(60)])
     with pytest.raises(jitnet.Error, match=r"too many for classes; learn them as quantities with --task regression$"):
@@ -189,8 +200,11 @@ def test_a_code_in_a_target_of_numbers_is_named():
         how = "it is taken for a code; if it is a number, write 150"
         with pytest.raises(jitnet.Error, match=f"row 2, column 'y': regression cannot learn '0150'; {how}$"):
             Recipe.learn(table, range(60), "regression")
-    for text in ("0\N{SUPERSCRIPT TWO}", "1" * 400):
-        with pytest.raises(jitnet.Error, match=r"row 2, column 'y': regression cannot learn .*; it needs numbers$"):
+    for text, said in (
+        ("0\N{SUPERSCRIPT TWO}", "'0²' is not a number, but 59 of 60 targets are"),
+        ("1" * 400, "regression cannot learn .*; it needs numbers$"),
+    ):
+        with pytest.raises(jitnet.Error, match=f"row 2, column 'y': {said}"):
             Recipe.learn(from_frame(x, with_code(text, with_code("0150", NUMBERS))), range(60), "regression")
 
 

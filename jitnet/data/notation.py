@@ -13,7 +13,7 @@ from .values import form_at_all, is_zero_as_dash, reader_of, twins, units_in
 _NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
 _ONE_SIGN = re.compile(r"[0-9]+(?:[.,][0-9]+)?")
 _PER = r"(?:[kMmµμnc]?(?:mol|Wh|W|g|l|m|J)|[€$])/(?:[dk]?[lLgm]|m[²³0]|s|min|h|kWh)"
-_UNIT = rf"[^\W\d_]{{2,12}}|[kKMmgshl]|°[CF]?|m[²³0]|(?:Mio|Mrd|Tsd|Stk)\.?(?: ?[€$])?|{_PER}"
+_UNIT = rf"[^\W\d_]{{2,12}}|[kKMmgshl万亿億만억]|°[CF]?|m[²³0]|(?:Mio|Mrd|Tsd|Stk)\.?(?: ?[€$])?|{_PER}"
 """kg, °C, m², Mio. €, mmol/l, €/m²; but not 3 B/C, 10 w/o and 1 Nord."""
 _WITH_UNIT = re.compile(rf"[+-]?0(?: ?({_UNIT})| ([^\W\d_]))")
 _DURATION = re.compile("[0-9]+(?::[0-5][0-9]){1,2}")

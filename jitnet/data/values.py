@@ -101,10 +101,10 @@ _UNIT = re.compile(rf"%|{_CURRENCY}")
 _NOTHING = re.compile(rf"{_CURRENCY} *-|- *{_CURRENCY}")
 """0 in the accounting formats of spreadsheets."""
 _SIGNS = str.maketrans(
-    "\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{THIN SPACE}\N{FIGURE SPACE}−–‒’０１２３４５６７８９．，－％￥",
-    "    ---'0123456789.,-%¥",
-)
-"""Spaces, minus signs, apostrophes and wide digits that programs write in numbers -> those of a keyboard."""
+    "\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{THIN SPACE}\N{FIGURE SPACE}−–‒’．，－％￥٫٬٪",
+    "    ---'.,-%¥.,%",
+) | {ord(zero) + digit: str(digit) for zero in "０٠۰०০๐" for digit in range(10)}
+"""Spaces, minus signs, apostrophes and digits (wide, Arabic, Persian, Indian, Thai) -> those of a keyboard."""
 
 
 def _written(thousands: str, decimal: str) -> Reader:
@@ -113,7 +113,7 @@ def _written(thousands: str, decimal: str) -> Reader:
     pattern = (
         rf"([+-]?) ?(?:{_CURRENCY} ?)?([+-]?)"
         rf"((?:{lakhs}[1-9][0-9]{{0,2}}(?:{t}[0-9]{{3}})+|[0-9]+)(?:{d}[0-9]*)?|{d}[0-9]+)"
-        rf"((?:[eE][+-]?[0-9]+)?) ?(?:%|{_CURRENCY})?"
+        rf"((?:[eE][+-]?[0-9]+)?)(?:(?:{d}|/)--?)? ?(?:%|{_CURRENCY})?"  # 12.- and 500/- have no cents
     )
 
     def read(cell: str) -> Parts | None:

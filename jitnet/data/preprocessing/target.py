@@ -1,6 +1,7 @@
 """The target of a table: classes, each value in one spelling, or numbers."""
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -33,6 +34,9 @@ TASKS = ("classification", "regression")
 
 FEW = 20
 """Whole numbers with at most this many distinct values, each twice or more on average, are taken for classes."""
+
+LEAST_NUMBERED = 5
+"""From this many on, texts with digits of which few repeat, such as ~107.5, are numbers that are not read."""
 
 AS_CLASSES = "--task classification"
 
@@ -73,7 +77,7 @@ class Target:
             codes = None
             if isinstance(cells, Words) and task is None and form is None:
                 codes = codes_among_numbers(name, cells.counted(), partial(table.place_of, table.target))
-            _check_classes(classes, table, codes)
+            _check_classes(classes, table, codes, is_guess=task is None)
             warned += [codes] if codes else []
             if sentence := nearly_equal(name, "classes", classes):
                 warned.append(sentence)
@@ -281,15 +285,17 @@ def _can_be_classes(different: int, rows: int) -> bool:
     return different <= max(FEW, rows // 2)
 
 
-def _check_classes(classes: list[str], table: Table, codes: str | None) -> None:
-    """codes: the sentence about codes among numbers, if there are some"""
+def _check_classes(classes: list[str], table: Table, codes: str | None, is_guess: bool) -> None:
+    """codes: the sentence about codes among numbers, if there are some; is_guess: without --task"""
     target = shown(table.target)
     if not classes:
         raise checks.Error(f"the target {target} is missing in all rows")
     if len(classes) < 2:
         one = f"the target {target} has only one class, {shown(classes[0])}; at least two are needed"
         raise checks.Error(f"{one}{said_of_empty(table)}{table.said_of_gap}")
-    if not _can_be_classes(len(classes), len(table)):
+    can_be_classes = _can_be_classes(len(classes), len(table))
+    are_many = len(classes) >= LEAST_NUMBERED and 2 * len(classes) > len(table)
+    if not can_be_classes or (is_guess and are_many and all(re.search(r"\d", name) for name in classes)):
         words = [name for name in classes if is_code(name) or not is_number(name)]
         if words:
             how = (
@@ -302,5 +308,5 @@ def _check_classes(classes: list[str], table: Table, codes: str | None) -> None:
         example = shown((words or classes)[0])
         raise checks.Error(
             f"the target {target} has {len(classes)} values in {len(table)} rows, such as {example}: too many for "
-            f"classes; {how}"
+            f"classes; {how}{f', or learn each as a class with {AS_CLASSES}' * can_be_classes}"
         )
