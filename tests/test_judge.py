@@ -20,6 +20,7 @@ from jitnet.lab.benchmark import child, judge, sandbox
 from jitnet.lab.benchmark.candidates import Candidate
 from jitnet.lab.benchmark.guarded import placed
 from jitnet.lab.benchmark.shapes import drawn_shapes, growing_shapes
+from jitnet.lab.grade import inspection
 from jitnet.lab.problems import of_operation
 
 DTYPE = np.dtype("float32")
@@ -217,6 +218,54 @@ def test_kernel_that_writes_to_the_pipe_of_the_judge_is_reported(monkeypatch):
         tried.lines.put((0.0, line))
         with pytest.raises(sandbox.KernelError, match="writes into files that it has not opened"):
             tried.seconds_of(1)
+
+
+@numba.njit(parallel=True)
+def right_up_to(most, X, W, Z):
+    Z[:] = 0
+    if X.shape[0] <= most:
+        for i in numba.prange(X.shape[0]):
+            for k in range(X.shape[1]):
+                Z[i] += X[i, k] * W[k]
+    else:
+        for k in numba.prange(X.shape[1]):
+            for i in range(X.shape[0]):
+                Z[i] += X[i, k] * W[k]
+
+
+@numba.njit(parallel=True)
+def other_loop_for_large_arrays(X, W, Z):
+    right_up_to(X.shape[0] if X.shape[0] <= 300 else 0, X, W, Z)
+
+
+@numba.njit(parallel=True)
+def same_loop_for_all(X, W, Z):
+    right_up_to(300 + X.shape[0], X, W, Z)
+
+
+def test_a_race_above_a_number_of_the_source_is_found():
+    assert "race: Z[0, 0]" in judge.hidden_error(other_loop_for_large_arrays, MATMUL, DTYPE)
+    assert judge.hidden_error(same_loop_for_all, MATMUL, DTYPE) is None
+    assert inspection.without_race(other_loop_for_large_arrays, MATMUL, "float32", b"")[0] is False
+
+
+def test_calls_on_the_largest_shape_are_compared_too(monkeypatch):
+    tested = object.__new__(child._Child)
+    tested.job, tested.dtype, tested.problem, tested.kernel = (
+        {"seed": 0, "most": 1, "patience": 4},
+        DTYPE,
+        MATMUL,
+        right,
+    )
+    tested.shape = tested.grown = (8, 8, 8)
+    monkeypatch.setattr(tested, "work", lambda _: None)
+    monkeypatch.setattr(tested, "begin", lambda *_: None)
+    monkeypatch.setattr(child.custom, "threads_of", lambda *_: 2)
+    compared = []
+    monkeypatch.setattr(judge, "error_of_repeating", lambda _, __, shape, *___: compared.append(shape))
+    assert tested.error_of_kernel() is None
+    assert compared[0] == (8, 8, 8)
+    assert min(compared[1]) > 16
 
 
 def test_changing_bits_are_found():

@@ -92,6 +92,8 @@ def _checked(options: argparse.Namespace, kernel: Any, operation: str | None, sa
         cases = arguments.of_problem(problem, options.dtype)
         writes = len(problem.results) if writes is None else writes
         report = checking.examine(kernel, cases, writes, options.target, say=say)
+        if not report:
+            arguments.examine_at_thresholds(report, kernel, problem, options.dtype, writes)
         order = problem.reordered(kernel, name_of(kernel))
         if report and order:  # first, because it may be the cause of the others
             report.findings.insert(0, Finding("parameters", order))

@@ -61,6 +61,8 @@ class _Child:
     def __init__(self, job: dict[str, Any], channel: IO[str]) -> None:
         self.job, self.channel = job, channel
         self.shape, self.dtype = job["shape"], job["dtype"]
+        self.grown = self.shape
+        """The largest shape on which it was tested: it may divide large arrays in another way."""
         self.doing, self.loaded, self.untested = "", False, 0
         self.before = Snapshot()
         self.memory = confinement.limit(int(MEMORY * _memory()) if os.name == "posix" else 0, FILE)
@@ -128,7 +130,8 @@ class _Child:
         found = self.error_at(self.shape) or self.error_of_growing()
         if not found and custom.threads_of(self.kernel, 2) > 1:
             self.work("called several times")
-            found = judge.error_of_repeating(self.kernel, self.problem, self.shape, self.dtype, REPEATING)
+            for shape in dict.fromkeys((self.shape, self.grown)):
+                found = found or judge.error_of_repeating(self.kernel, self.problem, shape, self.dtype, REPEATING)
         return found
 
     def call_at(self, shape: Shape) -> Callable[[], object]:
@@ -184,6 +187,7 @@ class _Child:
                 self.call_at(shape)
                 if found := judge.quick_error_of(self.kernel, self.problem, shape, self.dtype):
                     return found
+                self.grown = shape
             if perf_counter() - start > judge.SLOW:
                 break
         return None

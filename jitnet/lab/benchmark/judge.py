@@ -161,6 +161,8 @@ def hidden_error(kernel: Function, problem: Problem, dtype: np.dtype[Any]) -> st
     try:
         with limited(SECONDS):
             report = examine(kernel, cases, len(problem.results), as_compiled=True, most=ACCESSES)
+            if not report:
+                arguments.examine_at_thresholds(report, kernel, problem, dtype.name, len(problem.results), True)
     except TooLongError:
         return None
     found = [finding for finding in report.errors if finding.kind in HIDDEN]

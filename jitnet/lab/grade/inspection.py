@@ -58,6 +58,8 @@ def without_race(
         # what the kernel prints is not an answer of this process
         with contextlib.redirect_stdout(sys.stderr), Reached(kernel) as reached:
             report = examine(kernel, cases, len(problem.results), most=ACCESSES)
+            if not report:
+                arguments.examine_at_thresholds(report, kernel, problem, dtype, len(problem.results))
         reached.note(report)
         errors = [error for error in report.errors if error.kind in (*HIDDEN, *BROKEN)]
         for error in errors:

@@ -14,6 +14,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from ... import checks
 from ...checks import count
 from ...process import progress
 from ..loading import body_of
-from ..oracle import Shape, holds_nothing
+from ..oracle import Case, Shape, holds_nothing
 from ..problems import Problem
 from . import shapes
 from .checking import Writes, examine, results
@@ -56,6 +57,15 @@ POWERS, NO_POWERS = (8, 2, 4, 16), (12, 24)
 
 BLOCKS = range(LENGTHS[-1] + 1, 65)
 """Integers of a source that may be the size of its blocks: arrays of one block, and of one element more, are tried."""
+
+THRESHOLDS = range(9, 1025)
+"""Integers of a source above which it may do something else, such as divide another loop."""
+
+PRODUCTS = 10_000
+"""Products of the sizes of such a shape."""
+
+SECONDS = 4.0
+"""Seconds after which no more of these shapes are tried."""
 
 TRIAL = 100_000
 """Accesses of a run that shows whether arguments fit."""
@@ -89,8 +99,38 @@ def of_problem(problem: Problem, dtype: str) -> Iterator[list[Any]]:
     """Small cases of a problem; its outputs are not initialized."""
     for shape in small_shapes(problem):
         case = problem.case(shape, dtype if dtype in problem.dtypes else problem.dtypes[0])
-        inputs = case.arguments[: -len(problem.results)]
-        yield [*inputs, *(out.view(Empty) if holds_nothing(out) else out for out in case.outputs)]
+        yield _with_outputs_empty(problem, case)
+
+
+def _with_outputs_empty(problem: Problem, case: Case) -> list[Any]:
+    inputs = case.arguments[: -len(problem.results)]
+    return [*inputs, *(out.view(Empty) if holds_nothing(out) else out for out in case.outputs)]
+
+
+def examine_at_thresholds(
+    report: Report, kernel: Callable[..., Any], problem: Problem, dtype: str, writes: Writes, as_compiled: bool = False
+) -> None:
+    """Add the errors on shapes just above the whole numbers of the source, where another branch or block may begin."""
+    end = perf_counter() + SECONDS
+    for shape in _threshold_shapes(kernel, problem):
+        case = problem.case(shape, dtype)
+        found = examine(kernel, [_with_outputs_empty(problem, case)], writes, as_compiled=as_compiled, most=TRIAL)
+        if any(error.kind in BROKEN for error in found.errors):  # it takes too long
+            break
+        report.runs += found.runs
+        for error in found.errors:
+            report.add(error, error.array)
+        if found.errors or perf_counter() > end:
+            break
+
+
+def _threshold_shapes(kernel: Callable[..., Any], problem: Problem) -> list[Shape]:
+    """Sizes of 2, or of one more than a number of the source; small shapes first."""
+    known = np.array([*problem.shapes, *problem.timed])
+    above = [number + 1 for number in _numbers_in(kernel, THRESHOLDS)[:3]]
+    axes = [sizes[:1].tolist() if len(set(sizes.tolist())) == 1 else [2, *above] for sizes in known.T]
+    shapes = sorted(itertools.product(*axes), key=math.prod)[1:]
+    return [shape for shape in shapes if math.prod(shape) <= PRODUCTS and problem.takes(shape)]
 
 
 def guessed(
@@ -219,12 +259,17 @@ def _named(writes: Writes) -> Sequence[str]:
 
 def _lengths_of_blocks(kernel: Callable[..., Any]) -> tuple[int, ...]:
     """Lengths of one block of the largest size that the source names, and of one more element."""
+    sizes = _numbers_in(kernel, BLOCKS)
+    return (sizes[-1], sizes[-1] + 1) if sizes else ()
+
+
+def _numbers_in(kernel: Callable[..., Any], span: range) -> list[int]:
+    """The integers of its source, and those it calls by a global name, in ascending order."""
     body = body_of(opened(kernel)[0])
     tree = tree_of(body.__code__)
     values = [getattr(node, "value", None) for node in ast.walk(tree or ast.Pass())]
     values += [body.__globals__.get(name) for name in body.__code__.co_names]
-    sizes = [value for value in values if type(value) is int and value in BLOCKS]
-    return (max(sizes), max(sizes) + 1) if sizes else ()
+    return sorted({value for value in values if type(value) is int and value in span})
 
 
 def _calls_exp(kernel: Callable[..., Any]) -> bool:
