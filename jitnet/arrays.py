@@ -40,15 +40,31 @@ def numeric(what: str, values: ArrayLike) -> NDArray[Any]:
             raise Error(f"{what} is a {type(values).__name__} that holds more than numbers: {reason(error)}") from None
     if array.dtype.kind == "O":
         fix = f"; write np.array({what}, float)" if can_be_numbers(array) else ""
-        odd = [cell for cell in array.flat if not isinstance(cell, (int, float, np.number))][:1]
-        such = f"{shown(odd[0])}, a {type(odd[0]).__name__}" if odd else "Python objects"
-        raise Error(f"{what} holds {such}, but must hold real numbers{fix}")
+        odd = (i for i in np.ndindex(array.shape) if not isinstance(array[i], (int, float, np.number)))
+        if (place := next(odd, None)) is None:
+            raise Error(f"{what} holds Python objects, but must hold real numbers{fix}")
+        kind = type(array[place]).__name__
+        if not place:
+            raise Error(f"{what} is a {kind}, but must be an array of real numbers{fix}")
+        where = ", ".join(map(str, place))
+        raise Error(f"{what}[{where}] is {shown(array[place])}, a {kind}, but must be a real number{fix}")
     if array.dtype.kind in "UST":
         fix = f"; write np.array({what}, float)" if can_be_numbers(array) else ""
         raise Error(f"{what} holds text, but must hold real numbers{fix}")
     if array.dtype.kind not in "fiub":
-        raise Error(f"{what} holds {array.dtype} values, but must hold real numbers")
+        kind = "records" if array.dtype.names else f"{array.dtype} values"
+        fix = "" if kind.startswith("|V") else _INSTEAD.get(array.dtype.kind, "").format(what)
+        raise Error(f"{what} holds {kind}, but must hold real numbers{fix}")
     return array
+
+
+_INSTEAD = {
+    "c": "; write np.hstack([{0}.real, {0}.imag]), or {0}.real",
+    "V": "; write numpy.lib.recfunctions.structured_to_unstructured({0})",
+    "M": "; write the days since a fixed date: ({0} - {0}.min()) / np.timedelta64(1, 'D')",
+    "m": "; write {0} / np.timedelta64(1, 's')",
+}
+"""The kind of a dtype -> how to make numbers of it."""
 
 
 def converted(what: str, values: ArrayLike) -> NDArray[Any]:
@@ -190,7 +206,10 @@ def _settled_and_finite(
     result = settled(array, dtype)
     if result.dtype != array.dtype:  # 1e300 is finite, but not in float32
         rows = rows or slice(0, None)
-        finite(f"{what} as {dtype}", result[rows], rows.start)
+        if not _is_finite(result[rows]):
+            place = tuple(np.argwhere(~np.isfinite(result[rows]))[0].tolist())
+            where = ", ".join(map(str, (place[0] + rows.start, *place[1:])))
+            raise Error(f"{what}[{where}] is {array[rows][place]}, too large for {dtype}; scale {what} down")
     return result
 
 
@@ -201,7 +220,11 @@ def samples(X: ArrayLike, n_in: int, dtype: np.dtype[Any], part: Callable[[int],
     """
     array = numeric("X", X)
     if array.ndim != 2 or array.shape[1] != n_in:
-        hint = f"; for one sample write X.reshape(1, {n_in})" if array.shape == (n_in,) else ""
+        hint = ""
+        if array.shape == (n_in,):
+            hint = f"; for one sample write X.reshape(1, {n_in})"
+        elif array.size and array.ndim and array.size == len(array) * n_in:
+            hint = f"; write np.reshape(X, (-1, {n_in}))"
         raise Error(f"X has shape {array.shape}, but the first layer needs (m, {n_in}): one sample per row{hint}")
     if array.shape[0] == 0:
         raise Error("X is empty: it has no rows")

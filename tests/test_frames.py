@@ -132,11 +132,11 @@ def test_fit_explains_how_to_convert_other_data():
     for X, message in (
         (np.ma.masked_equal([[1.0, 2], [3, -9]], -9), r"X\[1, 1\] is masked; leave masked samples out, or fill them"),
         (zip([1, 2], [3, 4], strict=True), r"X is a zip; write np.array\(list\(X\)\)"),
-        (np.array([[1, "a"], [2, 3]], object), r"X holds 'a', a str, but must hold real numbers$"),
-        (np.array([[1, "2"], [2, 3]], object), r"X holds '2', a str, but .* write np\.array\(X, float\)"),
-        ([{"a": 1}], r"X holds {'a': 1}, a dict, but must hold real numbers$"),
-        (None, r"X holds None, a NoneType, but must hold real numbers$"),
-        (np.array([[1, 2], [2, None]], object), r"X holds None, a NoneType, but must hold real numbers$"),
+        (np.array([[1, "a"], [2, 3]], object), r"X\[0, 1\] is 'a', a str, but must be a real number$"),
+        (np.array([[1, "2"], [2, 3]], object), r"X\[0, 1\] is '2', a str, but .* write np\.array\(X, float\)"),
+        ([{"a": 1}], r"X\[0\] is {'a': 1}, a dict, but must be a real number$"),
+        (None, r"X is a NoneType, but must be an array of real numbers$"),
+        (np.array([[1, 2], [2, None]], object), r"X\[1, 1\] is None, a NoneType, but must be a real number$"),
     ):
         with pytest.raises(jitnet.Error, match=message):
             net.predict(X)

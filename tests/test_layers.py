@@ -322,11 +322,11 @@ def test_layer_norm_gives_the_same_bits_for_any_threads():
     [
         ([[1, np.nan], [0, 0]], r"W\[0, 1\] is nan"),
         ([[1, 2], [-np.inf, 0]], r"W\[1, 0\] is -inf"),
-        ([[1, 2], [1e39, 0]], r"W as float32\[1, 0\] is inf"),
+        ([[1, 2], [1e39, 0]], r"W\[1, 0\] is .*, too large for float32"),
         ([[1, 2], [10**400, 0]], "W holds Python objects"),
         ([[1, 2], [1j, 0]], "W holds complex128 values, but must hold real numbers"),
         ([["1", "2"], ["3", "4"]], "W holds text, but must hold real numbers"),
-        ([[1, 2], [None, 0]], "W holds None, a NoneType"),
+        ([[1, 2], [None, 0]], r"W\[1, 0\] is None, a NoneType"),
         ([[1, 2], [3]], "W is not a rectangular array"),
         (np.array([["2026-11-27"] * 2] * 2, "M8[D]"), "W holds datetime64"),
         (3, r"W has shape \(2, 2\), but was given \(\)"),
@@ -340,7 +340,12 @@ def test_parameters_must_be_numbers_of_the_right_shape(values, message):
     with pytest.raises(jitnet.Error, match=message):
         net.layers[0].W = values
     for layer, name in ((net.layers[0], "b"), (net.layers[1], "gamma"), (net.layers[1], "beta")):
-        for wrong, reason in (([np.nan, 0], "is nan"), ([1j, 0], "complex"), ([1e39, 0], "as float32"), ([0], "shape")):
+        for wrong, reason in (
+            ([np.nan, 0], "is nan"),
+            ([1j, 0], "complex"),
+            ([1e39, 0], "too large for float32"),
+            ([0], "shape"),
+        ):
             with pytest.raises(jitnet.Error, match=reason):
                 setattr(layer, name, wrong)
     assert (net.theta == before).all()
