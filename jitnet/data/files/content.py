@@ -178,6 +178,8 @@ def _inside(data: bytes, source: str) -> Content:
         raise checks.Error(f"{source} is compressed twice; decompress it once")
     if _is_idx_head(data) or data[:4] == b"PK\3\4":
         raise checks.Error(f"{source} holds a file of another kind than text or Parquet; unpack it, and name that file")
+    if re.match(rb"[+-]?[0-9.]+( [0-9]+:[+-]?[0-9.]+){2,}", start):
+        raise checks.Error(f"{source} is in the format of LIBSVM, label index:value; {SAVE_AS_CSV}")
     if start[:1] in (b"{", b"["):
         raise checks.Error(f"{source} seems to be JSON; {SAVE_AS_CSV}")
     return Content("text", source, data, notes)
@@ -198,7 +200,7 @@ def _gunzipped(data: bytes, source: str) -> bytes:
     try:
         with gzip.open(io.BytesIO(data)) as file:
             while portion := file.read(PORTION):
-                if not parts and b"\0\0\0\0" in portion and not portion.startswith((b"PAR1", GZIP)):
+                if not parts and b"\0\0\0\0" in portion and not portion.startswith((b"PAR1", GZIP, b"PK")):
                     _expect_readable(portion, source)
                     raise checks.Error(f"{source} holds NUL bytes, compressed with gzip: it is no text; {SAVE_AS_CSV}")
                 parts.append(portion)
