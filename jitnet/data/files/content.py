@@ -261,7 +261,10 @@ def text_of(content: Content, encoding: str | None = None, usual: str = "utf-8")
         zeros = [data[start:4096:2].count(b"\0") / max(1, len(data[start:4096:2])) for start in (0, 1)]
         if max(zeros) > 0.5 > 0.3 > min(zeros):  # every second byte of English text
             found = "utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"
-            content.notes.append("read as UTF-16, which has no byte order mark here (--encoding)")
+        elif b"\0\0\0" in (data[:3], data[1:4]):
+            found = "utf-32-be" if data[:3] == b"\0\0\0" else "utf-32-le"
+        if found:
+            content.notes.append(f"read as {found[:6].upper()}, which has no byte order mark here (--encoding)")
     if found in (None, "utf-8"):
         if (error := _not_utf8(data)) is None:
             return _without_nul(data, source), "utf-8"

@@ -73,7 +73,8 @@ def dialect_of(
         raise checks.Error(f"{source}, line {skipped + 1}: a quote is never closed; close it, or write it twice")
     if not rows:
         raise checks.Error(f"{source} is empty")
-    _expect_no_quoted_lines(rows, source)
+    if lines[0].startswith('"'):
+        _expect_no_quoted_lines(rows, source)
     rows[0] = list(map(composed, rows[0]))  # the names of the columns, if it is a header
     if decimal is None and separator == (learned or separator):
         decimal = usual.get("decimal")
