@@ -50,6 +50,7 @@ def tar():
         (packed(a_xlsx=b"PK\3\4"), "a file of another kind than text or Parquet; unpack it, and name that file"),
         (gzip.compress(packed(X_npy="\0" * 9), mtime=0), "a file of another kind than text or Parquet; unpack it"),
         (b"+1 1:0.5 3:-2 7:1e3\n-1 2:1\n", "is in the format of LIBSVM, label index:value; save it as CSV"),
+        (b"sep=,\na;b\n1;x\n2;y\n", "f has no column 'b'; its columns: a;b .*name what separates them"),
         (b"\3\x5f\7\x1a\0\0", "line 1 holds a NUL byte .*: it is damaged, or not text; save it as CSV"),
     ],
 )  # fmt: skip

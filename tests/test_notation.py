@@ -165,6 +165,20 @@ def test_the_order_of_day_and_month_follows_from_all_rows():
     assert "d holds dates, day/month/year: days, month, weekday (--categorical d)" in recipe.decisions
 
 
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [([f"{i:,}" for i in range(990, 1050)], True), (["٠١٢٣٤٥٦٧٨٩"[i] for i in range(1, 9)], True),
+        ([f"{i * i:,}" for i in range(20, 60)], False)],
+)  # fmt: skip
+def test_row_numbers_in_another_notation_are_reported_or_left_out(cells, said):
+    table = from_frame(
+        {"k": cells, "id": cells, "x": [i % 5 for i in range(len(cells))]}, ["u", "v"] * (len(cells) // 2)
+    )
+    recipe = Recipe.learn(table, range(len(cells)))
+    assert ("k seems to number the rows; if it means nothing else, leave it out: --drop k" in recipe.warnings) is said
+    assert [column.name for column in recipe.columns if column.name != "x"] == ["k"]
+
+
 NUMBERS = [str(100 + i) for i in range(60)]
 
 

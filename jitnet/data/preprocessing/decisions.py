@@ -20,7 +20,18 @@ from ..sentinels import FEW as LEAST
 from ..sentinels import said_of_sentinels, sentinels
 from ..table import Table, as_named, as_option, called, listed
 from ..text_column import Words
-from ..values import FORMS, NUMBERS, PLAIN, distinct, form_at_all, form_of, form_of_dates, reader_of, with_decimal
+from ..values import (
+    FORMS,
+    NUMBERS,
+    PLAIN,
+    distinct,
+    form_at_all,
+    form_of,
+    form_of_dates,
+    numbers_in,
+    reader_of,
+    with_decimal,
+)
 from .columns import MOST_WORDS, Category, Number, Standard, are_nearly_equal
 from .number_cells import too_large
 from .totals import said_of_totals
@@ -282,6 +293,8 @@ class Planner:
             return EMPTY
         first_year = first_year_of(read if form in DATES else [])
         if name not in self.choices.numeric:
+            if form in NUMBERS and self._names_rows(name, numbers_in(cells, form, self.table.decimal)[0][:, 0]):
+                return NAMES_ROWS
             self._note_sentinels(name, form, {text: n for text, n in learned.items() if text in known}, first_year)
         self._number(name, form, read, first_year)
         return None
