@@ -79,6 +79,12 @@ def test_mnist_with_inconsistent_files_is_an_error(tmp_path):
     (folder / "t10k-labels-idx1-ubyte.gz").unlink()
     with pytest.raises(FileNotFoundError, match=r"has neither t10k-labels-idx1-ubyte\.gz nor t10k-labels-idx1-ubyte"):
         mnist(folder)
+    (tmp_path / "new").mkdir()
+    for name, said in ((None, "is empty"), ("m (1)", r"holds m \(1\)"), ("Archive.ZIP", "unpack Archive.ZIP")):
+        if name:
+            (tmp_path / "new" / name).touch()
+        with pytest.raises(FileNotFoundError, match=f"none of its folders has them; (it )?{said}$"):
+            mnist(tmp_path / "new")
 
 
 @pytest.fixture

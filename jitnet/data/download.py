@@ -119,7 +119,10 @@ def _find(folder: Path, name: str) -> Path:
             raise checks.Error(f"{named} each contain {plain}, with different data; name one of these folders")
         if found:
             return found[0]
-    raise FileNotFoundError(f"{folder} has neither {name} nor {plain}-ubyte, and none of its folders has them")
+    names = sorted(file.name for file in folder.iterdir())
+    packed = [file for file in names if file.lower().endswith((".zip", ".tar", ".tgz", ".7z", ".rar"))]
+    what = f"unpack {packed[0]}" if packed else f"it holds {checks.some(names, 5)}" if names else "it is empty"
+    raise FileNotFoundError(f"{folder} has neither {name} nor {plain}-ubyte, and none of its folders has them; {what}")
 
 
 def _download(source: Source, name: str) -> Path:
