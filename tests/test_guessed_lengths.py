@@ -1,12 +1,14 @@
 """`jitnet check` guesses which arrays have a length of their own: row pointers, and coefficients of a fixed number.
 
-Numbers that bound a loop are whole.
+Numbers that bound a loop are whole. Lengths and threads above the numbers of the source are tried too.
 """
 
 import numba
+import numpy as np
 import pytest
 
 from jitnet.lab.sanitizer.arguments import examine_guessed, guessed
+from jitnet.lab.sanitizer.checking import examine
 
 
 def bigrams(a, counts):
@@ -89,3 +91,35 @@ def fills(out, value, n):
 def test_number_that_bounds_a_loop_over_numba_prange_is_whole():
     _, value, n = next(guessed(fills, "float32"))
     assert (value, n) == (0.5, 7)
+
+
+@numba.njit(parallel=True)
+def sum_in_parallel_if_long(x, total):
+    total[0] = 0
+    if x.size < 500:
+        for i in range(x.size):
+            total[0] += x[i]
+    else:
+        for i in numba.prange(x.size):
+            total[0] += x[i]
+
+
+def test_a_length_above_the_numbers_of_the_source_is_tried():
+    assert "race: total[0]" in str(examine_guessed(sum_in_parallel_if_long, "float32", None, "kernel"))
+
+
+@numba.njit(parallel=True)
+def rows_of_four_threads(A, sums):
+    rows = np.zeros((4, A.shape[1]), A.dtype)
+    for i in numba.prange(A.shape[0]):
+        row = rows[numba.get_thread_id() % 4]
+        row[:] = A[i]
+        sums[i] = row.sum()
+
+
+@pytest.mark.parametrize(("most", "severity"), [(2, "warning"), (8, "error")])
+def test_more_threads_than_a_number_of_the_source_are_tried(most, severity, monkeypatch):
+    monkeypatch.setattr(numba.config, "NUMBA_NUM_THREADS", most)
+    report = examine(rows_of_four_threads, [(np.ones((7, 3)), np.zeros(7))])
+    assert {finding.severity for finding in report.findings} == {severity}
+    assert "race: rows[0, 0] is written by thread 0" in str(report)

@@ -32,7 +32,7 @@ from . import shapes
 from .checking import Writes, examine, results
 from .findings import BROKEN, Finding, Report
 from .given import Empty
-from .syntax import tree_of
+from .syntax import integers_in, tree_of
 from .tails import LONGER, unwritten_tails
 from .targets import name_of, opened
 from .uses import Uses, asked, numbers
@@ -127,7 +127,7 @@ def examine_at_thresholds(
 def _threshold_shapes(kernel: Callable[..., Any], problem: Problem) -> list[Shape]:
     """Sizes of 2, or of one more than a number of the source; small shapes first."""
     known = np.array([*problem.shapes, *problem.timed])
-    above = [number + 1 for number in _numbers_in(kernel, THRESHOLDS)[:3]]
+    above = [number + 1 for number in integers_in(body_of(opened(kernel)[0]), THRESHOLDS)[:3]]
     axes = [sizes[:1].tolist() if len(set(sizes.tolist())) == 1 else [2, *above] for sizes in known.T]
     shapes = sorted(itertools.product(*axes), key=math.prod)[1:]
     return [shape for shape in shapes if math.prod(shape) <= PRODUCTS and problem.takes(shape)]
@@ -258,18 +258,10 @@ def _named(writes: Writes) -> Sequence[str]:
 
 
 def _lengths_of_blocks(kernel: Callable[..., Any]) -> tuple[int, ...]:
-    """Lengths of one block of the largest size that the source names, and of one more element."""
-    sizes = _numbers_in(kernel, BLOCKS)
-    return (sizes[-1], sizes[-1] + 1) if sizes else ()
-
-
-def _numbers_in(kernel: Callable[..., Any], span: range) -> list[int]:
-    """The integers of its source, and those it calls by a global name, in ascending order."""
+    """Lengths of one block of the largest size in the source, and of one more element; one above its largest number."""
     body = body_of(opened(kernel)[0])
-    tree = tree_of(body.__code__)
-    values = [getattr(node, "value", None) for node in ast.walk(tree or ast.Pass())]
-    values += [body.__globals__.get(name) for name in body.__code__.co_names]
-    return sorted({value for value in values if type(value) is int and value in span})
+    blocks, larger = integers_in(body, BLOCKS), integers_in(body, range(BLOCKS[-1] + 1, THRESHOLDS[-1] + 1))
+    return *[blocks[-1] + more for more in (0, 1) if blocks], *[number + 1 for number in larger[-1:]]
 
 
 def _calls_exp(kernel: Callable[..., Any]) -> bool:

@@ -31,7 +31,7 @@ from .findings import BROKEN, Finding, Report, returned
 from .given import arrays_in, as_python, shadowed
 from .numbers import listeners
 from .races import MOST, Memory, Run, TooLongError, numbers_of
-from .syntax import renamed
+from .syntax import integers_in, renamed
 from .targets import name_of, opened
 from .twin import Twins
 
@@ -51,6 +51,9 @@ the number of elements, and few the cube."""
 
 THREADS = (1, 2, 3)
 """The numbers of threads for a kernel that asks for it."""
+
+FIXED = range(4, 65)
+"""Integers of its source for which it may have buffers of as many threads: twice as many are tried."""
 
 WRITTEN = 100_000
 """Accesses of a run that shows which elements are written."""
@@ -226,7 +229,8 @@ class _Case:
     def run(self) -> None:
         run, first = self.once(THREADS[0])
         if (run.asked or run.by_thread) and not self.is_endless:
-            for threads in THREADS[1:]:
+            fixed = integers_in(body_of(self.function), FIXED)[:2]
+            for threads in (*THREADS[1:], *(2 * number for number in fixed)):
                 with self._possible(run.asked or threads <= numba.config.NUMBA_NUM_THREADS, threads):
                     _, other = self.once(threads)
                     self._compare(first, other, threads)

@@ -9,7 +9,7 @@ import inspect
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
-from types import CodeType
+from types import CodeType, FunctionType
 from typing import Any, NamedTuple, TypeGuard
 
 from ..loading import body_of
@@ -34,6 +34,13 @@ def tree_of(code: CodeType) -> ast.FunctionDef | None:
         return None
     ast.increment_lineno(tree, first - 1)
     return next((node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)), None)
+
+
+def integers_in(body: FunctionType, span: range) -> list[int]:
+    """The integers of a function's source, and those that it calls by a global name, in ascending order."""
+    values = [getattr(node, "value", None) for node in ast.walk(tree_of(body.__code__) or ast.Pass())]
+    values += [body.__globals__.get(name) for name in body.__code__.co_names]
+    return sorted({value for value in values if type(value) is int and value in span})
 
 
 def statements_in(node: ast.AST) -> Iterator[ast.stmt]:
