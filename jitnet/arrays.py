@@ -27,7 +27,8 @@ def numeric(what: str, values: ArrayLike) -> NDArray[Any]:
     if isinstance(values, Iterator):
         raise Error(f"{what} is a {type(values).__name__}; write np.array(list({what}))")
     if isinstance(values, Mapping):
-        raise Error(f"{what} is a {type(values).__name__}; write np.column_stack(list({what}.values()))")
+        stack = "np.column_stack" if what == "X" else "np.array"  # of columns, and of labels or weights
+        raise Error(f"{what} is a {type(values).__name__}; write {stack}(list({what}.values()))")
     if hasattr(values, "collect"):  # polars
         raise Error(f"{what} is a {type(values).__name__}; write {what}.collect()")
     _expect_no_dates(what, values)
@@ -73,7 +74,8 @@ def converted(what: str, values: ArrayLike) -> NDArray[Any]:
         return np.asarray(values)
     except (ValueError, TypeError, RuntimeError) as error:
         fault = "is not a rectangular array" if "inhomogeneous" in str(error) else "cannot become a NumPy array"
-        raise Error(f"{what} {fault}: {reason(error)}") from None
+        fix = f"; write {what}.float()" if "ScalarType" in str(error) else ""  # bfloat16 of PyTorch
+        raise Error(f"{what} {fault}: {reason(error)}{fix}") from None
 
 
 def can_be_numbers(array: NDArray[Any]) -> bool:

@@ -182,6 +182,18 @@ def test_tensors_that_numpy_cannot_convert_are_errors_everywhere(error):
         net.load_state_dict({**net.state_dict(), "W0": [[1, 2], [3]]})
 
 
+def test_a_dtype_that_numpy_lacks_and_labels_in_a_dict_have_a_fix():
+    class Tensor(list):
+        def __array__(self, dtype=None, copy=None):
+            raise TypeError("Got unsupported ScalarType BFloat16")
+
+    net = jitnet.Network(jitnet.Dense(2, 2, "softmax"), seed=0)
+    with pytest.raises(jitnet.Error, match=r"BFloat16; write X\.float\(\)$"):
+        net.predict(Tensor([0, 1]))
+    with pytest.raises(jitnet.Error, match=r"^Y is a dict; write np\.array\(list\(Y\.values\(\)\)\)$"):
+        net.fit(np.eye(2), {"a": 0, "b": 1})
+
+
 def test_fit_takes_numbers_of_polars_and_names_other_columns():
     polars = pytest.importorskip("polars", reason="needs an optional library")
     net = jitnet.Network(jitnet.Dense(2, 2), seed=0)
