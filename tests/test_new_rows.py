@@ -240,3 +240,11 @@ def test_a_number_in_another_form_is_an_error_with_the_number_to_write(tmp_path,
         notes_on(recipe, tmp_path, f"a;y\n{cell};u\n")
     if fix.startswith("write"):
         notes_on(recipe, tmp_path, f"a;y\n{fix.removeprefix('write ')};u\n")
+
+
+def test_digits_of_another_script_are_read_where_training_had_plain_numbers(tmp_path):
+    recipe = learned(tmp_path, "a,y\n" + "".join(f"{i + 0.5},{'uv'[i % 2]}\n" for i in range(40)))
+    X, said = notes_on(recipe, tmp_path, "a\n٢.٥\n۲٫۵\n２.５\n2.5\n")
+    assert (np.ptp(X), said) == (0, [])
+    with pytest.raises(jitnet.Error, match=r"'1’234\.5' is not a number; write 1234\.5$"):  # which has no unit
+        notes_on(recipe, tmp_path, "a\n1’234.5\n")

@@ -135,8 +135,12 @@ def _written(thousands: str, decimal: str) -> Reader:
 
 
 def without_unit(text: str) -> str:
-    """The text of a number without its currency or %."""
+    """The text of a number without its currency or %, in the digits of a keyboard."""
     return _UNIT.sub("", text.translate(_SIGNS)).strip()
+
+
+def has_sign_of_unit(text: str) -> bool:
+    return without_unit(text) != text.translate(_SIGNS)
 
 
 def is_zero_as_dash(text: str) -> bool:
@@ -156,6 +160,10 @@ def units_in(texts: Iterable[str]) -> dict[str, str]:
 
 def _plain(cell: str) -> Parts | None:
     return (float(cell),) if is_number(cell) else None
+
+
+def _plain_in_any_digits(cell: str) -> Parts | None:
+    return _plain(cell.translate(_SIGNS))
 
 
 def _nothing(_: str) -> None:
@@ -266,7 +274,7 @@ def numbers_in(
         values = Words.of(None if np.isnan(value) else spelled(value) for value in values.tolist())
     words = values if isinstance(values, Words) else Words.of(values)
     # 3.5 is a mistake where points separate thousands; dates in DataFrames become those of ISO
-    also = iso if form in DATES else _nothing if form == POINTS else _plain
+    also = iso if form in DATES else _nothing if form == POINTS else _plain_in_any_digits
     read = reader_of(form, first_year)
     numbers, is_odd = np.full((len(words.texts) + 1, width), np.nan), np.zeros(len(words.texts) + 1, bool)
     for place, text in words.used.items():

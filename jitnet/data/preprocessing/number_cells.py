@@ -13,7 +13,7 @@ from ..missing import is_missing_word
 from ..notation import has_unit
 from ..table import Table, called
 from ..text_column import Words
-from ..values import ENGLISH, NUMBERS, PLAIN, POINTS, numbers_in, reader_of, with_decimal, without_unit
+from ..values import ENGLISH, NUMBERS, PLAIN, POINTS, has_sign_of_unit, numbers_in, reader_of, with_decimal
 
 
 def form_in(table: Table, learned: str) -> str:
@@ -149,7 +149,7 @@ def _fix(table: Table, name: str, form: str, text: str, first_year: int, hint: s
 
 def _with_unit(form: str, text: str) -> str:
     """For 12 %, $1200 and 2.5 kg where training had plain numbers."""
-    has_sign = without_unit(text) != text and any(read(text) for read in NUMBERS.values())
+    has_sign = has_sign_of_unit(text) and any(read(text) for read in NUMBERS.values())
     if form != PLAIN or not (has_sign or has_unit(text)):
         return ""
     return "; in training this column had plain numbers: remove the unit"
