@@ -164,7 +164,7 @@ def test_fit_explains_how_to_convert_other_data():
         net.fit(np.eye(2), [0, 1], sample_weight=times)
 
 
-@pytest.mark.parametrize("error", [RuntimeError, TypeError])  # with gradients, and of bfloat16 or on a GPU
+@pytest.mark.parametrize("error", [RuntimeError, TypeError, ValueError])  # with gradients, and of bfloat16 or on a GPU
 def test_tensors_that_numpy_cannot_convert_are_errors_everywhere(error):
     class Tensor(list):
         def __array__(self, dtype=None, copy=None):
