@@ -38,7 +38,8 @@ def test_training_and_prediction_report_digits_as_text(tmp_path):
     assert f"jitnet predict {model} digits\n" in result.stdout
     predicted = jitnet_command("predict", model, "digits")
     assert len(predicted.stdout.split()) == 1797
-    *compiling, last = predicted.stderr.splitlines()  # more rows than a batch may need a threaded kernel
+    *compiling, note, last = predicted.stderr.splitlines()  # more rows than a batch may need a threaded kernel
+    assert "the model was trained on rows among these; for new rows, expect the test accuracy" in note
     assert re.fullmatch(r"1797 rows, accuracy 9\d\.\d\d%", last)
     assert all("compil" in line for line in compiling)
     assert re.search(r"epoch 12/12  loss \d\.\d{4}  test loss \d\.\d{4}  accuracy 9\d\.\d%", result.stderr)

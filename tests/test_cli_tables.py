@@ -337,7 +337,7 @@ def test_encoding_of_the_training_is_that_of_new_files(run, tmp_path):
     (tmp_path / "d.csv").write_bytes(text.encode("cp1250"))
     run("train", "d.csv", "--target", "y", "--encoding", "cp1250", "--save", "m.npz", *QUICK)
     for encoding in ("cp1250", "utf-8", "utf-16"):
-        (tmp_path / "new.csv").write_bytes(text.encode(encoding))
+        (tmp_path / "new.csv").write_bytes((text + "Győr,1\n").encode(encoding))
         assert json.loads(run("predict", "m.npz", "new.csv", "--backend", "numpy", "--json").out)["notes"] == []
 
 

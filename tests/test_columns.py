@@ -268,7 +268,7 @@ def test_damaged_columns_of_a_recipe_are_an_error(tmp_path):
         for change in ({"columns": 5}, {"columns": [5]}, {"names": []}, {"names": ["x"]}, {"has_header": 1},
                        {"decisions": "a"}, {"warnings": [1]}, {"target_form": "x"}, {"columns": [{}]}, {"reading": []},
                        {"reading": {"a": "b"}}, {"reading": {"decimal": 1}}, {"extents": None}, {"extents": [[1]]},
-                       {"extents": [[1, 2]] * 2}, {"extents": [[2, 1]]}):  # fmt: skip
+                       {"extents": [[1, 2]] * 2}, {"extents": [[2, 1]]}, {"fingerprint": [-1]}):  # fmt: skip
             with pytest.raises(jitnet.Error, match="recipe is damaged"):
                 Recipe.from_plain({**good, **change})
 

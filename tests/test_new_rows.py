@@ -18,7 +18,7 @@ def saved(recipe, older=False):
     """The recipe as a model file has it, or as earlier versions saved it."""
     content = recipe.plain()
     if older:
-        del content["extents"]
+        del content["extents"], content["fingerprint"]
         for column in content["columns"]:
             for name in ("extent", "gaps", "first_year", "unit"):
                 column.pop(name, None)

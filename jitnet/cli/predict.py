@@ -57,6 +57,12 @@ def run(options: argparse.Namespace) -> int:
     result.update(scored := recipe.score(table, answers))
     if not scored and recipe.target.name in table and not table[recipe.target.name].missing.all():
         notes.append(f"not compared with {target}{recipe.target.why_not_compared(table)}")
+    if scored and samples.fingerprint(X[~table[recipe.target.name].missing]) == recipe.fingerprint:
+        score = "accuracy" if recipe.classes else "RMSE"
+        notes.append(
+            f"the model was trained on rows among these; for new rows, expect the test {score} that jitnet train "
+            f"printed, not the {score} here"
+        )
     result["notes"] = notes
     if options.out is not None:
         storage.put(options.out, lines.encode())

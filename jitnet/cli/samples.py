@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -97,8 +98,16 @@ def read(options: argparse.Namespace) -> Samples:
         test = recipe.X(test_table, dtype), recipe.Y(test_table, dtype)
     validation = test if options.early_stopping is None else (X[aside], recipe.Y(table, dtype, aside))
     warned += said
-    recipe = replace(recipe, decisions=[*recipe.decisions, *warned], warnings=[*recipe.warnings, *warned])
+    recipe = replace(
+        recipe, decisions=[*recipe.decisions, *warned], warnings=[*recipe.warnings, *warned],
+        fingerprint=fingerprint(X[used]),
+    )  # fmt: skip
     return Samples(recipe, (X[rows], recipe.Y(table, dtype, rows)), validation, test)
+
+
+def fingerprint(X: NDArray[Any]) -> list[int]:
+    """The number of rows and their checksum, for `Recipe.fingerprint`."""
+    return [len(X), zlib.crc32(np.ascontiguousarray(X))]
 
 
 def _prepared(recipe: Recipe, table: Table, used: NDArray[np.int64], dtype: Any) -> tuple[NDArray[Any], list[str]]:

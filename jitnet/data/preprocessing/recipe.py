@@ -24,7 +24,7 @@ from .ranges import Outside
 from .target import TASKS, Target
 
 FIRST = ("kind", "task", "features", "target", "mean", "scale", "classes", "target_mean", "target_scale")
-SECOND = ("names", "has_header", "columns", "target_form", "decisions", "warnings", "reading", "extents")
+SECOND = ("names", "has_header", "columns", "target_form", "decisions", "warnings", "reading", "extents", "fingerprint")
 """The fields in a model file: first those of the first version, which had only plain numbers, then later ones."""
 
 READING = ("separator", "decimal", "encoding", "missing")
@@ -54,6 +54,8 @@ class Recipe:
     """Those of the decisions that are most likely to be wrong."""
     reading: dict[str, str] = field(default_factory=dict)
     """How the file was read, see `Table.reading`: files for predictions are read in the same way."""
+    fingerprint: list[int] = field(default_factory=list)
+    """The number and checksum of the rows that training samples were taken from; [] if the model does not know."""
 
     @classmethod
     def learn(cls, table: Table, train: ArrayLike, task: str | None = None, choices: Choices | None = None) -> "Recipe":
@@ -83,7 +85,7 @@ class Recipe:
         try:
             is_new = isinstance(content, dict) and "columns" in content
             if is_new:
-                content = {"extents": [], **content}  # earlier versions did not save them
+                content = {"extents": [], "fingerprint": [], **content}  # earlier versions did not save them
             c = checks.fields("it", content, [*FIRST, *SECOND] if is_new else FIRST)
             checks.one_of("kind", c["kind"], get_args(Kind))
             task = checks.one_of("task", c["task"], TASKS)
@@ -110,8 +112,10 @@ class Recipe:
             for name, value in checks.fields("reading", c["reading"]).items():
                 checks.one_of("way of reading", name, READING)
                 checks.text(name, value)
-            sentences = (c[name] for name in ("decisions", "warnings", "reading"))
-            return cls(c["kind"], names, c["has_header"], standard, columns, target, *sentences)
+            for number in checks.listed("fingerprint", c["fingerprint"]):
+                checks.whole("a number of fingerprint", number, least=0)
+            others = (c[name] for name in ("decisions", "warnings", "reading", "fingerprint"))
+            return cls(c["kind"], names, c["has_header"], standard, columns, target, *others)
         except checks.Error as error:
             raise checks.Error(f"the model's recipe is damaged ({error}); train and save the model again") from None
 
@@ -124,7 +128,7 @@ class Recipe:
             "target_mean": target.mean, "target_scale": target.scale, "names": self.names,
             "has_header": self.has_header, "columns": [to_plain(column) for column in self.columns],
             "target_form": target.form, "decisions": self.decisions, "warnings": self.warnings,
-            "reading": self.reading, "extents": self.standard.extents,
+            "reading": self.reading, "extents": self.standard.extents, "fingerprint": self.fingerprint,
         }  # fmt: skip
 
     @property

@@ -1,0 +1,21 @@
+"""What `jitnet predict` says about its answers and scores."""
+
+from files import csv
+
+QUICK = ("--backend", "numpy", "--hidden", "4", "--epochs", "1", "--quiet")
+ROWS = [f"{i % 7},{'uv'[i % 2]},{'' if i == 5 else i * 1.5}" for i in range(40)]
+HEAD = "a,b,y\n"
+
+
+def test_scores_on_the_training_file_are_no_test_scores(run, tmp_path):
+    """New rows are not said to be of the training, and without a score there is nothing to warn about."""
+    run("train", csv(tmp_path, HEAD + "\n".join(ROWS)), "--target", "y", "--save", "m.npz", *QUICK)
+    warning = "trained on rows among these; for new rows, expect the test RMSE that jitnet train printed, not the RMSE"
+    same = [f"{row},x" for row in ROWS]
+    assert warning in run("predict", "m.npz", csv(tmp_path, "a,b,y,c\n" + "\n".join(same), "same.csv")).err
+    other = [f"1{row}" for row in ROWS]
+    without = [row.rpartition(",")[0] for row in ROWS]
+    for name, text in (("other.csv", HEAD + "\n".join(other)), ("without.csv", "a,b\n" + "\n".join(without))):
+        said = run("predict", "m.npz", csv(tmp_path, text, name)).err
+        assert "40 rows" in said
+        assert "trained on" not in said
