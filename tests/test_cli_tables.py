@@ -135,11 +135,13 @@ def test_a_network_is_said_to_be_no_better_than_the_baseline_or_worse(error, ver
 @pytest.mark.parametrize(
     ("columns", "more"), [(8, ""), (9, "note: and 1 more note; "), (11, "note: and 3 more notes; ")]
 )
-def test_notes_that_are_not_repeated_are_counted(run, tmp_path, columns, more):
+def test_notes_are_shown_once_and_those_beyond_the_most_are_counted(run, tmp_path, columns, more):
     names, rows = ",".join(f"c{j}" for j in range(columns)), [",".join(["mMf"[i % 3]] * columns) for i in range(40)]
     path = csv(tmp_path, f"{names},y\n" + "".join(f"{row},{'ab'[i % 2]}\n" for i, row in enumerate(rows)))
-    out = run("train", path, "--target", "y", *QUICK).out
+    out, err = run("train", path, "--target", "y", *QUICK)
     assert out.count("note: c") == 8
+    assert "c7 has 3 categories: M, f, m (--drop c7)" in err
+    assert "nearly the same" not in err
     assert (f"{more}--json has all" in out) == bool(more) == ("note: and" in out)
 
 
