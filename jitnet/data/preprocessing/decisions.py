@@ -315,7 +315,7 @@ class Planner:
         self.columns.append(column)
         if form == "yes/no":
             words = sorted(read, key=str.casefold)
-            sides = ([word for word in words if FORMS[form](word) == side] for side in ((0.0,), (1.0,)))
+            sides = [[word for word in words if FORMS[form](word) == side] for side in ((0.0,), (1.0,))]
             text = f"is yes or no: {'; '.join(some(side, 4) for side in sides if side)}"
         elif form in DATES:
             text = f"holds dates, {form}: {', '.join(parts_of(form)[: len(column.mean)])}"
@@ -331,6 +331,8 @@ class Planner:
             text = f"is a number in text: {shown(example)} is {(FORMS[form](example) or [0])[0]:.15g}"
         if column.marked:
             median = "the median" if len(column.median) > 1 else f"the median {column.median[0]:.6g}"
+            if form == "yes/no" and column.median[0] in (0, 1):
+                median = f"the most frequent, {sides[int(column.median[0])][0]},"
             text += f"; {self._gaps(name, read)}, filled with {median} and marked"
         is_plain = not read or (is_number(read[0]) and self.table.decimal == ".")
         option = as_option("numeric" if form in DATES and is_plain else "categorical", name)
