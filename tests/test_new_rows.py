@@ -205,6 +205,18 @@ def test_unknown_categories_that_people_read_as_known_ones_are_pointed_out(tmp_p
         assert notes_on(recipe, tmp_path, f"code,sex\n{rows}")[1] == expected
 
 
+def test_another_word_than_yes_and_no_is_missing(tmp_path):
+    """If all words are others, they may be yes and no in another language."""
+    recipe = learned(tmp_path, "b,y\n" + "yes,u\nno,v\n" * 20 + ",u\n")
+    X, said = notes_on(recipe, tmp_path, "b\nno\nmaybe\nyes\n")
+    assert X[:, 1].tolist() == [0, 1, 0]
+    assert said == [
+        "b: 1 of 3 cells cannot be read and counts as missing; the first, in new.csv, line 3: 'maybe' is not yes or no"
+    ]
+    with pytest.raises(jitnet.Error, match="line 2, column 'b': 'ja' is not yes or no; empty the cell if it is"):
+        notes_on(recipe, tmp_path, "b\nja\nnein\n")
+
+
 def test_a_code_on_the_last_day_of_the_calendar_can_be_stored(tmp_path):
     """9999-12-31 23:59:59 is no whole number of days since 1970, and its last moment rounds to the year 10 000."""
     days = "".join(f"2024-01-{1 + i % 28:02} 10:00:00,{'uv'[i % 2]}\n" for i in range(40))

@@ -158,11 +158,11 @@ class Number:
         return said
 
     def _numbers(self, table: Table) -> tuple[NDArray[np.float64], list[str]]:
-        if self.lenient:
+        if self.lenient or self.form == "yes/no":  # another word beside yes and no is a new category
             numbers, said = lenient_numbers(table, self.name, self.form, self.gaps, self.first_year)
-        else:
-            numbers, said = strict_numbers(table, self.name, self.form, self.first_year), []
-        return numbers[:, : len(self.mean)], said
+            if self.lenient or not np.isnan(numbers).all():  # but if all are other words, they can be yes and no
+                return numbers[:, : len(self.mean)], said
+        return strict_numbers(table, self.name, self.form, self.first_year)[:, : len(self.mean)], []
 
     def _other_unit(self, table: Table) -> list[str]:
         """A sentence about cells whose unit is not that of training; prices may lack it, but 0.2 is not 20 %."""
