@@ -1,6 +1,11 @@
 """What `jitnet predict` says about its answers and scores."""
 
+import json
+
+import pytest
 from files import csv
+
+import jitnet
 
 QUICK = ("--backend", "numpy", "--hidden", "4", "--epochs", "1", "--quiet")
 ROWS = [f"{i % 7},{'uv'[i % 2]},{'' if i == 5 else i * 1.5}" for i in range(40)]
@@ -19,3 +24,16 @@ def test_scores_on_the_training_file_are_no_test_scores(run, tmp_path):
         said = run("predict", "m.npz", csv(tmp_path, text, name)).err
         assert "40 rows" in said
         assert "trained on" not in said
+
+
+@pytest.mark.parametrize(
+    ("start", "step", "decimals"), [(250_000, 8_000, 0), (1_700_000_000, 30, 2), (2e-9, 1e-10, 13), (0, 1e9, 0)]
+)
+def test_decimals_far_below_the_spread_of_the_targets_are_left_out(run, tmp_path, start, step, decimals):
+    rows = [f"{i % 7},{start + step * i:.15g}" for i in range(40)]
+    run("train", csv(tmp_path, "a,y\n" + "\n".join(rows)), "--target", "y", "--save", "m.npz", *QUICK)
+    exact = jitnet.load("m.npz").predict([{"a": 3}], "numpy")
+    path = csv(tmp_path, "a\n3\n", "new.csv")
+    printed = run("predict", "m.npz", path, "--backend", "numpy").out
+    assert printed == f"{round(exact[0], decimals):.15g}\n"
+    assert json.loads(run("predict", "m.npz", path, "--json").out)["predictions"] == [float(printed)]

@@ -3,6 +3,7 @@
 import argparse
 import csv
 import io
+import math
 import sys
 import zipfile
 from typing import Any
@@ -15,6 +16,9 @@ from ..network import Network, load
 from ..process import progress
 from . import samples
 from .shared import NAMED, as_json, backend_option, check_paths, output_options, shown
+
+DIGITS = 4
+"""Decimals more than this many digits below the first digit of the targets' standard deviation are noise."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -48,12 +52,13 @@ def run(options: argparse.Namespace) -> int:
         backend.prepare(net.needed(len(X)), net.dtype, show.compiling)
     A = net.forward(X, options.backend)
     answers = recipe.answers(A)
-    result: dict[str, Any] = {"model": options.model, "data": options.data, "predictions": answers}
+    predictions = answers if recipe.classes else _rounded(answers, recipe.target.scale)
+    result: dict[str, Any] = {"model": options.model, "data": options.data, "predictions": predictions}
     if options.proba:
         result |= {"classes": recipe.classes, "probabilities": A.tolist()}
         lines = _table([recipe.classes or [], *([format(p, ".9g") for p in row] for row in A.tolist())])
     else:
-        lines = "".join(f"{answer if isinstance(answer, str) else format(answer, '.9g')}\n" for answer in answers)
+        lines = "".join(f"{one if isinstance(one, str) else format(one, '.15g')}\n" for one in predictions)
     result.update(scored := recipe.score(table, answers))
     if not scored and recipe.target.name in table and not table[recipe.target.name].missing.all():
         notes.append(f"not compared with {target}{recipe.target.why_not_compared(table)}")
@@ -113,6 +118,12 @@ def _score_in_words(result: dict[str, Any]) -> str:
     text = f", accuracy {result['accuracy']:.2%}" if "accuracy" in result else ""
     text += f", RMSE {result['rmse']:.4g}" if "rmse" in result else ""
     return text + (f" ({result['judged']} with a target)" if "judged" in result else "")
+
+
+def _rounded(values: list[Any], scale: float) -> list[float]:
+    """Values of a target with this standard deviation, with the decimals that can mean something."""
+    decimals = max(0, DIGITS - math.floor(math.log10(scale)))
+    return [round(value, decimals) for value in values]
 
 
 def _table(rows: list[list[str]]) -> str:
