@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import sys
 import warnings
 
@@ -207,6 +208,7 @@ def test_many_whole_numbers_are_classes_only_beside_images(run, tmp_path):
     np.savez(tmp_path / "d.npz", X=rng.normal(size=(260, 3)), y=y)
     said = run("train", "d.npz", "--quiet", *QUICK)
     assert "note: y has 26 different whole numbers, learned as quantities; if they are classes, use --task" in said.out
+    assert re.search(r", test loss \d\.\d{4} \(of the standardized target\), after 3 epochs", said.out)
     assert (
         json.loads(run("train", "d.npz", "--task", "classification", "--json", *QUICK).out)["task"] == "classification"
     )

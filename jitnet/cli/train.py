@@ -355,7 +355,8 @@ def _in_words(result: dict[str, Any], history: History) -> str:
         r2 = result["test_r2"]
         verdict = f"test RMSE {result['test_rmse']:.4g}" + ("" if math.isnan(r2) else f", R² {r2:.3f}")
     epochs = checks.count(result["epochs"], "epoch")
-    text = f"{verdict}, test loss {result['test_loss']:.4f}, after {epochs} in {result['seconds']:.2f} s"
+    of_what = "" if "test_accuracy" in result else " (of the standardized target)"
+    text = f"{verdict}, test loss {result['test_loss']:.4f}{of_what}, after {epochs} in {result['seconds']:.2f} s"
     text += f" (compiled or loaded in {result['compile_seconds']:.2f} s)"
     text += f"\n{scores.in_words(result)}"
     text += "".join(f"\nnote: {warning}" for warning in result["warnings"][:NOTES])
