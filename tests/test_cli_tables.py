@@ -133,19 +133,6 @@ def test_a_network_is_said_to_be_no_better_than_the_baseline_or_worse(error, ver
     assert said == f"baseline: always predicting a, the most frequent class in training, is right for 50.00%{verdict}"
 
 
-@pytest.mark.parametrize(
-    ("columns", "more"), [(8, ""), (9, "note: and 1 more note; "), (11, "note: and 3 more notes; ")]
-)
-def test_notes_are_shown_once_and_those_beyond_the_most_are_counted(run, tmp_path, columns, more):
-    names, rows = ",".join(f"c{j}" for j in range(columns)), [",".join(["mMf"[i % 3]] * columns) for i in range(40)]
-    path = csv(tmp_path, f"{names},y\n" + "".join(f"{row},{'ab'[i % 2]}\n" for i, row in enumerate(rows)))
-    out, err = run("train", path, "--target", "y", *QUICK)
-    assert out.count("note: c") == 8
-    assert "c7 has 3 categories: M, f, m (--drop c7)" in err
-    assert "nearly the same" not in err
-    assert (f"{more}--json has all" in out) == bool(more) == ("note: and" in out)
-
-
 def test_rows_without_a_target_are_left_out(run, tmp_path):
     some = csv(tmp_path, "x,y\n" + "".join(f"{i * i},{'' if i % 10 == 3 else 'ab'[i % 2]}\n" for i in range(40)))
     said = run("train", some, "--target", "y", "--save", "m.npz", *QUICK)
@@ -253,7 +240,7 @@ def test_options_of_training_apply_to_files_for_predictions(run, tmp_path):
     assert jitnet.load("m.npz").recipe["reading"] == {"separator": " ", "decimal": ",", "encoding": "utf-8"}
     short = csv(tmp_path, "a\n3,125\n", "s.csv")
     said = run("predict", "m.npz", short, "--backend", "numpy").out
-    assert float(said) == pytest.approx(jitnet.load("m.npz").predict([[3.125]], "numpy")[0], rel=1e-6)
+    assert float(said) == pytest.approx(jitnet.load("m.npz").predict([[3.125]], "numpy")[0], abs=1e-4)
     assert run("predict", "m.npz", short, "--decimal", ".", "--backend", "numpy", status=2).err
 
 
@@ -311,8 +298,12 @@ def test_the_samples_whose_loss_is_shown_are_named(run, tmp_path, monkeypatch):
         said = run("train", path, "--target", "y", "--plot", "loss.png", *QUICK, *options).err
         assert f"data.csv: {sizes}" in said
         assert said.count(f"  {name} loss ") == said.count(" loss ") / 2 == 3
-        assert drawn[-1].axes[0].get_legend_handles_labels()[1] == ["training", name]
+        names = ["training (mean over the epoch)", f"{name} (after the epoch)"]
+        assert drawn[-1].axes[0].get_legend_handles_labels()[1] == names
+        assert drawn[-1].axes[0].get_ylabel() == "cross_entropy"
         assert drawn[-1].axes[1].get_ylabel() == f"fraction of {name} samples"
+    run("train", path, "--target", "x", "--task", "regression", "--loss", "huber", "--plot", "loss.png", *QUICK)
+    assert drawn[-1].axes[0].get_ylabel() == "huber of the standardized target"
 
 
 def test_a_guess_about_thousands_is_repeated_below_the_result(run, tmp_path):
@@ -377,8 +368,8 @@ def test_file_for_predictions_is_read_like_that_of_training(run, tmp_path, name)
     answers = [float(line) for line in said.out.split()]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore" if note else "error")
-        np.testing.assert_allclose(answers, net.predict(rows, "numpy"), rtol=1e-6)
-        np.testing.assert_allclose(answers, net.predict("new.csv", "numpy"), rtol=1e-6)
+        np.testing.assert_allclose(answers, net.predict(rows, "numpy"), atol=1e-4)
+        np.testing.assert_allclose(answers, net.predict("new.csv", "numpy"), atol=1e-4)
 
 
 def test_names_of_columns_have_one_spelling(run, tmp_path):

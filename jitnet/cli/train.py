@@ -314,7 +314,8 @@ def _write(net: Network, history: History, options: argparse.Namespace) -> tuple
     if plot is not None:
         try:
             title = f"{options.data}: {net.widths}, {options.optimizer}"
-            plots.draw_history(history, plot, title, _held_out(options))
+            of_what = "" if net.recipe is None or net.recipe["classes"] else " of the standardized target"
+            plots.draw_history(history, plot, title, _held_out(options), f"{net.loss}{of_what}")
         except checks.Error as error:
             plot = None
             problems.append(str(error))

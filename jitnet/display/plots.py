@@ -11,6 +11,7 @@ from ..process import interruption
 
 ENDINGS = (".png", ".svg", ".pdf", ".jpg")
 """File formats of plots."""
+LOSS = "mean loss per sample"
 
 
 def check_installed() -> None:
@@ -33,22 +34,26 @@ def write(figure: Any, path: str | Path) -> None:
         figure.savefig(file, format=Path(path).suffix[1:].lower(), dpi=150)
 
 
-def draw_history(history: Any, path: str | Path, title: str, held_out: str) -> None:
+def draw_history(history: Any, path: str | Path, title: str, held_out: str, loss: str = LOSS) -> None:
     """Write the plot of a history."""
     with interruption.delayed():
-        write(history_figure(history, title, held_out), path)
+        write(history_figure(history, title, held_out, loss), path)
 
 
-def history_figure(history: Any, title: str, held_out: str = "validation") -> Any:
-    """Loss and, for classes, accuracy per epoch, as a matplotlib figure; `held_out` names the validation samples."""
+def history_figure(history: Any, title: str, held_out: str = "validation", loss: str = LOSS) -> Any:
+    """Loss and, for classes, accuracy per epoch, as a matplotlib figure.
+
+    held_out, loss    the names of the validation samples and of the vertical axis
+    """
     check_installed()
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
     epochs = range(1, history.epochs + 1)
     points = 3 if history.epochs <= 60 else 0
-    training = {"color": "#0072b2", "marker": "o", "markersize": points, "label": "training"}
-    validation = {"color": "#d55e00", "marker": "s", "markersize": points, "label": held_out, "linestyle": "--"}
+    training = {"color": "#0072b2", "marker": "o", "markersize": points, "label": "training (mean over the epoch)"}
+    after = f"{held_out} (after the epoch)"
+    validation = {"color": "#d55e00", "marker": "s", "markersize": points, "label": after, "linestyle": "--"}
     panels = 2 if history.validation_accuracy else 1
     figure = Figure(figsize=(4.8 * panels, 3.6), layout="constrained")
     axes = figure.subplots(1, panels, squeeze=False)[0]
@@ -56,7 +61,7 @@ def history_figure(history: Any, title: str, held_out: str = "validation") -> An
     if history.validation_loss:
         axes[0].plot(epochs, history.validation_loss, **validation)
         axes[0].legend()
-    axes[0].set(title="Loss", ylabel="mean loss per sample", ylim=(0, None))
+    axes[0].set(title="Loss", ylabel=loss, ylim=(0, None))
     if panels == 2:
         axes[1].plot(epochs, history.validation_accuracy, **validation)
         axes[1].set(title="Accuracy", ylabel=f"fraction of {held_out} samples")
