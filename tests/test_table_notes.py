@@ -122,3 +122,21 @@ def test_notes_are_shown_once_and_those_beyond_the_most_are_counted(run, tmp_pat
     assert "c7 has 3 categories: M, f, m (--drop c7)" in err
     assert "nearly the same" not in err
     assert (f"{more}--json has all" in out) == bool(more) == ("note: and" in out)
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([f"{i * i},{'mf'[i % 2]},{i % 3}" for i in range(60)] * 2,
+            "60 of 120 rows repeat another row (first: d.csv, line 62)"),
+        ([f"{i * i},{'mf'[i % 2]},{i % 3}" for i in [*range(60), 7, 7]], None),
+        ([f"{i % 4},{'mf'[i % 2]},{i % 3}" for i in range(120)], None),
+        ([f"{i * i % 7200},{'mf'[i // 60]},{i % 3}" for i in range(120)], None),
+    ],
+    ids=["a file appended to itself", "two rows", "categories", "other cells"],
+)  # fmt: skip
+def test_many_repeated_rows_are_a_warning(run, tmp_path, rows, said):
+    csv(tmp_path, "\n".join(["a,b,y", *rows, ""]), "d.csv")
+    out = run("train", "d.csv", "--target", "y", *QUICK).out
+    assert ("repeat another row" in out) == (said is not None)
+    assert f"note: {said}, so test samples can be among the training samples" in out or said is None

@@ -17,8 +17,12 @@ from ..data.preprocessing.target import Target, said_of_empty
 from ..data.sentinels import emptied
 from ..data.split import split_rows
 from ..data.table import as_named, called, listed_in
+from ..data.text_column import Words
 from ..data.values import distinct
 from .shared import NAMED
+
+REPEATED = 0.05
+"""The part of the rows from which repetitions are a warning."""
 
 
 @dataclass
@@ -72,6 +76,7 @@ def read(options: argparse.Namespace) -> Samples:
     table = emptied(table, choices.missing, learns=True)  # rows without a target are left out
     warned: list[str] = []
     rows = used = _rows_with_target(table, warned)
+    warned += _said_of_repeated(table)
     codes = _codes(table, rows, options.task)
     held_out = rows[:0]
     if test_table is None:
@@ -172,6 +177,32 @@ def _rows_with_target(table: Table, warned: list[str]) -> NDArray[np.int64]:
             )
         warned.append(f"{text} and {'is' if gaps == 1 else 'are'} left out (first: {first}){table.said_of_gap}")
     return rows
+
+
+def _said_of_repeated(table: Table) -> list[str]:
+    """A warning about rows that are the same in all columns, as if a file had been appended to itself.
+
+    A few are no harm, and in a table of categories they are no mistake: a column needs many different cells.
+    """
+    if table.matrix is not None:  # pictures
+        return []
+    columns = [column.cells for column in table.columns]
+    codes = [each.codes if isinstance(each, Words) else each.astype(np.float64).view(np.uint64) for each in columns]
+    hashes = np.zeros(len(table), np.uint64)
+    for each in codes:  # multiplied by the golden ratio, and the upper bits added to the lower ones
+        hashes = (hashes ^ each.astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
+        hashes ^= hashes >> np.uint64(32)
+    firsts = np.sort(np.unique(hashes, return_index=True)[1])
+    some_rows = firsts[:1000]
+    different = max(len(np.unique(each[some_rows])) for each in codes)
+    if len(firsts) > (1 - REPEATED) * len(table) or different < max(20, len(some_rows) / 3):
+        return []
+    repeated = np.setdiff1d(np.arange(len(table)), firsts)
+    return [
+        f"{len(repeated)} of {checks.count(len(table), 'row')} repeat another row (first: "
+        f"{table.where(int(repeated[0]))}), so test samples can be among the training samples; remove them if they are "
+        "a mistake"
+    ]
 
 
 def _codes(table: Table, rows: NDArray[np.int64], task: str | None) -> NDArray[np.int64] | None:
