@@ -114,13 +114,12 @@ def test_percentages_beside_numbers_of_a_workbook_are_explained():
 @pytest.mark.parametrize(
     ("columns", "more"), [(8, ""), (9, "note: and 1 more note; "), (11, "note: and 3 more notes; ")]
 )
-def test_notes_are_shown_once_and_those_beyond_the_most_are_counted(run, tmp_path, columns, more):
+def test_notes_beyond_the_most_that_are_repeated_are_counted(run, tmp_path, columns, more):
     names, rows = ",".join(f"c{j}" for j in range(columns)), [",".join(["mMf"[i % 3]] * columns) for i in range(40)]
     path = csv(tmp_path, f"{names},y\n" + "".join(f"{row},{'ab'[i % 2]}\n" for i, row in enumerate(rows)))
     out, err = run("train", path, "--target", "y", *QUICK)
     assert out.count("note: c") == 8
-    assert "c7 has 3 categories: M, f, m (--drop c7)" in err
-    assert "nearly the same" not in err
+    assert "nearly the same" in err  # before the training, which can take long
     assert (f"{more}--json has all" in out) == bool(more) == ("note: and" in out)
 
 

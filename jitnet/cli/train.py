@@ -36,7 +36,7 @@ COMPARED = 0.5
 OF_RANK = ("run", "threads")
 """Options that can differ between ranks."""
 NOTES = 8
-"""How many warnings are shown below the result."""
+"""How many warnings are repeated below the result."""
 
 RISEN = 1.2
 """If the last test loss is more than this many times the lowest one, a note suggests early stopping."""
@@ -253,7 +253,7 @@ def _network(hidden: list[int], options: argparse.Namespace, recipe: Recipe) -> 
 
 
 def _introduction(options: argparse.Namespace, parts: samples.Samples, net: Network) -> str:
-    """The data, the decisions about them without those that `_in_words` shows as notes, and the network."""
+    """The data, the decisions about them, and the network."""
     recipe = parts.recipe
     if recipe.classes:
         what = checks.count(recipe.target.width, "class", "classes")
@@ -265,10 +265,9 @@ def _introduction(options: argparse.Namespace, parts: samples.Samples, net: Netw
     sizes += f", {checks.count(len(recipe.features), 'column')}"
     if recipe.inputs != len(recipe.features):
         sizes += f" as {recipe.inputs} inputs"
-    decisions = [sentence for sentence in recipe.decisions if sentence not in recipe.warnings]  # those are notes below
-    said = decisions[:SENTENCES]
-    if len(decisions) > SENTENCES:
-        said.append(f"and {len(decisions) - SENTENCES} more of this kind; --json has all")
+    said = [*recipe.decisions[:SENTENCES]]
+    if len(recipe.decisions) > SENTENCES:
+        said.append(f"and {len(recipe.decisions) - SENTENCES} more of this kind; --json has all")
     if any("(--" in sentence for sentence in said):
         said.insert(0, "how the data are read (the option in parentheses changes it):")
     return "\n".join([f"{options.data}: {sizes}, {what}", *said, f"{net!r}, backend {options.backend}"])
