@@ -173,8 +173,7 @@ def test_word_among_numbers_is_an_error(tmp_path):
 @pytest.mark.parametrize(
     ("cells", "said"),
     [(["FALSE", "TRUE", "True", "TRUE"], "FALSE; TRUE, True"), (["Yes", "no", "YES", "yes"], "no; Yes, YES, yes"),
-        (["yes", "no", "Yes", ""], "no; yes, Yes; 1 of 4 cells missing, filled with the most frequent, yes, and "
-            "marked"),
+        (["yes", "no", "Yes", ""], "no; yes, Yes; 1 of 4 cells missing, filled with the most frequent, yes,"),
         (["yes", "0", "1", "no", ""], "0, no; 1, yes; 1 of 5 cells missing, filled with the median 0.5 and marked")],
 )  # fmt: skip
 def test_spellings_of_yes_and_no_are_told_apart(tmp_path, cells, said):
@@ -383,8 +382,7 @@ def test_whole_numbers_with_images_are_classes():
 
 @pytest.mark.parametrize(("count", "end"), [(1, "x0"), (12, "x11"), (13, "x11 and 1 more"), (20, "x11 and 8 more")])
 def test_lists_of_columns_have_at_most_twelve_names(count, end):
-    names = listed([f"x{i}" for i in range(count)])
-    assert names == ", ".join([*(f"x{i}" for i in range(min(count, 12) - 1)), end])
+    assert listed([f"x{i}" for i in range(count)]) == ", ".join([*(f"x{i}" for i in range(min(count, 12) - 1)), end])
     assert listed(["", "x"]) == "the unnamed column, x"
 
 
