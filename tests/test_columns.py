@@ -173,7 +173,7 @@ def test_word_among_numbers_is_an_error(tmp_path):
 @pytest.mark.parametrize(
     ("cells", "said"),
     [(["FALSE", "TRUE", "True", "TRUE"], "FALSE; TRUE, True"), (["Yes", "no", "YES", "yes"], "no; Yes, YES, yes"),
-        (["yes", "no", "Yes", ""], "no; yes, Yes; 1 of 4 cells missing, filled with the most frequent, yes, and marked"),
+        (["yes", "no", "yes", ""], "no; yes; 1 of 4 cells missing, filled with the most frequent, yes, and marked"),
         (["yes", "0", "1", "no", ""], "0, no; 1, yes; 1 of 5 cells missing, filled with the median 0.5 and marked")],
 )  # fmt: skip
 def test_spellings_of_yes_and_no_are_told_apart(tmp_path, cells, said):

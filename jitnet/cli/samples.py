@@ -112,7 +112,7 @@ def read(options: argparse.Namespace) -> Samples:
 
 def fingerprint(X: NDArray[Any]) -> list[int]:
     """The number of rows and their checksum, for `Recipe.fingerprint`."""
-    return [len(X), zlib.crc32(np.ascontiguousarray(X))]
+    return [len(X), zlib.crc32(np.ascontiguousarray(X).data)]
 
 
 def _prepared(recipe: Recipe, table: Table, used: NDArray[np.int64], dtype: Any) -> tuple[NDArray[Any], list[str]]:
