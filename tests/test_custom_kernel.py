@@ -40,7 +40,7 @@ ERRORS = {
     "adds": rf"is right only if Z is 0 before: begin with Z\[...\] = 0, {SHAPES[:-1]}; "
     r"the last write to Z\[0, 0\] is in line \d+ of mine.py: Z\[i, j\] \+= X\[i, k\] \* W\[k, j\]$",
     "racy": r"is not safe: race: Z\[0, 0\] is written by iteration 0 \(line \d+\) "
-    r"and read by iteration 1 \(line \d+\) of the prange loop in line \d+ \(mine.py\); divide another loop, so",
+    r"and read by iteration 1 \(line \d+\) of the prange loop in line \d+ \(mine.py\); divide another loop: let",
     "two": r"has the parameters \(X, Z\), but is called as two\(X, W, Z\), to write Z$",
     "other_types": r"is compiled for other types: it is given \((array\(float32, 2d, C\)(, )?){3}\), "
     r"but takes \((array\(float64, 2d, A\)(, )?){3}\)$",

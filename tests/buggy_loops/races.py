@@ -46,6 +46,39 @@ def _(a):
 
 
 @pair(
+    "any order",
+    lambda: (vector(), np.float32(0.25), unset(N)),
+    "race",
+    r"y\[1\] is written by iteration 1 .* and read by iteration 2",
+)
+def exponential_average(x, a, y):
+    y[0] = x[0]
+    b = x.dtype.type(1) - a
+    for i in prange(1, x.size):
+        y[i] = a * x[i] + b * y[i - 1]
+
+
+@twin_of("exponential_average")
+def _(x, a, y):
+    y[0] = x[0]
+    b = x.dtype.type(1) - a
+    for i in range(1, x.size):
+        y[i] = a * x[i] + b * y[i - 1]
+
+
+@pair("any order", lambda: (vector(),), "race", r"a\[1\] is written by iteration 1 .* and read by iteration 2")
+def running_sum_in_place(a):
+    for i in prange(1, a.size):
+        a[i] += a[i - 1]
+
+
+@twin_of("running_sum_in_place")
+def _(a):
+    for i in range(1, a.size):
+        a[i] += a[i - 1]
+
+
+@pair(
     "no atomics",
     lambda: (np.array([0, 2, 1, 2, 0]), np.zeros(3, np.int64)),
     "race",
@@ -62,6 +95,20 @@ def _(x, hist):
         for i in range(x.size):
             if x[i] == b:
                 hist[b] += 1
+
+
+@pair("no atomics", lambda: (vector(8) / np.float32(4), np.zeros(3, np.int64)), "race", r"hist\[0\] is written by")
+def histogram_of_floats(x, hist):
+    for i in prange(x.size):
+        b = int(x[i])
+        hist[b] = hist[b] + 1
+
+
+@twin_of("histogram_of_floats")
+def _(x, hist):
+    for i in range(x.size):
+        b = int(x[i])
+        hist[b] = hist[b] + 1
 
 
 @pair(

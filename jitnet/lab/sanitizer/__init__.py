@@ -3,6 +3,7 @@
 findings.py   what was found, as sentences
 places.py     the file and line that a kernel is in
 races.py      the record of one block of memory: which iterations wrote and read each element; the rules of a race
+dependences.py   the fix of a race, from what iterations do to the same elements
 recorded.py   the number of each element of a view in its memory, and whether an index lies inside
 arrays.py     arrays that record every access, and share the record of their base, as views share memory
 numbers.py    float32 numbers that follow Numba's rules, where float32 · 0.5 is float64

@@ -7,15 +7,26 @@ from typing import Any
 
 from ...checks import count
 
+SCAN = "write range, or compute it as a scan, as jitnet's problem prefix_sum does"
+
 FIXES = {
-    "race": "let each iteration write its own elements: divide another loop, or allocate the buffer inside the loop",
-    "racing sum": "divide another loop, so that each iteration adds to its own elements; for a histogram, give each "
-    "thread its own table, tables[numba.get_thread_id()], and add the tables up after the loop; for one sum, add up in "
-    "a variable, total += x, of which Numba gives each thread its own",
+    "race": "let each iteration write its own elements: divide another loop, such as one over the elements of ARRAY",
+    "racing result": "update a variable instead, total += x or best = max(best, x), of which Numba gives each thread "
+    "its own, and store it in ARRAY after the loop",
+    "racing table": "give each thread its own table, tables[numba.get_thread_id()], and add the tables up into ARRAY "
+    "after the loop",
+    "racing sum": "divide another loop: let prange run over the elements of ARRAY, so that each iteration adds to its "
+    "own",
+    "racing buffer": "allocate the buffer inside the loop, so that each iteration has its own",
+    "racing neighbors": "read from a copy of ARRAY, which is made before the loop",
+    "recurrence": f"an iteration needs the result of another one: {SCAN}",
+    "recurrence in place": f"an iteration needs the result of another one: {SCAN}; if it needs what was there before "
+    "the loop, read from a copy of ARRAY",
     "overlap": "copy first, or write a loop: with parallel=True the elements are copied by several threads",
     "shared": "let each iteration write its own element of an array that is allocated before the loop",
     "carried": "assign it in every iteration, from the loop variable, or make the loop serial",
-    "reduction": "read it after the loop; inside, each thread has a part of it only",
+    "reduction": "read it after the loop; inside, each thread has a part of it only; for the sum up to each element, "
+    f"{SCAN}",
     "lost": "write it as acc += x: then the parts of all threads are added into the array",
     "step": "loop over the number of steps, and compute the index from it: i = start + k * step",
     "escapes": "write it into an array, or compute it after the loop: a variable of the body is private",
@@ -47,7 +58,7 @@ FIXES = {
     "stopped": "check a part of it, in a separate function",
     "too long": "use smaller arrays, or find the infinite loop",
 }
-"""Kind of finding -> the usual fix."""
+"""Kind of finding, or of race -> the usual fix; ARRAY stands for the name of the array."""
 
 BROKEN = ("raises", "stopped", "too long")
 """Kinds of errors that end a run."""
@@ -70,14 +81,15 @@ class Finding:
     times: int = 1
     special: str = ""
     """The key of its fix, if it has another than others of its kind."""
+    fix: str = field(init=False)
+    """The usual one of its kind; a finding of another kind that `replace` makes of it has that of the other kind."""
+
+    def __post_init__(self) -> None:
+        self.fix = FIXES.get(self.special or self.kind, "")
 
     @property
     def severity(self) -> str:
         return "warning" if self.kind in WARNINGS else "note" if self.kind in NOTES else "error"
-
-    @property
-    def fix(self) -> str:
-        return FIXES.get(self.special or self.kind, "")
 
     def __str__(self) -> str:
         lines = "" if self.kind == "race" else f", {_lines(self.lines)}"  # its sentence names them
@@ -107,15 +119,18 @@ class Report:
         """The arguments of the first run."""
         self.findings: list[Finding] = []
         self._known: dict[Any, Finding] = {}
+        self.dependences: dict[Any, Any] = {}
+        """File, loop and array -> the dependences that its races show."""
 
-    def add(self, finding: Finding, *key: Any) -> None:
-        """The first one of its kind at these lines is kept; others are counted."""
+    def add(self, finding: Finding, *key: Any) -> Finding:
+        """The first one of its kind at these lines is kept, and returned; others are counted."""
         key = (finding.kind, finding.file, *finding.lines, *key)
         if key in self._known:
             self._known[key].times += 1
         else:
             self._known[key] = finding
             self.findings.append(finding)
+        return self._known[key]
 
     def of(self, severity: str) -> list[Finding]:
         return [finding for finding in self.findings if finding.severity == severity]
@@ -157,5 +172,5 @@ class Report:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        findings = [asdict(f) | {"severity": f.severity, "fix": f.fix} for f in self.findings]
+        findings = [asdict(f) | {"severity": f.severity} for f in self.findings]
         return {"kernel": self.name, "passed": not self, "runs": self.runs, "findings": findings}

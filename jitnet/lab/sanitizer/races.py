@@ -6,7 +6,6 @@ the stamp is 0, and nothing can race. Iterations run one after the other here, s
 writer and the first reader of each element.
 """
 
-import linecache
 import os
 from collections.abc import Sequence
 from types import CodeType
@@ -16,11 +15,13 @@ import numpy as np
 from numba.typed import Dict, List
 from numpy.typing import NDArray
 
+from .dependences import FLOW, Dependences
 from .findings import Finding, Report
 from .loops import Stale, Watched
 from .numbers import Listener
 from .places import Place, frame_of_kernel, here
 from .stale import keep, leave
+from .syntax import tree_of
 
 MOST = 3_000_000
 """Accesses of a run, about half a minute."""
@@ -185,9 +186,9 @@ class Run(Listener):
     asked = False
     """True if the kernel asked for the number of threads."""
 
-    def found(self, kind: str, message: str, *key: Any, places: Sequence[int] | None = None, **more: Any) -> None:
+    def found(self, kind: str, message: str, *key: Any, places: Sequence[int] | None = None, **more: Any) -> Finding:
         where = [self.places[number] for number in (places or [self.place()])]
-        self.report.add(Finding(kind, message, [line for _, line in where], where[0][0], **more), *key)
+        return self.report.add(Finding(kind, message, [line for _, line in where], where[0][0], **more), *key)
 
 
 class Memory:
@@ -319,9 +320,12 @@ class Memory:
             f"race: {self.named(element)} is {past[did]} by {single} {one} (line {line1}{other}) and "
             f"{past[does]} by {single} {two} (line {line2}) of the prange loop in line {run.loop}"
         )
-        is_sum = (file1, line1) == (file2, line2) and "+=" in linecache.getline(file1, line1)
-        run.found("race", message, self.name, places=[place, int(line[at])], array=self.name, element=element,
-                  iterations=[one, two], special="racing sum" if is_sum else "")  # fmt: skip
+        found = run.found("race", message, self.name, places=[place, int(line[at])], array=self.name, element=element,
+                          iterations=[one, two])  # fmt: skip
+        tree = tree_of(frame_of_kernel().f_code) if file1 == file2 else None
+        is_read = bool(self.reader[at] == earlier if (did, does) == FLOW else self.reader[at] > run.start)
+        dependences = run.report.dependences.setdefault((file2, run.loop, self.name), Dependences(self.name))
+        dependences.add((did, does), found, is_read, tree, line1 if (did, does) == FLOW else line2, run.loop)
 
     def _not_initialized(self, at: Any) -> None:
         assert self.initialized is not None

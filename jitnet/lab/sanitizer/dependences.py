@@ -1,0 +1,102 @@
+"""The fix of a race: it follows from what iterations do to the same elements, and from the statement that writes them.
+
+In the terms of compilers, a flow dependence is a read of what another iteration wrote, an anti-dependence a write of
+what another one has read, and an output dependence a second write. A recurrence has flow dependences alone, an update
+in place also anti-dependences, a sum both flow and output dependences, a shared buffer all but flow dependences.
+"""
+
+import ast
+
+from .findings import FIXES, Finding
+from .syntax import assigned_by, is_shape, statements_in
+
+FLOW, ANTI, OUTPUT = ("writes", "reads"), ("reads", "writes"), ("writes", "writes")
+"""What one iteration did to an element, and another one does to it."""
+
+
+class Dependences:
+    """Those of one array in one prange loop. Its findings have one fix, which follows from all kinds seen so far."""
+
+    def __init__(self, array: str) -> None:
+        self.array = array
+        self.kinds: set[tuple[str, str]] = set()
+        self.findings: list[Finding] = []
+        self.is_read = False
+        """True if an iteration also reads an element that it writes."""
+        self.index = ""
+        """"one", "data" or "" for the element that is written: see `_index_of`."""
+        self.is_update = False
+
+    def add(
+        self, kind: tuple[str, str], finding: Finding, is_read: bool,
+        tree: ast.FunctionDef | None, line: int, loop: int,
+    ) -> None:  # fmt: skip
+        """One more, of a write in this line of a function; `is_read`: an iteration that writes it reads it, too."""
+        if finding in self.findings and kind in self.kinds:
+            return
+        self.findings.append(finding)
+        self.kinds.add(kind)
+        self.is_read |= is_read
+        if tree is not None and not self.is_update:
+            self._look_at(tree, line, loop)
+        for known in self.findings:
+            known.fix = FIXES[self.fix].replace("ARRAY", self.array)
+
+    def _look_at(self, tree: ast.FunctionDef, line: int, loop: int) -> None:
+        """The statement that writes."""
+        inside = [s for s in statements_in(tree) if s.lineno <= line <= (s.end_lineno or 0)]
+        pairs = list(assigned_by(inside[-1])) if inside else []
+        if len(pairs) == 1 and isinstance(pairs[0][0], ast.Subscript):
+            (target, value), same = pairs[0], ast.unparse(pairs[0][0])
+            others = [
+                node for node in ast.walk(value) if isinstance(node, ast.Subscript) and _root(node) == _root(target)
+            ]
+            is_own = all(ast.unparse(node) == same for node in others)
+            self.index = _index_of(target, next((s for s in statements_in(tree) if s.lineno == loop), tree))
+            self.is_update = is_own and (bool(others) or isinstance(inside[-1], ast.AugAssign))
+
+    @property
+    def fix(self) -> str:
+        """The key of the fix."""
+        kinds = self.kinds
+        if OUTPUT in kinds and FLOW not in kinds and self.is_read:
+            return "racing buffer"
+        if self.index == "one" and kinds != {ANTI}:
+            return "racing result"
+        if OUTPUT in kinds:
+            if not self.is_update:
+                return "race"
+            return "racing table" if self.index == "data" else "racing sum"
+        if ANTI in kinds:
+            return "racing neighbors"
+        return "recurrence in place" if self.is_read else "recurrence"
+
+
+def _index_of(target: ast.expr, loop: ast.AST) -> str:
+    """How a subscript names its element: "one" by constants, "data" as in h[int(x[i])], or ""."""
+    parts: list[ast.AST] = []
+    while isinstance(target, ast.Subscript):
+        parts += ast.walk(target.slice)
+        target = target.value
+    if any(isinstance(node, ast.Slice) or (isinstance(node, ast.Constant) and node.value is ...) for node in parts):
+        return ""
+    names = {node.id for node in parts if isinstance(node, ast.Name)}
+    if not names:
+        return "one"
+    computed = [
+        value
+        for s in statements_in(loop)
+        for to, value in assigned_by(s)
+        if isinstance(to, ast.Name) and to.id in names
+    ]
+    parts += [node for value in computed for node in ast.walk(value)]
+    is_shaped = [isinstance(node, ast.Subscript) and is_shape(node.value) for node in parts]
+    of_data = [isinstance(node, (ast.Subscript, ast.Call)) for node in parts]
+    return "data" if sum(of_data) > sum(is_shaped) else ""
+
+
+def _root(node: ast.expr) -> str:
+    """`a` of a[i] and a[i][j]."""
+    while isinstance(node, ast.Subscript):
+        node = node.value
+    return ast.unparse(node)
