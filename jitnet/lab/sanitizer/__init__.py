@@ -3,12 +3,13 @@
 findings.py   what was found, as sentences
 places.py     the file and line that a kernel is in
 races.py      the record of one block of memory: which iterations wrote and read each element; the rules of a race
-dependences.py   the fix of a race, from what iterations do to the same elements
+conflicts.py  the fix of a race, from what iterations do to the same elements
 recorded.py   the number of each element of a view in its memory, and whether an index lies inside
 arrays.py     arrays that record every access, and share the record of their base, as views share memory
 numbers.py    float32 numbers that follow Numba's rules, where float32 · 0.5 is float64
 syntax.py     the tree of a function, the order in which it loads and stores variables, and its updates, such as s += x
 loops.py      facts about a prange loop from its source: reductions, private and carried variables
+extremes.py   how to write a search for the largest number in such a loop
 stale.py      variables that hold what another iteration left in them
 targets.py    the Python function behind a kernel, or why it cannot be checked
 twin.py       copies of functions in which prange, NumPy and compiled helpers are replaced

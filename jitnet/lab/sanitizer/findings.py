@@ -25,6 +25,8 @@ FIXES = {
     "overlap": "copy first, or write a loop: with parallel=True the elements are copied by several threads",
     "shared": "let each iteration write its own element of an array that is allocated before the loop",
     "carried": "assign it in every iteration, from the loop variable, or make the loop serial",
+    "index of extreme": "let each prange iteration search one block and store what it finds in arrays, one element per "
+    "block, and compare these after the loop: Numba has no reduction for an index",
     "reduction": "read it after the loop; inside, each thread has a part of it only; for the sum up to each element, "
     f"{SCAN}",
     "lost": "write it as acc += x: then the parts of all threads are added into the array",

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from types import CodeType
 from typing import NamedTuple
 
-from .findings import Finding
+from .extremes import fix_of_extreme
+from .findings import FIXES, Finding
 from .syntax import events_of, events_of_all, names_in, parts_of, read_before_stored, statements_in, tree_of, updates_of
 
 _CHANGES = ("append", "extend", "insert", "pop", "popitem", "remove", "clear", "update", "setdefault", "add", "discard")
@@ -141,6 +142,7 @@ class _Loop:
             elif line := next((load.line for load in loads if load.name == name), None):
                 message = f"an iteration of the prange loop reads {name}, which another iteration assigns"
                 finding = Finding("carried", message, [line, self.stores[name][-1]], self.file, name)
+                finding.fix = fix_of_extreme(self.loop, name) or finding.fix
                 self.found.stale.append(Stale(name, self.loop.lineno, finding, is_known))
                 if is_known:
                     self.not_private.add(name)
@@ -207,6 +209,7 @@ class _Loop:
             if first and name not in self.not_private:
                 message = f"reads {name} after the prange loop, whose iterations each have their own {name}"
                 self._add("escapes", message, [first.line, line], name)
+                self.found.findings[-1].fix = fix_of_extreme(self.loop, name) or FIXES["escapes"]
 
 
 def _exits_of(statements: list[ast.stmt], is_inner: bool = False) -> Iterator[ast.stmt]:

@@ -15,7 +15,7 @@ import numpy as np
 from numba.typed import Dict, List
 from numpy.typing import NDArray
 
-from .dependences import FLOW, Dependences
+from .conflicts import FLOW, Dependences
 from .findings import Finding, Report
 from .loops import Stale, Watched
 from .numbers import Listener
