@@ -7,6 +7,7 @@ conflicts.py  the fix of a race, from what iterations do to the same elements
 recorded.py   the number of each element of a view in its memory, and whether an index lies inside
 arrays.py     arrays that record every access, and share the record of their base, as views share memory
 numbers.py    float32 numbers that follow Numba's rules, where float32 · 0.5 is float64
+promotions.py where a float32 becomes a float64, and the fix
 syntax.py     the tree of a function, the order in which it loads and stores variables, and its updates, such as s += x
 loops.py      facts about a prange loop from its source: reductions, private and carried variables
 extremes.py   how to write a search for the largest number in such a loop

@@ -46,7 +46,8 @@ FIXES = {
     "complex": "store .real or .imag, or take an array of complex128",
     "unsigned": "compute with signed integers: np.int64(a[i]) - b[i]",
     "random": "draw the numbers before the loop, or compute them from the index, by a hash",
-    "float64": "write constants as A.dtype.type(0.5), begin sums with A.dtype.type(0), and do not mix in integers",
+    "float64": "write constants as ARRAY.dtype.type(0.5), begin sums with ARRAY.dtype.type(0), and do not mix in "
+    "integers",
     "threads": "divide the work into parts whose number does not depend on the threads, if bits must not change",
     "differs": "check how the work is divided: some elements are skipped, or computed twice",
     "machine": "this machine has fewer threads; for others take numba.get_num_threads() in the kernel",

@@ -18,8 +18,8 @@ import numpy as np
 class Listener:
     """Hears of numbers that surprise; this one does nothing."""
 
-    def promoted(self) -> None:
-        """A float32 has become a float64."""
+    def promoted(self) -> Any:
+        """A float32 has become a float64; returns where, which the float64 keeps."""
 
     def wrapped(self, one: int, other: int) -> None:
         """The difference of two unsigned integers is below 0."""
@@ -66,9 +66,10 @@ class Single(np.float32):
 
 
 class Double(np.float64):
-    """A float64, of which a division by zero is heard."""
+    """A float64, of which a division by zero is heard; `promotion` is where a float32 became it, if one did."""
 
-    __slots__ = ()
+    __slots__ = ("promotion",)
+    promotion: Any
 
 
 Single.__name__, Double.__name__ = "float32", "float64"  # the names in messages of Python
@@ -82,12 +83,9 @@ def _with_promotion(name: str) -> Callable[[Any, Any], Any]:
         if divides:
             _check_divisor(self, other, name)
         if type(other) in PYTHON or isinstance(other, np.float64):
-            listeners[-1].promoted()
-            return _own(double(np.float64(self), other))
+            return _from(promotion_of(other) or listeners[-1].promoted(), double(np.float64(self), other))
         result = single(self, other)
-        if type(result) is np.float64:
-            listeners[-1].promoted()
-        return _own(result)
+        return _from(listeners[-1].promoted() if type(result) is np.float64 else None, result)
 
     return calculate
 
@@ -98,9 +96,23 @@ def _of_doubles(name: str) -> Callable[..., Any]:
     def calculate(self: Double, *other: Any) -> Any:
         if divides:
             _check_divisor(self, other[0], name)
-        return _own(double(self, *other))
+        return _from(promotion_of(self, *other), double(self, *other))
 
     return calculate
+
+
+def promotion_of(*numbers: Any) -> Any:
+    """Where the first of them that was a float32 became a float64; None if none did."""
+    found = (getattr(number, "promotion", None) for number in numbers)
+    return next((promotion for promotion in found if promotion), None)
+
+
+def _from(promotion: Any, result: Any) -> Any:
+    """The result of an operation on what became a float64 there."""
+    result = _own(result)
+    if type(result) is Double:
+        result.promotion = promotion
+    return result
 
 
 def _own(result: Any) -> Any:
@@ -133,8 +145,7 @@ for _name in ("neg", "pos", "abs"):
 def _power(self: Single, other: Any) -> Any:
     """float32 to a whole power is float32 in Numba too."""
     if type(other) is float:
-        listeners[-1].promoted()
-        return Double(np.float64(self) ** other)
+        return _from(listeners[-1].promoted(), np.float64(self) ** other)
     return _own(np.float32(self) ** other)
 
 
@@ -211,8 +222,10 @@ def math_function(function: Callable[..., Any]) -> Callable[..., Any]:
             result = math.inf
         except ValueError:
             result = -math.inf if function in (math.log, math.log2, math.log10) and numbers[0] == 0 else math.nan
-        if type(result) is float and any(isinstance(x, np.float32) for x in numbers):
-            return Single(result) if not any(isinstance(x, float) for x in numbers) else Double(result)
+        promotion = promotion_of(*numbers)
+        if type(result) is float and (promotion or any(isinstance(x, np.float32) for x in numbers)):
+            is_double = any(isinstance(x, float) for x in numbers)
+            return _from(promotion, np.float64(result)) if is_double else Single(result)
         return result
 
     return calculate

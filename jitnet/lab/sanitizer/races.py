@@ -20,6 +20,7 @@ from .findings import Finding, Report
 from .loops import Stale, Watched
 from .numbers import Listener
 from .places import Place, frame_of_kernel, here
+from .promotions import Promotion, promotion_here
 from .stale import keep, leave
 from .syntax import tree_of
 
@@ -163,9 +164,10 @@ class Run(Listener):
     def found_outside(self, memory: "Memory") -> None:
         """The kernel uses this array without having it as an argument."""
 
-    def promoted(self) -> None:
-        """A float32 becomes a float64 in this line."""
-        self.promotion = here()
+    def promoted(self) -> Promotion:
+        """A float32 becomes a float64 here."""
+        self.promotion = promotion_here()
+        return self.promotion
 
     def wrapped(self, one: int, other: int) -> None:
         """The difference of two unsigned integers is below 0."""
@@ -177,7 +179,7 @@ class Run(Listener):
         if not self.stamp and frame_of_kernel().f_code in self.raising:
             raise ZeroDivisionError("division by zero")
 
-    promotion: Place | None = None
+    promotion: Promotion | None = None
     """Where that happened last."""
 
     wants_float64 = False

@@ -1,6 +1,5 @@
 """What an array that records has to know: the number of each element in its memory, whether an index lies inside."""
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +8,10 @@ from numba import types
 from numba.np.numpy_support import as_dtype
 from numpy.typing import NDArray
 
+from .findings import Finding
+from .numbers import promotion_of
 from .places import here
+from .promotions import Promotion, expression_of, fix_of
 from .races import Memory, Run, address_of, numbers_of
 
 
@@ -123,16 +125,9 @@ class Recorded:
             is_double = isinstance(value, np.float64) or (
                 isinstance(value, Recorded) and value.data.dtype == np.float64
             )
-            mixed, name = self.run.promotion, self.memory.name
-            if is_double and (mixed or not self.run.wants_float64):
-                where = "this line, or one before it,"
-                if mixed:
-                    other = f" of {os.path.basename(mixed[0])}" if mixed[0] != here()[0] else ""
-                    where = f"line {mixed[1]}{other}"
-                self.run.found(
-                    "float64", f"a float64 is stored in {name}, which is float32: {where} mixes a float32 with a Python"
-                    " number or with a float64", name, array=name,
-                )  # fmt: skip
+            promotion = promotion_of(value) or self.run.promotion
+            if is_double and (promotion or not self.run.wants_float64):
+                self._is_double(promotion)
         elif kind in "iu" and isinstance(value, (int, np.integer)):
             limits = np.iinfo(self.data.dtype)
             if not limits.min <= value <= limits.max:
@@ -145,6 +140,18 @@ class Recorded:
                     self._overflows(extreme)
                     break
         return value
+
+    def _is_double(self, promotion: Promotion | None) -> None:
+        """The finding is in the line that makes the float64, or else in the one that stores it."""
+        name = self.memory.name
+        mixing = f"`{expression_of(promotion)}`" if promotion else "this line, or one before it,"
+        message = (
+            f"a float64 is stored in {name}, which is float32: {mixing} mixes a float32 with a Python number or with"
+        )
+        file, line = (promotion.file, promotion.line) if promotion else here()
+        finding = Finding("float64", f"{message} a float64", [line], file, name)
+        finding.fix = fix_of(promotion, name)
+        self.run.report.add(finding, name)
 
     def _overflows(self, value: Any) -> None:
         name = self.memory.name
