@@ -327,51 +327,6 @@ def test_message_has_the_numbers_of_the_call_and_the_only_dtype_that_is_wrong(co
     assert (narrower in found["said"]) == bool(only)
 
 
-RACING = """
-import numba
-@numba.njit(parallel=True)
-def add(x, y, c):
-    for i in numba.prange(x.size):
-        c[i] = x[i] + y[i]
-        c[(i + 1) % x.size] = x[(i + 1) % x.size] + y[(i + 1) % x.size]
-"""
-
-MORE = """
-[[kernel.test]]
-check = "no race"
-points = 3
-[[kernel.test]]
-check = "speed"
-of = "naive"
-shapes = [[300000]]
-reach = 0.01
-points = 4
-"""
-
-
-@pytest.mark.parametrize(("threads", "is_wrong"), [(1, False), (2, False), (2, True)])
-def test_a_race_costs_all_points_whether_it_shows_or_not(threads, is_wrong, tmp_path, monkeypatch):
-    """It gets fewer points than a correct slow loop, and the same in each run."""
-    monkeypatch.setattr(judging.Judge, "_error_on", lambda *_: "is wrong: 1 of 5 wrong" if is_wrong else None)
-    (tmp_path / "anna.py").write_text(RACING)
-    text = ADDITION.replace('["numba"]', f'["numba"]\nthreads = {threads}') + MORE
-    result = graded(made(tmp_path, text), tmp_path / "anna.py")
-    correct, race, speed = result["tests"]
-    assert result["points"] == 0
-    assert correct["said"].startswith("fails 'no race': c[")
-    assert race["said"] == correct["said"].removeprefix("fails 'no race': ")
-    assert speed["said"] == "not tried, because add fails 'no race'"
-
-
-def test_what_could_not_be_examined_costs_only_its_own_points(tmp_path, monkeypatch):
-    monkeypatch.setattr(judging.Judge, "_without_race", lambda *_: (False, "could not be examined: it took too long"))
-    (tmp_path / "anna.py").write_text(RACING)
-    result = graded(
-        made(tmp_path, ADDITION + MORE.partition('\n[[kernel.test]]\ncheck = "speed"')[0]), tmp_path / "anna.py"
-    )
-    assert [test["points"] for test in result["tests"]] == [3, 0]
-
-
 def test_name_that_is_not_defined_has_its_line(addition, tmp_path):
     head = "import numba\n@numba.njit\ndef add(x, y, result):\n"
     source = f"{head}    n = x.size\n    for i in range(m):\n        result[i] = n\n"

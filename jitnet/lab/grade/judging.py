@@ -24,6 +24,7 @@ from . import inspection
 from .assignment import PEAK, Test
 from .board import Board
 from .calls import UNEXAMINED, Calls
+from .output import RACY
 from .parent import FailureError, Process
 
 DRAWN = 60
@@ -116,9 +117,9 @@ class Judge(Calls):
         tried = True
         if race:
             tried = test.check == "no race"
-            passed, said = False, f"not tried, because {self.kernel.name} fails 'no race'"
+            passed, said = False, f"not tried, because {self.kernel.name} {RACY}"
             if test.check == "correct":
-                said = f"fails 'no race': {race}"
+                said = RACY
             elif tried:  # its hint is about races
                 said, tried = race, "is out of bounds" not in race
         elif test.check == "correct":

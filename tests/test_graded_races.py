@@ -1,0 +1,57 @@
+"""A submission with a race: what it costs, and where its feedback names the race."""
+
+import re
+
+import pytest
+from small_assignment import ADDITION, graded, made
+
+from jitnet.lab.grade import judging, output, page
+
+RACING = """
+import numba
+@numba.njit(parallel=True)
+def add(x, y, c):
+    for i in numba.prange(x.size):
+        c[i] = x[i] + y[i]
+        c[(i + 1) % x.size] = x[(i + 1) % x.size] + y[(i + 1) % x.size]
+"""
+
+MORE = """
+[[kernel.test]]
+check = "no race"
+points = 3
+[[kernel.test]]
+check = "speed"
+of = "naive"
+shapes = [[300000]]
+reach = 0.01
+points = 4
+"""
+
+
+@pytest.mark.parametrize(("threads", "is_wrong"), [(1, False), (2, False), (2, True)])
+def test_a_race_costs_all_points_whether_it_shows_or_not(threads, is_wrong, tmp_path, monkeypatch):
+    """It gets fewer points than a correct slow loop, and the same in each run."""
+    monkeypatch.setattr(judging.Judge, "_error_on", lambda *_: "is wrong: 1 of 5 wrong" if is_wrong else None)
+    (tmp_path / "anna.py").write_text(RACING)
+    text = ADDITION.replace('["numba"]', f'["numba"]\nthreads = {threads}') + MORE
+    result = graded(made(tmp_path, text), tmp_path / "anna.py")
+    correct, race, speed = result["tests"]
+    assert result["points"] == 0
+    assert correct["said"] == "fails 'no race'"
+    assert re.match(
+        r"c\[\d\] is written .*; let each iteration write its own elements: divide another loop", race["said"]
+    )
+    assert speed["said"] == "not tried, because add fails 'no race'"
+    assert output.first_lost(result) == f"add fails 'no race': {race['said']}"
+    assert page.as_html([result]).count(" is written by iteration ") == 1
+    assert str(output.as_gradescope(result)).count(" is written by iteration ") == 1
+
+
+def test_what_could_not_be_examined_costs_only_its_own_points(tmp_path, monkeypatch):
+    monkeypatch.setattr(judging.Judge, "_without_race", lambda *_: (False, "could not be examined: it took too long"))
+    (tmp_path / "anna.py").write_text(RACING)
+    result = graded(
+        made(tmp_path, ADDITION + MORE.partition('\n[[kernel.test]]\ncheck = "speed"')[0]), tmp_path / "anna.py"
+    )
+    assert [test["points"] for test in result["tests"]] == [3, 0]
