@@ -9,10 +9,12 @@ CAUSES = ("vectorized", "checks", "numbers", "divisions")
 VIEW = "take a view of the row first (row = A[i]), and use the loop variable as the index"
 INNER = "make the loop over elements the inner one, so that each sum has a lane of its own"
 ORDER = 'allow another order: fastmath={"contract", "reassoc", "nsz"}'
+INNER_OR_ORDER = f"{INNER}; or {ORDER}"
 DEPENDS = "if it does, the loop cannot be vectorized; if not: "
 EXIT = "exit"
 CARRIES = "carries"
 """Not advice: what a loop with an exit, or with a value that is carried, needs depends on its source."""
+SUMS_FIX = f"{ORDER}; or keep several partial sums and add them up after the loop: no vectors, but each waits less"
 CALL_FIX = "write the function out with +, −, × and ÷ (a polynomial for exp or tanh), or take the call out of the loop"
 FAR_FIX = "let the inner loop walk along rows: change the order of the loops, or make a contiguous copy first"
 UNSIGNED_FIX = "an index that is never negative can be unsigned: np.uint64(k)"
@@ -48,7 +50,7 @@ def fix_that_fits(name: str, fix: str, facts: Facts) -> str:
     place = facts.loop.place
     if fix == FAR_FIX:
         return _of_numbers_far_apart(facts)
-    if fix in (EXIT, SELECT_FIX) or ((fix == CARRIES or fix.startswith(INNER)) and sources.leaves(*place)):
+    if fix in (EXIT, SELECT_FIX) or (fix in (CARRIES, INNER_OR_ORDER) and sources.leaves(*place)):
         return _of_an_exit(facts)
     if fix == CALL_FIX:
         return _of_calls(facts)
@@ -60,11 +62,19 @@ def fix_that_fits(name: str, fix: str, facts: Facts) -> str:
         return UNSIGNED_FIX  # no view helps where the index is a number in memory
     if VIEW in fix and name == "vectorized" and (facts.integers.indirect or reductions.recurs(*place)):
         return ""  # nor where it is counted
-    if fix.startswith(INNER) and (facts.over_elements or not indices.swappable(*place)):
-        return f"keep several partial sums, and add them up after the loop; or {ORDER}"
+    if fix == INNER_OR_ORDER:
+        return _of_a_sum(facts)
     if fix == CARRIES:
         return INNER if indices.swappable(*place) else "" if reductions.recurs(*place) else PARTIAL_FIX
     return fix
+
+
+def _of_a_sum(facts: Facts) -> str:
+    """In another order, LLVM takes whole vectors only of contiguous numbers."""
+    if not facts.over_elements and indices.swappable(*facts.loop.place):
+        return f"{INNER}; or make a contiguous copy first, and {ORDER}" if facts.far else INNER_OR_ORDER
+    contiguous = _of_numbers_far_apart(facts) if facts.far else ""
+    return f"{contiguous}; and {ORDER}" if contiguous else SUMS_FIX
 
 
 def _of_calls(facts: Facts) -> str:

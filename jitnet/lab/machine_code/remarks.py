@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 from . import sources
-from .advice import CALL_FIX, CARRIES, DEPENDS, EXIT, FAR_FIX, INNER, ORDER, UNSIGNED_FIX, VIEW
+from .advice import CALL_FIX, CARRIES, DEPENDS, EXIT, FAR_FIX, INNER_OR_ORDER, UNSIGNED_FIX, VIEW
 from .assembly import Place
 
 _REMARK = re.compile(r"^remark: (.*):(\d+):\d+: (.*)$")
@@ -30,7 +30,7 @@ _REASONS = (
         "reorder floating-point",
         "a sum is added up in the order in which it is written; the lanes of a vector would add it in another order, "
         "which rounds differently",
-        INNER + "; or " + ORDER,
+        INNER_OR_ORDER,
     ),
     (
         "call instruction",
