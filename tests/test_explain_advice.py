@@ -62,6 +62,23 @@ def shortest_paths(D):
                 D[i, j] = min(D[i, j], D[i, k] + D[k, j])
 
 
+def from_an_integer(a, b):
+    for i in range(a.size):
+        rest = 1 - a[i]  # 1 is an int64
+        b[i] = rest * b[i] + rest
+
+
+def from_a_constant(a, b):
+    for i in range(a.size):
+        b[i] = max(a[i], 0.5) * a[i]
+
+
+@numba.njit(parallel=True)
+def in_parallel(a, b):
+    for i in numba.prange(a.size):
+        b[i] = 0.1 * a[i]
+
+
 @numba.njit
 def largest(a):
     best = a[0]
@@ -149,3 +166,17 @@ def test_stack_accesses_are_told_with_the_loads():
     loop = loop_of("vmovups (%rsi), %ymm0", "vsubps 32(%rsp), %ymm0, %ymm0", "vmovups %ymm0, 64(%rsp)", "jne .LBB0_3")
     found = {verdict["name"]: verdict for verdict in verdicts(Facts(loop, "", {}, 512, 32, True))}
     assert "1 load, 0 stores, 1 arithmetic instruction, without 2 stack" in found["loads and stores"]["evidence"]
+
+
+@pytest.mark.parametrize(
+    ("name", "begin"),
+    [
+        ("from_an_integer", "line {}, `rest = 1 - a[i]`, makes a float64 of int64 and float32: give constants"),
+        ("from_a_constant", "line {}, `b[i] = max(a[i], 0.5) * a[i]`, makes a float64 of float64 and float32: give"),
+        ("in_parallel", "give constants, whole numbers and initial values the type of the data"),
+    ],
+)
+def test_the_expression_that_makes_a_float64_is_named(name, begin):
+    function = globals()[name]
+    line = getattr(function, "py_func", function).__code__.co_firstlineno + 2
+    assert judged(name, "float32[::1], float32[::1]")["numbers"]["fix"].startswith(begin.format(line))

@@ -91,7 +91,7 @@ def test_array_of_any_stride_is_declared_contiguous():
     assert "declare float32[::1]" in judged(*gather, any_stride="float32[:]")["loads and stores"]["fix"]
     assert "order of the loops" in judged(*gather)["loads and stores"]["fix"]
     loop = loop_of(*gather, *END)
-    answer = {"signature": "float64[:], float64[:,:], float64[:,::1]", "remarks": "", "options": {}}
+    answer = {"signature": "float64[:], float64[:,:], float64[:,::1]", "remarks": "", "options": {}, "widened": []}
     assert explain._facts(answer, loop).any_stride == "float64[:], float64[:,:]"
 
 

@@ -158,7 +158,9 @@ def _facts(answer: dict[str, Any], loop: Candidate) -> Facts:
     only_float32 = "float32 [" in kinds and "float64 [" not in kinds
     bits, registers = 8 * intrinsics.VECTOR_BYTES, intrinsics.REGISTERS
     any_stride = ", ".join(dict.fromkeys(re.findall(r"\w+\[(?::,)*:\]", answer["signature"])))
-    return Facts(loop, answer["remarks"], answer["options"], bits, registers, only_float32, any_stride)
+    return Facts(
+        loop, answer["remarks"], answer["options"], bits, registers, only_float32, any_stride, answer["widened"]
+    )
 
 
 def executed(target: str, problem: str, shape: Sequence[int], dtype: str, moves: bool) -> tuple[Work, Verdict | None]:

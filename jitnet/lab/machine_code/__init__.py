@@ -2,6 +2,7 @@
 
 requests.py       the process that compiles a function, and its answers
 compiling.py      that process: it compiles as usual, and records line numbers and LLVM's remarks
+widening.py       the expressions that make a float64 of a float32
 assembly.py       a parser for the assembly: functions, loops, and instructions with their place in the sources
 instructions.py   which of two instruction sets it is: x86.py or aarch64.py
 operation.py      what verdicts need to know of an instruction, whatever the processor

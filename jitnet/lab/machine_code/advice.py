@@ -31,6 +31,9 @@ NEXT_FIX = (
 )
 WHOLE_FIX = "count with an addition, divide by a power of two (x >> 3, x & 7), or use floats"
 INLINE_FIX = "inline the helper: @numba.njit(..., forceinline=True)"
+FLOAT32_FIX = (
+    "give constants, whole numbers and initial values the type of the data: np.float32(...), x.dtype.type(...)"
+)
 ZERO_FIX = 'allow infinity instead: error_model="numpy"'
 BOUNDS_FIX = "remove boundscheck once the function works"
 SELECT_FIX = "let every iteration do the work, and select a value: a if c else b"
@@ -52,6 +55,8 @@ def fix_that_fits(name: str, fix: str, facts: Facts) -> str:
         return _of_numbers_far_apart(facts)
     if fix in (EXIT, SELECT_FIX) or (fix in (CARRIES, INNER_OR_ORDER) and sources.leaves(*place)):
         return _of_an_exit(facts)
+    if fix == FLOAT32_FIX:
+        return _of_a_float64(facts)
     if fix == CALL_FIX:
         return _of_calls(facts)
     if fix == APART_FIX and not indices.reads_what_it_writes(*place):
@@ -75,6 +80,16 @@ def _of_a_sum(facts: Facts) -> str:
         return f"{INNER}; or make a contiguous copy first, and {ORDER}" if facts.far else INNER_OR_ORDER
     contiguous = _of_numbers_far_apart(facts) if facts.far else ""
     return f"{contiguous}; and {ORDER}" if contiguous else SUMS_FIX
+
+
+def _of_a_float64(facts: Facts) -> str:
+    """It names the first expression of the loop that makes a float64."""
+    file, (first, last) = facts.loop.place[0], sources.lines_of_loop(*facts.loop.place)
+    for where, line, operands in facts.widened:
+        if where == file and first <= line <= last:
+            code = sources.text_of(file)[line - 1].partition("#")[0].strip()
+            return f"line {line}, `{code}`, makes a float64 of {' and '.join(operands)}: {FLOAT32_FIX}"
+    return FLOAT32_FIX
 
 
 def _of_calls(facts: Facts) -> str:

@@ -43,6 +43,7 @@ from ...compiler.jit import OPTIONS, signature_for
 from ...kernels import LADDERS, SIGNATURES
 from .. import loading, problems
 from . import running
+from .widening import widened
 
 Request = dict[str, Any]
 
@@ -160,6 +161,7 @@ def compiled(request: Request, listener: Listener) -> dict[str, Any]:
         "name": body.__name__, "signature": _notation(*types), "file": body.__code__.co_filename,
         "line": body.__code__.co_firstlineno, "options": options, "triple": triple, "cpu": cpu, "features": features,
         "numba": numba.__version__, "assembly": assembly, "links": links, "remarks": said,
+        "widened": widened(overload),
     }  # fmt: skip
     if request["run"]:
         answer["run"] = running.measured(request, answer, dispatcher, overload)

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -33,6 +33,8 @@ class Facts:
     """True if there are arrays of float32 and none of float64."""
     any_stride: str = ""
     """The types of the arguments that are arrays of any stride."""
+    widened: Sequence[tuple[str, int, list[str]]] = ()
+    """File and line of expressions that make a float64 of a float32, and the types of their operands."""
 
     def __post_init__(self) -> None:
         self.operations = [operation for _, operation in self.loop.operations]

@@ -346,7 +346,7 @@ def numbers(facts: Facts) -> Verdict:
         return Verdict(
             "numbers", f"mixed with float64: {count(between, 'conversion')} per iteration", False,
             f"arithmetic: {listed}",
-            "give constants and initial values the type of the data: np.float32(0.1), x.dtype.type(0)",
+            advice.FLOAT32_FIX,
         )  # fmt: skip
     integers = Counter(map(kind_of, facts.integers.computed))
     if not kinds and integers:
