@@ -96,7 +96,7 @@ def panels(axis, found) -> None:
     code = [(one["text"].replace("\t", " "), color.get(one["line"], "none")) for one in found["instructions"]]
     most = 14
     rest = [(f"… and {len(code) - most} more", "none")] if len(code) > most + 1 else code[most:]
-    write(axis, 13.2, f"Machine code: {len(code)} instructions in the loop", code[:most] + rest)
+    write(axis, 13.2, f"Loop of {len(code)} instructions, each in the color of its Python line", code[:most] + rest)
 
 
 def write(axis, top: float, title: str, lines: list[tuple[str, str]]) -> None:
