@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jitnet.lab import explain
-from jitnet.lab.machine_code.advice import FAR_FIX, INNER, NEXT_FIX, ORDER
+from jitnet.lab.machine_code.advice import FAR_FIX, INNER, NEXT_FIX, ORDER, SUMS_FIX
 
 pytestmark = pytest.mark.skipif(not explain.is_readable(), reason="explain does not read this processor's instructions")
 
@@ -170,6 +170,16 @@ def dot(x, y):
     return total
 
 
+def dot_in_an_array(x, y):
+    """For multiples of 64."""
+    sums = np.zeros(64, np.float32)
+    for begin in range(0, x.size, 64):
+        part, other = x[begin : begin + 64], y[begin : begin + 64]
+        for j in range(part.size):
+            sums[j] += part[j] * other[j]
+    return sums.sum()
+
+
 def row(A, i):
     total = ZERO
     for j in range(A.shape[1]):
@@ -203,6 +213,7 @@ SWAPPED = ("product", "by_columns", "first", "middle")
 def verdicts():
     """(name, types, options) -> its verdicts, by name; all are compiled in one process."""
     wanted = [("product", FAR["product"], FASTMATH), ("dot", "float32[:], float32[:]", None)]
+    wanted += [("dot_in_an_array", CONTIGUOUS["dot"], None)]
     wanted += [(name, types, options) for name, types in CONTIGUOUS.items() for options in (None, FASTMATH)]
     for name, types in FAR.items():
         followed = (name, None), (f"{name}_inner", None), (f"{name}_copied", FASTMATH)
@@ -230,8 +241,12 @@ def test_another_order_alone_does_not_vectorize_a_product(verdicts):
 
 @pytest.mark.parametrize(("name", "types"), CONTIGUOUS.items())
 def test_another_order_alone_vectorizes_contiguous_sums(verdicts, name, types):
-    assert verdicts[name, types, None]["vectorized"]["fix"].startswith(ORDER)
+    assert verdicts[name, types, None]["vectorized"]["fix"] == SUMS_FIX
     assert verdicts[name, types, FASTMATH]["vectorized"]["answer"].startswith("yes")
+
+
+def test_partial_sums_in_an_array_are_vectorized(verdicts):
+    assert verdicts["dot_in_an_array", CONTIGUOUS["dot"], None]["vectorized"]["answer"].startswith("yes")
 
 
 def test_an_array_of_any_stride_is_declared_contiguous(verdicts):
