@@ -188,6 +188,18 @@ def test_estimated_time_is_printed_when_work_begins(capsys):
     assert (said, first) == ("this takes about 15 s on an idle machine (an estimate)", "measuring 1/2: clock")
 
 
+def test_run_that_takes_twice_the_estimate_says_so_each_time_it_doubles(capsys, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    lines = progress.Lines()
+    lines.expected, lines.expected_seconds = estimate.said(20), 20.0
+    for second in range(130):
+        now[0] = 100.0 + second
+        lines.measuring(1, 3, "timing: mine")
+    said = [line for line in capsys.readouterr().err.splitlines() if "longer" in line]
+    assert said == [f"this takes longer than estimated, {seconds} s so far" for seconds in (41, 83)]
+
+
 @pytest.mark.parametrize("operations", [["matmul"], ["relu", "train"], ["nonsense"]])
 def test_every_command_has_an_estimated_time(operations):
     seconds = (

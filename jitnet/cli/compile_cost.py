@@ -23,7 +23,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     check_paths(options, writes=("plot",))
-    with measuring(options, estimate.said(estimate.of_compile_cost(options.what, compile_cost.WARM))) as show:
+    with measuring(options, estimate.of_compile_cost(options.what, compile_cost.WARM)) as show:
         result = compile_cost.account(options.what, options.size, options.dtype, show.measuring)
     if options.plot is not None:
         plots.draw_compile_cost(result, options.plot)

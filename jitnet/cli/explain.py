@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     if _on_gpu(options):
         return _explain_gpu(options)
     size = options.size or ("" if options.problem else SIZE)
-    with measuring(options, estimate.said(2 * estimate.EXPLAINED)) as show:
+    with measuring(options, 2 * estimate.EXPLAINED) as show:
         found = explain.explain(
             options.target, options.dtype, options.args, options.types, options.options, options.operation,
             show.measuring, options.analyzer, None if options.no_run else size, options.problem,
@@ -71,7 +71,7 @@ def _on_gpu(options: argparse.Namespace) -> bool:
 
 def _explain_gpu(options: argparse.Namespace) -> int:
     explaining = gpu_instrument("explaining")
-    with measuring(options, estimate.said(estimate.ON_GPU)) as show:
+    with measuring(options, estimate.ON_GPU) as show:
         found = explaining.explain(options.target, options.capability or "9.0", report=show.measuring)
     print(json.dumps(found) if options.json else explaining.as_text(found))
     return 0

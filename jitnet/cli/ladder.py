@@ -72,9 +72,11 @@ def run(options: argparse.Namespace) -> int:
     problem = problems.tried(options.problem) if named else candidates.problem_of(options.operation)
     custom = _names(options.custom, problem)
     apart = len(custom) + len(problem.rungs) * problem.is_own
-    flops = problem.flops(ladder.shape_of(options.size, problem))
-    expected = estimate.said(estimate.of_ladder(len(problem.rungs), apart, on_gpu, flops))
-    with measuring(options, expected) as show:
+    shape, dtype = ladder.shape_of(options.size, problem), ladder.dtype_of(options.dtype, problem)
+    reference = problem.seconds_of_reference(shape, dtype)
+    seconds = estimate.of_ladder(len(problem.rungs), apart, on_gpu, problem.flops(shape), reference)
+    why = estimate.slow_reference(problem, reference, apart, seconds)
+    with measuring(options, seconds, why) as show:
         if on_gpu:
             result = _measured_on_gpu(options, show)
         else:
@@ -114,7 +116,7 @@ def _count(options: argparse.Namespace) -> int:
         raise checks.Error("--count needs --backend cuda, and does not work with --plot or --size; leave these out")
     transactions = gpu_instrument("transactions")
     rungs = len(transactions.LADDERS.get(options.operation, ()))
-    with measuring(options, estimate.said(estimate.of_count(options.operation, rungs))) as show:
+    with measuring(options, estimate.of_count(options.operation, rungs)) as show:
         result = transactions.ladder(options.operation, report=show.measuring)
     print(json.dumps(result) if options.json else transactions.as_text(result))
     return 0

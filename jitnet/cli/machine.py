@@ -13,7 +13,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    with measuring(options, estimate.said(estimate.LIMITS)) as show:
+    with measuring(options, estimate.LIMITS) as show:
         found = machine.limits(options.again, show.measuring)
     print(json.dumps(found) if options.json else machine.as_text(found))
     return 0

@@ -22,7 +22,7 @@ def run(options: argparse.Namespace) -> int:
         known(operation)
     report.check_report()
     expected = estimate.of_report(options.operations, compile_cost.WARM, report.rungs_on_gpu(options.operations))
-    with measuring(options, estimate.said(expected)) as show:
+    with measuring(options, expected) as show:
         found = report.investigate(options.operations, options.size, options.dtype, options.threads, show.measuring)
     report.write(found, options.out, "jitnet report " + " ".join(options.operations))
     reasons = dict.fromkeys(reason for chapter in found["chapters"] for part in ("ladder", "compile_cost")

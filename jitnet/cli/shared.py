@@ -97,14 +97,17 @@ def shown(options: argparse.Namespace, intro: str = "") -> progress.Progress:
     return progress.Progress() if options.quiet else progress.on_standard_error(intro)
 
 
-def measuring(options: argparse.Namespace, expected: str) -> progress.Progress:
+def measuring(options: argparse.Namespace, seconds: float, why: str = "") -> progress.Progress:
     """The progress of a tool of the lab, after checking that compiled loops can run.
 
-    expected    how long the command takes, in words
+    seconds    an estimate of how long the command takes
+    why        a sentence about what takes most of it
     """
+    from ..lab import estimate  # jitnet train does not import the lab
+
     backend.start()
     show = shown(options)
-    show.expected = expected
+    show.expected, show.expected_seconds = "\n".join(filter(None, [estimate.said(seconds), why])), seconds
     return show
 
 

@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
         given, expected = _arguments(options, kernel, operation)
         if levels is None and not machine.cached():
             expected += estimate.LIMITS
-        with measuring(options, estimate.said(expected)) as show:
+        with measuring(options, expected) as show:
             found = tracing.trace(
                 kernel, given, operation, levels, time=levels is None, name=options.target, report=show.measuring
             )

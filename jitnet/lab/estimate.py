@@ -1,10 +1,14 @@
 """Estimates of how long a command takes: the number of measurements, times the usual time of one on an idle machine."""
 
+import os
+
 from ..backend import REGISTRY
 from ..compiler.jit import is_compiled
 from ..kernels import LADDERS
 from . import machine
 from .benchmark import training
+from .formatting import duration
+from .problems import Problem
 from .problems.operations import PRODUCTS
 
 RUNG, TRIAL, LIMITS = 1.5, 4.0, 6.0
@@ -12,6 +16,10 @@ RUNG, TRIAL, LIMITS = 1.5, 4.0, 6.0
 
 EXPECTED = 9 / 30e9
 """Seconds for each FLOP of a call: three cases, each with three products in float64, at 30 GFLOP/s."""
+
+REFERENCE, REFERENCE_APART = 30, 140
+"""Calls of a problem's reference: for its own row, and for a kernel in its process. The bounds of an expected result
+need eight of the nine that it takes."""
 
 COUNTED, WORTH_SAYING = 3.0, 5.0
 """Seconds to count the memory transactions of a GPU kernel that is not a product; and the shortest estimate to show."""
@@ -32,13 +40,28 @@ def about(seconds: float) -> str:
     return f"{max(5, round(seconds / 5) * 5)} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
-def of_ladder(rungs: int, custom: int = 0, on_gpu: bool = False, flops: float = 0.0) -> float:
+def of_ladder(rungs: int, custom: int = 0, on_gpu: bool = False, flops: float = 0.0, reference: float = 0.0) -> float:
     """Seconds of a ladder with this many rungs, and this many kernels that are tested in separate processes.
 
-    flops    of a call at the size to be timed: for a large call, computing the expected result takes long
+    flops        of a call at the size to be timed: for a large call, computing the expected result takes long
+    reference    seconds of a call of the problem's reference
     """
     limits = 0 if on_gpu or machine.cached() else LIMITS
-    return RUNG * rungs + (RUNG + TRIAL) * custom + limits + EXPECTED * flops * (rungs + 4 * custom)
+    expected = EXPECTED * flops * (rungs + 4 * custom) + of_reference(reference, custom)
+    return RUNG * rungs + (RUNG + TRIAL) * custom + limits + expected
+
+
+def of_reference(seconds: float, custom: int) -> float:
+    """Seconds of all calls of a reference, of which one takes this long."""
+    return seconds * (REFERENCE + REFERENCE_APART * custom)
+
+
+def slow_reference(problem: Problem, seconds: float, custom: int, whole: float) -> str:
+    """A sentence about a user's reference that takes most of the time of a ladder; empty for another."""
+    if not problem.path or of_reference(seconds, custom) < max(whole / 2, WORTH_SAYING):
+        return ""
+    file, each = os.path.basename(problem.path), duration(float(f"{seconds:.2g}"))
+    return f"the reference of {file} takes {each} per call; write it with NumPy to make this faster"
 
 
 def of_compile_cost(what: str, warm: int) -> float:

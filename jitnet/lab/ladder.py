@@ -28,7 +28,7 @@ from .oracle import Shape
 from .problems import Problem
 from .timing import CandidateError, Elsewhere, Timing, blas_threads, in_turn
 
-__all__ = ["Ladder", "as_text", "compare", "errors", "measure", "measure_gpu", "shape_of"]
+__all__ = ["Ladder", "as_text", "compare", "dtype_of", "errors", "measure", "measure_gpu", "shape_of"]
 
 UNKNOWN = {"share_of_peak": None, "share_of_numpy": None}
 """The figures of a rung that a disturbed measurement does not give."""
@@ -58,7 +58,7 @@ def shape_of(size: str | int | None, problem: Problem | None = None) -> Shape:
     return shape
 
 
-def _dtype_of(name: str | None, problem: Problem) -> np.dtype[Any]:
+def dtype_of(name: str | None, problem: Problem) -> np.dtype[Any]:
     dtype = checks.dtype_of(problem.dtypes[0] if name is None else name)
     if dtype.name not in problem.dtypes:
         raise checks.Error(f"dtype is {dtype}, but {problem.name} has {' and '.join(problem.dtypes)} only")
@@ -104,7 +104,7 @@ def compare(
     """
     problem = candidates.problem_of(operation)
     machine.check_compiling()
-    kind, shape = _dtype_of(dtype, problem), shape_of(size, problem)
+    kind, shape = dtype_of(dtype, problem), shape_of(size, problem)
     backend.check_threads(threads, "fast")
     checks.number("patience", patience, above=0, below=1e6)
     _check_custom(problem, custom)

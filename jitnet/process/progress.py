@@ -54,6 +54,11 @@ class Progress:
     expected = ""
     """An estimate of the run time, shown at the first measurement, when it is certain that the run can start."""
 
+    expected_seconds = math.inf
+    """The same as a number; a run that takes twice as long says so."""
+
+    _began = 0.0
+
     processes = 1
     """The number of processes that compile."""
 
@@ -78,6 +83,16 @@ class Progress:
 
     def measuring(self, done: int, total: int, what: str) -> None:
         """`done` of `total` measurements are complete, `what` is next, with the name of a stage if there are stages."""
+
+    def run_time(self) -> str:
+        """What to show about the run time at this measurement: the estimate, or that it was wrong; or nothing."""
+        now = time.monotonic()
+        if said := self.expected:
+            self.expected, self._began = "", now
+        elif self._began and now - self._began > 2 * self.expected_seconds:
+            self.expected_seconds = now - self._began
+            said = f"this takes longer than estimated, {self.expected_seconds:.0f} s so far"
+        return said
 
     def training(self, done: int, epochs: int) -> None:
         """Epochs begin; `done` of them are complete if a run is resumed."""
@@ -155,9 +170,8 @@ class Lines(Progress):
             self._say(f"compiling {done + 1}/{total}: {kernel}")
 
     def measuring(self, done: int, total: int, what: str) -> None:
-        if self.expected:
-            self._say(self.expected)
-            self.expected = ""
+        if said := self.run_time():
+            self._say(said)
         name, step = _parts(what)
         if done < total and (name != self._stage or time.monotonic() - self._latest > 2):
             self._stage = name
@@ -239,9 +253,9 @@ class Bars(Progress):
         self._bars.update(self._compiling, total=total, completed=done, description=text)
 
     def measuring(self, done: int, total: int, what: str) -> None:
+        if said := self.run_time():
+            self.note(said)
         if self._measuring is None:
-            if self.expected:
-                self.note(self.expected)
             self._measuring = self._bars.add_task("", total=total)
         self._bars.update(self._measuring, total=total, completed=done, description=_beside_a_bar(what))
 
@@ -283,9 +297,8 @@ class Cell(Progress):
         self._bar("compiling", done / total, text)
 
     def measuring(self, done: int, total: int, what: str) -> None:
-        if self.expected:
-            self._notes.append(self.expected)
-            self.expected = ""
+        if said := self.run_time():
+            self._notes.append(said)
         self._bar("measuring", done / total, _beside_a_bar(what))
 
     def training(self, done: int, epochs: int) -> None:

@@ -80,11 +80,12 @@ class Timed:
 
     def __init__(self, kernel: Function, problem: Problem, shape: Shape, dtype: np.dtype[Any], seed: int) -> None:
         self.kernel, self.problem, self.shape, self.dtype, self.seed = kernel, problem, shape, dtype, seed
-        case = placed(self._drawn())
-        self.written_only = [holds_nothing(output) for output in case.outputs]
-        self.sets = [case, *(placed(self._drawn()) for _ in range(2 if _bytes_of(case) < SMALL else 0))]
         self.seed_of: dict[int, int] = {}
         """Set -> the seed of its numbers."""
+        self.seed += 1
+        case = placed(problem.case(shape, dtype, self.seed))
+        self.written_only = [holds_nothing(output) for output in case.outputs]
+        self.sets = [case, *(self._another(case) for _ in range(2 if _bytes_of(case) < SMALL else 0))]
         self.first: list[float] = []
         """Seconds of calls on new numbers."""
         self.fastest = math.inf
@@ -178,7 +179,7 @@ class Timed:
         most = min(FRESH, max(2, min(SMALL // (1 + _bytes_of(case)), int(TOGETHER / min(self.first)))))
         seeds = range(self.seed + 1, self.seed + 1 + int(self.places.integers(most // 2, most, endpoint=True)))
         self.seed = seeds[-1]
-        new = [self.problem.case(self.shape, self.dtype, seed).arguments for seed in seeds]
+        new = [self.problem.numbers(self.shape, self.dtype, seed) for seed in seeds]
         kept = len(case.arguments) - len(case.outputs)
         read = [i < kept or not self.written_only[i - kept] for i in range(len(case.arguments))]
 
@@ -202,16 +203,20 @@ class Timed:
         self.seed_of[id(case)], case.bounds = self.seed, []
         return seconds / len(new), self._error(case)
 
-    def _drawn(self) -> Case:
+    def _another(self, case: Case) -> Case:
+        """A set with other numbers. Their expected results come later: see `_error`."""
         self.seed += 1
-        return self.problem.case(self.shape, self.dtype, self.seed)
+        numbers = self.problem.numbers(self.shape, self.dtype, self.seed)
+        another = placed(Case([*numbers, *map(np.copy, case.arguments[len(numbers) :])], case.expected, []))
+        self.seed_of[id(another)] = self.seed
+        return another
 
     def _renew(self, case: Case, seed: int) -> None:
         """The numbers of this seed at the same addresses. The expected results of new ones come later: see `_error`."""
-        new = self.problem.case(self.shape, self.dtype, seed)
+        new = self.problem.numbers(self.shape, self.dtype, seed)
         if self.first and self.first[-1] < QUICK:
             self.kernel(*case.arguments)  # on the numbers before, so that caches and threads are ready
-        for i, argument in enumerate(new.arguments):
+        for i, argument in enumerate(new):
             if isinstance(argument, np.ndarray):
                 case.arguments[i][...] = argument
             else:

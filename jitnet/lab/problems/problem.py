@@ -45,6 +45,10 @@ class Problem:
     """Whether a user wrote it, so that its rungs may crash."""
     takes: Callable[[Shape], bool] = lambda shape: True
     """Whether its `inputs` accept this shape."""
+    draw_inputs: Callable[[Shape, np.dtype[Any], int], list[Any]] | None = None
+    """The inputs of `draw` alone, if its reference may be slow."""
+    seconds_of_reference: Callable[[Shape, np.dtype[Any]], float] = lambda shape, dtype: 0.0
+    """Seconds of one call of its reference, measured; 0 for an operation."""
 
     @property
     def title(self) -> str:
@@ -65,6 +69,10 @@ class Problem:
     def case(self, shape: Shape, dtype: Any, seed: int = 0) -> Case:
         """Arguments with cleared outputs, the expected results in float64, and their bounds."""
         return self.draw(shape, np.dtype(dtype), seed)
+
+    def numbers(self, shape: Shape, dtype: np.dtype[Any], seed: int) -> list[Any]:
+        """The arguments of `case`, without those that a kernel only writes if the expected results may be slow."""
+        return (self.draw_inputs or (lambda *drawn: self.draw(*drawn).arguments))(shape, dtype, seed)
 
     def misfit(self, kernel: Function, name: str) -> str | None:
         """The error of a kernel whose parameters do not fit the call, or None."""

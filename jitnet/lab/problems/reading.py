@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ... import checks
 from .. import loading
 from ..oracle import Case, Shape, nothing
+from ..timing import time_of
 from .bounds import bounds
 from .problem import Function, Problem
 
@@ -65,6 +66,7 @@ class _File:
             flops=functools.partial(self.work, "flops"), memory=functools.partial(self.work, "memory"),
             rungs=self.rungs | {"numpy": functools.partial(self.baseline, count)}, dtypes=self.dtypes,
             path=self.path, is_own=Path(self.path).parent != FOLDER, takes=self.takes,
+            draw_inputs=self.draw_inputs, seconds_of_reference=self.seconds_of_reference,
         )  # fmt: skip
 
     # what the file defines
@@ -181,11 +183,20 @@ class _File:
     def _answers(self, shape: Shape, dtype: np.dtype[Any], seed: int) -> tuple[list[Any], list[Array], list[Array]]:
         """Inputs, the expected results, and their bounds; cached, because they are needed several times."""
         rng = np.random.default_rng((seed, *shape))
-        inputs = self.drawn(shape, dtype, rng)
+        inputs = self.drawn(shape, dtype, rng)  # as in `draw_inputs`
         exact = [_in_float64(argument) for argument in inputs]
         expected = self.results_of(exact, shape)
         terms = self.work("terms", shape) if self.terms else max((np.size(argument) for argument in inputs), default=1)
         return inputs, expected, bounds(lambda moved: self.results_of(moved, shape), exact, expected, dtype, terms, rng)
+
+    def draw_inputs(self, shape: Shape, dtype: np.dtype[Any], seed: int) -> list[Any]:
+        """The inputs of `draw`, without a call of the reference."""
+        return self.drawn(shape, dtype, np.random.default_rng((seed, *shape)))
+
+    def seconds_of_reference(self, shape: Shape, dtype: np.dtype[Any]) -> float:
+        """Seconds of one call of the reference."""
+        exact = [_in_float64(argument) for argument in self.draw_inputs(shape, dtype, 0)]
+        return min(time_of(lambda: self.results_of(exact, shape), 1) for _ in range(2))  # another program may run
 
     def work(self, name: str, *arguments: Any) -> float:
         """The result of flops, memory or terms."""
