@@ -245,6 +245,7 @@ def test_new_assignment_loads_and_refuses_to_overwrite(tmp_path):
     assert wanted.language.error_of(starter.read_bytes()) is None
     compile(public.read_text(), public, "exec")
     assert "shows students the rungs" not in found.stderr  # this file has none
+    assert f"next: fill the gaps in {folder}/solution.py, then " in found.stderr
     loops = tmp_path / "loops.py"
     loops.write_text((problems.FOLDER / "dot.py").read_text())
     found = jitnet_command("assignment", "new", tmp_path / "third", "--problem", loops)
@@ -253,6 +254,22 @@ def test_new_assignment_loads_and_refuses_to_overwrite(tmp_path):
     assert "exists already" in jitnet_command("assignment", "new", folder, "--problem", "sum", status=2).stderr
     other = tmp_path / "second-week"
     assert "digits and _" in jitnet_command("assignment", "new", other, "--problem", "sum", status=2).stderr
+
+
+@pytest.mark.parametrize(("rungs", "speed_of"), [("(naive,)", None), ("(naive, lanes)", "lanes"), ("()", None)])
+def test_new_assignment_asks_for_speed_only_beyond_the_naive_loop(rungs, speed_of, tmp_path):
+    text = (problems.FOLDER / "dot.py").read_text()
+    file = tmp_path / "loops.py"
+    file.write_text(f"{text[: text.index('RUNGS = ')]}lanes = reordered\nlanes.__name__ = 'lanes'\nRUNGS = {rungs}\n")
+    new.write(tmp_path / "lab", [str(file)])
+    (kernel,) = assignment.load(tmp_path / "lab").kernels
+    assert [test.of for test in kernel.tests if test.check == "speed"] == [speed_of] * (speed_of is not None)
+    races = next(test for test in kernel.tests if test.check == "no race")
+    assert bool(races.hint) == (rungs == "()")  # a serial loop is not divided
+    why = new.only_naive(str(file), problems.load(file))
+    comment = " ".join(re.findall(r"^  # (.+)$", (tmp_path / "lab" / "assignment.toml").read_text(), re.MULTILINE))
+    assert why == comment
+    assert why.startswith("There is no test of speed: the only rung of loops.py is naive") == (rungs == "(naive,)")
 
 
 def test_guide_lists_the_names_of_numpy_that_submissions_may_use():

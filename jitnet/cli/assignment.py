@@ -45,10 +45,14 @@ def run(options: argparse.Namespace) -> int:
     for path in new.write(options.folder, options.problem, options.title):
         print(path)
     for spec in options.problem:
-        rungs = [name for name in problems.load(spec).rungs if name != "numpy"] if spec.endswith(".py") else []
+        problem = problems.load(spec)
+        rungs = [name for name in problem.rungs if name != "numpy"] if spec.endswith(".py") else []
         if rungs:
             copy = Path(options.folder, student.FOLDER, Path(spec).name)
             shown = ", ".join(rungs)
             progress.say(f"{copy} shows students the rungs {shown}; to hide them, delete them and RUNGS in it")
-    progress.say(f"next: write solution.py, then jitnet grade {options.folder} {options.folder}/solution.py")
+        if why := new.only_naive(spec, problem):
+            progress.say(why)
+    solution = f"{options.folder}/solution.py"
+    progress.say(f"next: fill the gaps in {solution}, then jitnet grade {options.folder} {solution}")
     return 0

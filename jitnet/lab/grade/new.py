@@ -18,6 +18,9 @@ from . import student
 from .assignment import FILE, load
 from .vocabulary import is_allowed_name
 
+NAIVE = "naive"
+"""The name of the plain loop among the rungs of a problem."""
+
 RACES = "  # finds a race with any number of threads; a function with one gets no points"
 
 
@@ -76,9 +79,13 @@ def _assignment(title: str, module: str, found: dict[str, tuple[str, Problem]]) 
         place = Path(spec).name if spec.endswith(".py") else spec
         lines += ["", "[[kernel]]", f'name = "{name}"', f'problem = "{place}"']
         lines += _test("correct", 3, "Which element is wrong? Try the smallest arrays of the public test on paper.")
-        lines += _test("no race", 3, "Which loop divides the result into parts that no two iterations share?")
-        rung = _within_reach(problem)
-        if rung:
+        rungs = _rungs(problem)
+        is_serial = bool(rungs) and not any("parallel" in rung for rung in rungs)
+        divide = "" if is_serial else "Which loop divides the result into parts that no two iterations share?"
+        lines += _test("no race", 3, divide)
+        if why := only_naive(spec, problem):
+            lines += ["", *textwrap.wrap(why, 110, initial_indent="  # ", subsequent_indent="  # ")]
+        elif rung := _within_reach(problem):
             lines += _test("speed", 4, "jitnet explain shows the machine code of your loop.", of=rung, reach=0.5)
     return "\n".join(lines) + "\n"
 
@@ -87,7 +94,23 @@ def _test(check: str, points: int, hint: str, of: str = "", reach: float = 0.0) 
     yield from ("", "  [[kernel.test]]", f'  check = "{check}"{RACES if check == "no race" else ""}')
     if of:
         yield from (f'  of = "{of}"', f"  reach = {reach}")
-    yield from (f"  points = {points}", f'  hint = "{hint}"')
+    yield f"  points = {points}"
+    if hint:
+        yield f'  hint = "{hint}"'
+
+
+def only_naive(spec: str, problem: Problem) -> str:
+    """Why an assignment for this problem has no test of speed, and how to add one; empty if it has one."""
+    if _rungs(problem) != [NAIVE]:
+        return ""
+    return (
+        f"There is no test of speed: the only rung of {Path(spec).name} is {NAIVE}, so the plain loop would pass it. "
+        'Add a faster rung to its RUNGS, and a test: check = "speed", of = its name, reach = 0.5, points = 4.'
+    )
+
+
+def _rungs(problem: Problem) -> list[str]:
+    return [name for name in problem.rungs if name != "numpy"]
 
 
 def _within_reach(problem: Problem) -> str:
@@ -97,7 +120,7 @@ def _within_reach(problem: Problem) -> str:
     """
     if problem.path is None:
         return "reordered" if "reordered" in problem.rungs else "njit"
-    serial = [name for name in problem.rungs if "parallel" not in name and name != "numpy"]
+    serial = [name for name in _rungs(problem) if "parallel" not in name]
     return serial[-1] if serial else ""
 
 

@@ -1,4 +1,4 @@
-"""An image filtered by a small kernel, as in a convolutional layer (no padding, and the kernel is not flipped).
+"""An image X and a small filter F, as in a convolutional layer (no padding, and the filter is not flipped).
 
 Formula   Y[i,j] = Σ_{a,b} X[i+a, j+b]·F[a,b]
 Shape     (h, w, k): X (h, w), F (k, k), Y (h − k + 1, w − k + 1)
