@@ -378,11 +378,11 @@ def test_overlapping_timings_make_the_rank_uncertain():
     assert ladder_table._place(slow, [slow, fast]) == "njit is the slowest of 2: 0.5 of packed"
 
 
-def test_rank_counts_from_the_nearer_end():
+def test_rank_counts_from_the_fastest():
     ranks = [ladder_table._rank(slower, 25) for slower in (1, 2, 3, 4, 11, 12, 23, 25)]
     assert ranks == [
         f"the {rank} of 25"
-        for rank in ("slowest", "2nd slowest", "3rd slowest", "4th slowest", "11th slowest", "12th slowest",
+        for rank in ("slowest", "24th fastest", "23rd fastest", "22nd fastest", "15th fastest", "14th fastest",
                      "3rd fastest", "fastest")
     ]  # fmt: skip
 

@@ -251,15 +251,17 @@ def test_kernel_is_not_ranked_by_a_disturbed_measurement(disturbed, said):
     ("value", "quiet", "noisy"),
     [
         (21808.2, "21,800", "22,000"), (218.08, "218", "220"), (21.808, "21.8", "22"), (9.96, "10.0", "10"),
-        (2.1808, "2.2", "2.2"), (0.218, "0.2", "0.2"), (0, "0", "0"),
+        (2.1808, "2.2", "2.2"), (0.218, "0.2", "0.2"), (0.0021, "0.002", "0.002"), (0, "0", "0"),
     ],
 )  # fmt: skip
 def test_ratios_have_the_digits_that_mean_something(value, quiet, noisy):
     assert (formatting.ratio(value), formatting.ratio(value, 2)) == (quiet, noisy)
     if value:
         found = made_up("matmul", ["python", "njit"], disturbed=False)
-        found["rungs"][1] |= {"speedup": value}
+        found["rungs"][1] |= {"speedup": value, "share_of_peak": 0.000021, "share_of_numpy": 0.0021}
         assert f" {quiet} " in ladder.as_text(found)
+        assert plots._label(found["rungs"][1], found).endswith(f"  ({quiet}×, 0.002% of peak)")
+        assert re.search(r" 0\.002% +0\.002$", ladder.as_text(found), re.MULTILINE)
         assert f" {noisy} " in ladder.as_text(found | {"disturbed": True})
 
 

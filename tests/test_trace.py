@@ -229,7 +229,7 @@ def test_trace_explains_why_512_columns_collide_and_520_do_not():
 def test_conflicts_do_not_contradict_a_reuse_above_the_cache():
     """Two rows: the second needs all of W again, 130 KB; most lines only need to stay until the next column."""
     once, twice = (traced("njit", (rows, 64, 512)) for rows in (1, 2))
-    said = "of 48 KB would have kept their lines: the reuse of 130 KB is that of the other accesses."
+    said = "for a fully associative cache of 48 KB; the reuse of 130 KB includes others, which return later."
     assert [any(said in x for x in table.conclusions(found)) for found in (once, twice)] == [False, True]
     whole = traced("njit", (2, 64, 512), (Level("L1", 48 << 10, 768), L2))
     assert whole["misses"]["L1"] == twice["misses"]["L1"] - twice["conflicts"]

@@ -32,6 +32,7 @@ def test_animation_has_a_panel_for_each_array_and_frame():
     pytest.importorskip("matplotlib", reason="plots need matplotlib")
     axes = plots.film_strip(traced("njit", (1, 2, 2))).axes
     assert len(axes) == 3 * (plots.FRAMES + 1) + 2  # one row per array, and two color bars
+    assert axes[-1].get_xlabel() == "misses per access"
     assert {axis.get_aspect() for axis in axes[:-2]} == {1.0}
     without = tracing.trace(alone, (8,), levels=[TINY], time=False)  # its only array is its own
     assert len(plots.film_strip(without).axes) == plots.FRAMES + 1

@@ -66,12 +66,20 @@ def ratio(value: float, digits: int = 3, decimals: int = 1) -> str:
     """A ratio of two times with as many digits as mean something: `21,800`, `21.8`, `2.2`."""
     rounded = float(f"{value:.{digits}g}")
     places = digits - 1 - math.floor(math.log10(rounded)) if rounded else 0
+    if 0 < rounded < 10.0**-decimals:
+        return small(value, decimals)
     return f"{rounded:,.{min(max(places, 0), decimals)}f}"
 
 
+def small(value: float, decimals: int) -> str:
+    """With so many decimals, or as many as it needs not to be 0: `0.0002`."""
+    places = -math.floor(math.log10(value)) if value > 0 else 0
+    return f"{value:.{max(places, decimals)}f}"
+
+
 def share(part: float | None) -> str:
-    """A fraction of a peak: `12.3%`, or a dash if it is unknown."""
-    return "–" if part is None else f"{part:.1%}"
+    """A fraction of a peak: `12.3%`, `0.002%`, or a dash if it is unknown."""
+    return "–" if part is None else f"{small(100 * part, 1)}%"
 
 
 def spread(low: float, middle: float, high: float) -> str:

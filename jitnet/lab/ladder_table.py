@@ -61,20 +61,30 @@ def _name(rung: dict[str, Any], result: dict[str, Any]) -> str:
 
 
 def _cells(rung: dict[str, Any], result: dict[str, Any]) -> list[str]:
-    speed, digits = rung[formatting.SPEEDS[result["unit"]]], 2 if result["disturbed"] else 3
+    speed = rung[formatting.SPEEDS[result["unit"]]]
     cells = [
         formatting.duration(rung["seconds"]), formatting.spread(rung["low"], rung["seconds"], rung["high"]),
-        f"{speed:.4g}" if speed >= 1 else f"{speed:.3g}", formatting.ratio(rung["speedup"], digits),
-        formatting.ratio(rung["gain"], digits, 2) if rung["gain"] else "",
+        f"{speed:.4g}" if speed >= 1 else f"{speed:.3g}", speedup(rung, result),
+        formatting.ratio(rung["gain"], digits_of(result), 2) if rung["gain"] else "",
     ]  # fmt: skip
     if result["limit"] is None:
         return cells
     return [*cells, formatting.share(rung["share_of_peak"]), vs_numpy(rung)]
 
 
+def digits_of(result: dict[str, Any]) -> int:
+    """How many digits of a ratio mean something."""
+    return 2 if result["disturbed"] else 3
+
+
+def speedup(rung: dict[str, Any], result: dict[str, Any]) -> str:
+    """The speed of a rung relative to the first."""
+    return formatting.ratio(rung["speedup"], digits_of(result))
+
+
 def vs_numpy(rung: dict[str, Any]) -> str:
     """The speed of a rung relative to NumPy."""
-    return f"{rung['share_of_numpy']:.2f}" if rung["share_of_numpy"] else "–"
+    return formatting.small(rung["share_of_numpy"], 2) if rung["share_of_numpy"] else "–"
 
 
 def _footnotes(result: dict[str, Any]) -> list[str]:
@@ -126,8 +136,8 @@ def _place(rung: dict[str, Any], rungs: list[dict[str, Any]]) -> str:
 
 
 def _rank(slower: int, count: int) -> str:
-    """`the slowest of 15`, `the 3rd fastest of 15`: from the nearer end; `slower` counts from the slowest, 1."""
-    place, end = min((count + 1 - slower, "fastest"), (slower, "slowest"))
+    """`the slowest of 15`, `the 10th fastest of 15`; `slower` counts from the slowest, 1."""
+    place, end = (1, "slowest") if slower == 1 else (count + 1 - slower, "fastest")
     ending = {1: "st", 2: "nd", 3: "rd"}.get(place % 10 if place // 10 % 10 != 1 else 0, "th")
     return f"the {'' if place == 1 else f'{place}{ending} '}{end} of {count}"
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..display import plots
 from ..process import disturbance
 from . import compile_cost, ladder_table
-from .formatting import SPEEDS, duration
+from .formatting import SPEEDS, duration, share
 
 
 def draw_ladder(result: dict[str, Any], path: str | Path) -> None:
@@ -43,16 +43,17 @@ def _bars(axis: Any, result: dict[str, Any]) -> None:
     bars = axis.barh(
         [rung["name"].replace("$", r"\$") for rung in rungs], speeds, color=colors, hatch=hatches, edgecolor="white"
     )
-    labels = [
-        f" {speed:.3g}  ({rung['speedup']:,.0f}×"
-        + (f", {rung['share_of_peak']:.0%} of peak)" if rung["share_of_peak"] is not None else ")")
-        for rung, speed in zip(rungs, speeds, strict=True)
-    ]
-    axis.bar_label(bars, labels, fontsize=8)
+    axis.bar_label(bars, [_label(rung, result) for rung in rungs], fontsize=8)
     axis.set(xscale="log", xlabel=f"{result['unit']}, logarithmic; longer is faster", title="Speed")
     axis.set_xlim(min(speeds) / 2, max(speeds) * (max(speeds) / min(speeds)) ** 0.55)
     axis.invert_yaxis()
     axis.grid(axis="x", alpha=0.3)
+
+
+def _label(rung: dict[str, Any], result: dict[str, Any]) -> str:
+    """The figures of a rung beside its bar, as in the table."""
+    peak = "" if rung["share_of_peak"] is None else f", {share(rung['share_of_peak'])} of peak"
+    return f" {rung[SPEEDS[result['unit']]]:.3g}  ({ladder_table.speedup(rung, result)}×{peak})"
 
 
 def _roofline(axis: Any, roofline: dict[str, Any]) -> None:

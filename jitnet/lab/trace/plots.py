@@ -56,7 +56,7 @@ def film_strip(found: Trace) -> Any:
     if frame is not None and heat is not None:
         figure.colorbar(frame, ax=axes[:, :-1], location="bottom", shrink=0.6, aspect=50, pad=0.02,
                         label="number of the latest access to an element; gray: not accessed yet")  # fmt: skip
-        figure.colorbar(heat, ax=axes[:, -1], location="bottom", aspect=12, pad=0.02, label="per access")
+        figure.colorbar(heat, ax=axes[:, -1], location="bottom", aspect=12, pad=0.02, label="misses per access")
     title = f"{found['target']}: accesses 1 to {end:,} of {found['accesses']:,}"
     figure.suptitle(title, fontsize=11, parse_math=False)
     return figure

@@ -60,8 +60,8 @@ def as_text(found: dict[str, Any]) -> str:
         ),
         "", *_table(found, levels), "",
         *formatting.wrapped(
-            f"Per {found['per']}, from empty caches. stride: bytes from one access to the next; reuse: a cache of this "
-            f"size keeps {KEPT:.0%} of the lines until they are used again."
+            f"Loads, stores and misses are per {found['per']}, from empty caches. stride: bytes from one access to the "
+            f"next; reuse: a cache of this size keeps {KEPT:.0%} of the lines until they are used again."
         ), "",
     ]  # fmt: skip
     for sentence in conclusions(found):
@@ -134,8 +134,8 @@ def _conflicts(found: dict[str, Any]) -> list[str]:
                f"another layout would avoid."  # fmt: skip
         if (row["reuse"] or 0) > level.size:
             text += (
-                f" A fully associative cache of {kilobytes(level.size)} would have kept their lines: the reuse of "
-                f"{kilobytes(row['reuse'])} is that of the other accesses."
+                f" These accesses return to their lines soon enough for a fully associative cache of "
+                f"{kilobytes(level.size)}; the reuse of {kilobytes(row['reuse'])} includes others, which return later."
             )
         sets = sets_of_stride(row["stride"] or row["itemsize"], level)
         if sets < level.sets:
