@@ -5,7 +5,8 @@
 The smallest network has one input x, one weight w and one output o = x·w, which should equal y. The initial w is wrong,
 and the derivative of the loss shows in which direction to change it. Training repeats this step many times.
 
-Lines that begin with `# >` show what the lesson prints. Try to predict each one before you run it.
+Lines that begin with `# >` show what the lesson prints. Try to predict each one before you run it. The answers to the
+exercises are the end of the file.
 """
 
 # %%

@@ -14,6 +14,8 @@ from cases import slow
 from command import JITNET, jitnet_command
 
 import jitnet
+from jitnet import cli, functions
+from jitnet.backend import cpu
 from jitnet.lab import estimate
 from jitnet.process import progress
 
@@ -127,9 +129,9 @@ def test_lines_about_compiling_name_the_dtype_and_expect_less_of_two_processes(c
         lines.compiling(0, 92, "matmul")
         lines.compiling(92, 92, "")
     assert capsys.readouterr().err.splitlines() == [
-        "compiling 92 kernels for float32, once per machine; this takes about 35 s on an idle machine ...",
+        "compiling 92 kernels for float32, once per machine; this takes about 45 s on an idle machine ...",
         "compiled 92 kernels for float32",
-        "compiling 92 kernels for float64, once per machine; this takes about 20 s on an idle machine ...",
+        "compiling 92 kernels for float64, once per machine; this takes about 25 s on an idle machine ...",
         "compiled 92 kernels for float64",
     ]
 
@@ -175,6 +177,20 @@ def test_bars_draw_all_events(monkeypatch):
     assert compiling.description == "compiled 2 kernels"
     assert (training.completed, training.total) == (1, 3)
     assert training.description == "epoch 1/3  loss 0.5000  validation loss 0.2500  accuracy 75.0%"
+
+
+def test_warmup_says_which_dtype_of_how_many_it_compiles(capsys, monkeypatch):
+    def compile_nothing(self, kernels, dtype, report):
+        report(0, 92, "matmul")
+        return 92
+
+    monkeypatch.setattr(cpu.Fast, "compile", compile_nothing)
+    monkeypatch.setattr(functions, "prepare", lambda dtype: None)
+    assert cli.main(["warmup"]) == 0
+    said = capsys.readouterr().err.splitlines()
+    assert [line.split(",")[0] for line in said] == [
+        "compiling 92 kernels for float32 (1 of 2)", "compiling 92 kernels for float64 (2 of 2)"
+    ]  # fmt: skip
 
 
 def test_estimated_time_is_printed_when_work_begins(capsys):

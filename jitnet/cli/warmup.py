@@ -24,8 +24,9 @@ def run(options: argparse.Namespace) -> int:
     needed = backend.compiles
     with shown(options) as show, in_two_processes(show):
         compiled = 0
-        for dtype in backend.dtypes if needed else ():
-            show.dtype = dtype.name
+        for place, dtype in enumerate(backend.dtypes if needed else (), 1):
+            several = f" ({place} of {len(backend.dtypes)})" if len(backend.dtypes) > 1 else ""
+            show.dtype = dtype.name + several  # since the estimate is for one of them
             compiled += backend.compile(LADDERS, dtype, show.compiling)
             if backend.name == functions.USUAL:
                 functions.prepare(dtype)

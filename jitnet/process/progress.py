@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any, cast
 
-SECONDS_OF_THE_TILE, SECONDS_A_KERNEL = 5.5, 0.33
+SECONDS_OF_THE_TILE, SECONDS_A_KERNEL = 5.5, 0.42
 """The approximate time to compile the register tile, which most products call, and each kernel, on an idle machine."""
 
 GAIN = 1.7
