@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
     named = options.problem is not None
     problem = problems.tried(options.problem) if named else candidates.problem_of(options.operation)
     custom = _names(options.custom, problem)
-    apart = len(custom) + len(problem.rungs) * problem.is_own
+    apart = len(custom) + (len(problem.rungs) - 1) * problem.is_own  # the reference runs here
     shape, dtype = ladder.shape_of(options.size, problem), ladder.dtype_of(options.dtype, problem)
     reference = problem.seconds_of_reference(shape, dtype)
     seconds = estimate.of_ladder(len(problem.rungs), apart, on_gpu, problem.flops(shape), reference)
