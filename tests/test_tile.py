@@ -231,8 +231,9 @@ def test_packing_is_used_where_it_pays():
     assert not packing_pays(roomy, 10 * OTHER_ROWS)
 
 
-def test_parts_have_few_rows_where_that_saves_time():
+def test_parts_have_few_rows_where_that_saves_time(monkeypatch):
     """Where A is copied, or writing C takes most of the time; not if B has left L2 before it is read again."""
+    monkeypatch.setattr(parts, "RELOADS_A", False)
 
     def most(depth, n, m, transpose_A=False, transpose_B=False):
         A = np.empty((depth, m), np.float32).T if transpose_A else np.empty((m, depth), np.float32)
@@ -248,6 +249,24 @@ def test_parts_have_few_rows_where_that_saves_time():
     assert [most(512, n, 512, transpose_A=True) for n in (128, L2 // 4096 + 1)] == [COPIED_ROWS, MOST_ROWS]
     assert most(512, 128, 512) == MOST_ROWS
     assert most(8, 0, 0) == MOST_ROWS
+    monkeypatch.setattr(parts, "RELOADS_A", True)
+    monkeypatch.setattr(parts, "L2", 1 << 20)
+    assert [most(depth, 1024, 1024) for depth in (100, 256, 1024, 2000)] == [MOST_ROWS, 512, 128, MOST_ROWS]
+    assert [most(1024, n, 512, transpose_A=True) for n in (64, 1024, 1025)] == [128, 128, MOST_ROWS]
+    monkeypatch.setattr(parts, "L2", 1 << 18)
+    assert most(1024, 128, 1024) == MOST_ROWS  # 32 rows
+
+
+@pytest.mark.parametrize(
+    ("threads", "most", "panels", "shape"),
+    [(1, 100, 4, (100, 4)), (2, 100, 4, (100, 2)), (2, 98, 4, (50, 4)), (2, 100, 3, (50, 3)), (2, 100, 3.75, (100, 2)),
+        (2, 100, 3.5, (50, 3.5)), (3, 100, 3, (100, 1)), (2, 30, 4, (26, 4))],
+)  # fmt: skip
+def test_threads_share_panels_if_a_part_can_have_all_rows(threads, most, panels, shape):
+    """Also only if each thread gets as many of them, and C fills nearly all; otherwise they share rows."""
+    width = VECTORS * VECTOR_BYTES // 4
+    rows, columns = parts.divided(np.empty((100, int(panels * width)), np.float32), threads, most)
+    assert (rows, columns / width) == shape
 
 
 @pytest.mark.parametrize("n_out", [1, 10, VECTOR_BYTES // 4 + 3])

@@ -1,10 +1,11 @@
 """How a product is divided: parts of C, each of which one thread computes with the register tile."""
 
 from ..compiler.cpu_caches import PAGE
-from ..compiler.intrinsics import give_back, heap_array, lanes, matrix_in, submatrix, window
+from ..compiler.intrinsics import IS_AMD, give_back, heap_array, lanes, matrix_in, submatrix, window
 from ..compiler.jit import part_of_kernels
 from ..compiler.types import Matrix, Vector
 from .register_tile import (
+    DEPTH,
     DESCENT,
     L2,
     PLAIN,
@@ -24,6 +25,13 @@ first."""
 COPIED_ROWS = 256
 """The same if A is a transpose that is copied: the copy of these rows stays in L2 for all panels, if a sum has no more
 than a few hundred terms."""
+
+RELOADS_A = VECTORS == 2 and not IS_AMD
+"""Whether panels of C are so narrow that loading A from L3 again for each of them takes much of the time. AMD cores
+load from L3 faster."""
+
+LEAST_ROWS = 64
+"""Fewer rows are not worth reading B again, to keep A in the L2 cache."""
 
 SHORT = 64
 """Terms of a sum up to which writing a C that does not fit into L2 takes most of the time."""
@@ -90,18 +98,23 @@ def plain_part(A: Matrix, B: Matrix, C: Matrix, part: Part) -> None:
 
 @part_of_kernels
 def most_rows(A: Matrix, B: Matrix, C: Matrix) -> int:
-    """Rows of C in one part, at most. Only a B that stays in the L2 cache is worth reading again for each part.
+    """Rows of C in one part, at most. Each part reads B again, which pays if B is small, or if it saves more.
 
-    If writing C takes most of the time, a panel writes to no more pages than the first TLB holds.
+    If panels are narrow, the part of A that they read stays in half of the L2 cache. If writing C takes most of the
+    time, a panel writes to no more pages than the first TLB holds.
     """
+    most = MOST_ROWS
+    if RELOADS_A and B.size * B.itemsize <= 4 * L2:
+        fitting = int(L2 // 2 // (max(1, min(DEPTH, A.shape[1])) * A.itemsize))
+        most = min(fitting, MOST_ROWS) if fitting >= LEAST_ROWS else MOST_ROWS
     if B.size * B.itemsize > L2 // 2:
-        return MOST_ROWS
+        return most
     if copying_pays(A, C.shape[1]):
-        return COPIED_ROWS
+        return min(most, COPIED_ROWS)
     is_short = A.shape[1] <= (SHORT // 2 if is_transpose(B) else SHORT)  # transposing B takes time, too
     if is_short and C.size * C.itemsize > MOST_OF_L2:
         return int(TLB_PAGES * PAGE // min(C.shape[1] * C.itemsize, PAGE))
-    return MOST_ROWS
+    return most
 
 
 @part_of_kernels
@@ -114,13 +127,13 @@ def shape_of_a_part(A: Matrix, B: Matrix, C: Matrix, threads: int) -> tuple[int,
 @part_of_kernels
 def divided(C: Matrix, threads: int, most: int) -> tuple[int, int]:
     """The same for parts of at most `most` rows, or one more if that is odd. One thread takes all columns. Several
-    threads share the panels if their number is a multiple of the threads and C fills at least 90 % of them; otherwise
-    they share the rows. Many rows are divided into parts of about the same size."""
+    threads share the panels if a part can have all rows, the number of panels is a multiple of the threads and C fills
+    at least 90 % of them; otherwise they share the rows. Many rows are divided into parts of about the same size."""
     m, n = int(C.shape[0]), int(C.shape[1])
     width = VECTORS * lanes(C)
     panels = (n + width - 1) // width
     share, columns = m, n
-    if threads > 1 and panels % threads == 0 and 10 * n >= 9 * panels * width:
+    if threads > 1 and m <= most and panels % threads == 0 and 10 * n >= 9 * panels * width:
         columns = panels // threads * width
     elif threads > 1:
         share = (m + threads - 1) // threads
