@@ -41,7 +41,7 @@ def numeric(what: str, values: ArrayLike) -> NDArray[Any]:
             raise Error(f"{what} is a {type(values).__name__} that holds more than numbers: {reason(error)}") from None
     if array.dtype.kind == "O":
         fix = f"; write np.array({what}, float)" if can_be_numbers(array) else ""
-        odd = (i for i in np.ndindex(array.shape) if not isinstance(array[i], (int, float, np.number)))
+        odd = (i for i in np.ndindex(array.shape) if not isinstance(array[i], (int, float, np.number, np.bool_)))
         if (place := next(odd, None)) is None:
             raise Error(f"{what} holds Python objects, but must hold real numbers{fix}")
         kind = type(array[place]).__name__

@@ -162,6 +162,9 @@ def test_large_loops_are_read_fast(tmp_path):
     file.write_text(f"def f():\n  for i in I:\n    for j in J:\n{sums}")
     began = process_time()
     assert not reductions.recurs(str(file), 3)
+    old, new = (ast.parse(text, mode="eval").body for text in ("e - x", "x - e"))
+    assert reductions._reduces("e", [old])
+    assert not reductions._reduces("e", [new])
     assert not indices.swappable(str(file), 3)
     assert process_time() - began < 1
 

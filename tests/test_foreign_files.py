@@ -60,6 +60,10 @@ def test_files_of_other_programs_are_named(tmp_path, content, message):
         read_table(tmp_path / "f", "b")
 
 
+def test_times_are_not_taken_for_pairs_of_libsvm(tmp_path):
+    assert len(read_table(csv(tmp_path, "5 12:30 13:45\n6 12:35 14:00\n"), "1")) == 2
+
+
 def test_every_form_of_a_file_has_words_for_messages():
     assert {*WORDS} == {*get_args(Form)}
 

@@ -6,6 +6,7 @@ import pytest
 from files import csv
 
 import jitnet
+from jitnet.cli import predict
 
 QUICK = ("--backend", "numpy", "--hidden", "4", "--epochs", "1", "--quiet")
 ROWS = [f"{i % 7},{'uv'[i % 2]},{'' if i == 5 else i * 1.5}" for i in range(40)]
@@ -37,3 +38,7 @@ def test_decimals_far_below_the_spread_of_the_targets_are_left_out(run, tmp_path
     printed = run("predict", "m.npz", path, "--backend", "numpy").out
     assert printed == f"{round(exact[0], decimals):.15g}\n"
     assert json.loads(run("predict", "m.npz", path, "--json").out)["predictions"] == [float(printed)]
+
+
+def test_a_prediction_that_rounds_to_0_has_no_sign():
+    assert str(predict._rounded([-1e-9, 1.23456789], 1.0)) == "[0.0, 1.2346]"

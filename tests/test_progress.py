@@ -214,6 +214,13 @@ def test_run_that_takes_twice_the_estimate_says_so_each_time_it_doubles(capsys, 
         lines.measuring(1, 3, "timing: mine")
     said = [line for line in capsys.readouterr().err.splitlines() if "longer" in line]
     assert said == [f"this takes longer than estimated, {seconds} s so far" for seconds in (41, 83)]
+    short = progress.Lines()
+    short.expected_seconds = 1.0  # too short to be shown
+    said = []
+    for second in range(12):
+        now[0] = 500.0 + second
+        said.append(short.run_time())
+    assert [line for line in said if line] == ["this takes longer than estimated, 11 s so far"]
 
 
 @pytest.mark.parametrize("operations", [["matmul"], ["relu", "train"], ["nonsense"]])

@@ -7,7 +7,9 @@ import pytest
 from files import csv
 
 import jitnet
+from jitnet.cli import samples
 from jitnet.data import Choices, Recipe, from_frame
+from jitnet.data.text_column import Words
 
 QUICK = ("--epochs", "1", "--hidden", "4", "--backend", "numpy")
 ROWS = range(40)
@@ -139,3 +141,12 @@ def test_many_repeated_rows_are_a_warning(run, tmp_path, rows, said):
     out = run("train", "d.csv", "--target", "y", *QUICK).out
     assert ("repeat another row" in out) == (said is not None)
     assert f"note: {said}, so test samples can be among the training samples" in out or said is None
+
+
+def test_repeated_rows_are_found_where_a_text_has_several_places():
+    """As large files give, whose texts mostly differ."""
+    texts = [f"name {i}" for i in range(60)]
+    table = from_frame({"a": [*texts, *texts], "b": ["y", "z"] * 60}, "b")
+    table["a"].cells = Words([*texts, *texts], np.arange(120, dtype=np.int32))
+    (said,) = samples._said_of_repeated(table)
+    assert said.startswith("60 of 120 rows repeat another row")

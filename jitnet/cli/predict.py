@@ -123,7 +123,7 @@ def _score_in_words(result: dict[str, Any]) -> str:
 def _rounded(values: list[Any], scale: float) -> list[float]:
     """Values of a target with this standard deviation, with the decimals that can mean something."""
     decimals = max(0, DIGITS - math.floor(math.log10(scale)))
-    return [round(value, decimals) for value in values]
+    return [round(value, decimals) + 0.0 for value in values]  # 0.0 for −0.0
 
 
 def _table(rows: list[list[str]]) -> str:

@@ -115,6 +115,12 @@ def fingerprint(X: NDArray[Any]) -> list[int]:
     return [len(X), zlib.crc32(np.ascontiguousarray(X).data)]
 
 
+def _hashable(cells: NDArray[Any] | Words) -> NDArray[np.uint64]:
+    """A number for each cell, the same for the same cells; a text can have several places in `Words`."""
+    codes = distinct(cells)[1].astype(np.float64) if isinstance(cells, Words) else cells
+    return codes.astype(np.float64, copy=False).view(np.uint64)
+
+
 def _prepared(recipe: Recipe, table: Table, used: NDArray[np.int64], dtype: Any) -> tuple[NDArray[Any], list[str]]:
     """The inputs (n, inputs), and sentences about them; 0 and none for rows that are not used."""
     if len(used) == len(table):
@@ -186,15 +192,13 @@ def _said_of_repeated(table: Table) -> list[str]:
     """
     if table.matrix is not None:  # pictures
         return []
-    columns = [column.cells for column in table.columns]
-    codes = [each.codes if isinstance(each, Words) else each.astype(np.float64).view(np.uint64) for each in columns]
     hashes = np.zeros(len(table), np.uint64)
-    for each in codes:  # multiplied by the golden ratio, and the upper bits added to the lower ones
-        hashes = (hashes ^ each.astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
+    for column in table.columns:  # multiplied by the golden ratio, and the upper bits added to the lower ones
+        hashes = (hashes ^ _hashable(column.cells)) * np.uint64(0x9E3779B97F4A7C15)
         hashes ^= hashes >> np.uint64(32)
     firsts = np.sort(np.unique(hashes, return_index=True)[1])
     some_rows = firsts[:1000]
-    different = max(len(np.unique(each[some_rows])) for each in codes)
+    different = max(len(np.unique(_hashable(column.cells[some_rows]))) for column in table.columns)
     if len(firsts) > (1 - REPEATED) * len(table) or different < max(20, len(some_rows) / 3):
         return []
     repeated = np.setdiff1d(np.arange(len(table)), firsts)

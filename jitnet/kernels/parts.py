@@ -113,7 +113,7 @@ def most_rows(A: Matrix, B: Matrix, C: Matrix) -> int:
         return min(most, COPIED_ROWS)
     is_short = A.shape[1] <= (SHORT // 2 if is_transpose(B) else SHORT)  # transposing B takes time, too
     if is_short and C.size * C.itemsize > MOST_OF_L2:
-        return int(TLB_PAGES * PAGE // min(C.shape[1] * C.itemsize, PAGE))
+        return min(most, int(TLB_PAGES * PAGE // min(C.shape[1] * C.itemsize, PAGE)))
     return most
 
 
@@ -126,9 +126,10 @@ def shape_of_a_part(A: Matrix, B: Matrix, C: Matrix, threads: int) -> tuple[int,
 
 @part_of_kernels
 def divided(C: Matrix, threads: int, most: int) -> tuple[int, int]:
-    """The same for parts of at most `most` rows, or one more if that is odd. One thread takes all columns. Several
-    threads share the panels if a part can have all rows, the number of panels is a multiple of the threads and C fills
-    at least 90 % of them; otherwise they share the rows. Many rows are divided into parts of about the same size."""
+    """The rows and columns of C in a part of at most `most` rows, or one more if that is odd. One thread takes all
+    columns. Several threads share the panels if a part can have all rows, the number of panels is a multiple of the
+    threads and C fills at least 90 % of them; otherwise they share the rows. Many rows are divided into parts of about
+    the same size."""
     m, n = int(C.shape[0]), int(C.shape[1])
     width = VECTORS * lanes(C)
     panels = (n + width - 1) // width

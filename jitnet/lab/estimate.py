@@ -5,6 +5,7 @@ import os
 from ..backend import REGISTRY
 from ..compiler.jit import is_compiled
 from ..kernels import LADDERS
+from ..process.progress import WORTH_SAYING
 from . import machine
 from .benchmark import training
 from .formatting import duration
@@ -21,8 +22,8 @@ REFERENCE, REFERENCE_APART = 30, 140
 """Calls of a problem's reference: for its own row, and for a kernel in its process. The bounds of an expected result
 need eight of the nine that it takes."""
 
-COUNTED, WORTH_SAYING = 3.0, 5.0
-"""Seconds to count the memory transactions of a GPU kernel that is not a product; and the shortest estimate to show."""
+COUNTED = 3.0
+"""Seconds to count the memory transactions of a GPU kernel that is not a product."""
 
 PROCESS, PROCESS_OF_STEP, EXPLAINED, ON_GPU = 1.5, 3.0, 2.0, 9.0
 """Seconds of a process that measures the compile cost of a rung, or of a step; to explain a rung, or one of the GPU."""

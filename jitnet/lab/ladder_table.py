@@ -127,7 +127,8 @@ def _place(rung: dict[str, Any], rungs: list[dict[str, Any]]) -> str:
     """The rank of a custom kernel, compared with the next slower, the next faster, and the fastest rung."""
     order = sorted((other for other in rungs if other["checked"]), key=lambda other: other["speedup"])
     at = order.index(rung)
-    below = [f"{rung['speedup'] / other['speedup']:.3g}× over {other['name']}" for other in order[:at][-1:]]
+    gains = {other["name"]: rung["speedup"] / other["speedup"] for other in order[:at][-1:]}
+    below = [f"{gain:.3g}× over {name}" if gain < 1000 else f"{gain:,.0f}× over {name}" for name, gain in gains.items()]
     faster = {other["name"]: rung["speedup"] / other["speedup"] for other in [*order[at + 1 :][:1], order[-1]]}
     above = [f"{share:.2g} of {name}" for name, share in faster.items() if at + 1 < len(order)]
     alike = [other["name"] for other in order if other is not rung and _overlap(rung, other)]

@@ -17,6 +17,9 @@ from typing import Any, cast
 SECONDS_OF_THE_TILE, SECONDS_A_KERNEL = 5.5, 0.42
 """The approximate time to compile the register tile, which most products call, and each kernel, on an idle machine."""
 
+WORTH_SAYING = 5.0
+"""Seconds from which an estimate is shown."""
+
 GAIN = 1.7
 """How many times as fast two processes compile."""
 
@@ -87,9 +90,10 @@ class Progress:
     def run_time(self) -> str:
         """What to show about the run time at this measurement: the estimate, or that it was wrong; or nothing."""
         now = time.monotonic()
+        self._began = self._began or now
         if said := self.expected:
-            self.expected, self._began = "", now
-        elif self._began and now - self._began > 2 * self.expected_seconds:
+            self.expected = ""
+        elif now - self._began > 2 * max(self.expected_seconds, WORTH_SAYING):
             self.expected_seconds = now - self._began
             said = f"this takes longer than estimated, {self.expected_seconds:.0f} s so far"
         return said

@@ -178,7 +178,7 @@ def _inside(data: bytes, source: str) -> Content:
         raise checks.Error(f"{source} is compressed twice; decompress it once")
     if _is_idx_head(data) or data[:4] == b"PK\3\4":
         raise checks.Error(f"{source} holds a file of another kind than text or Parquet; unpack it, and name that file")
-    if re.match(rb"[+-]?[0-9.]+( [0-9]+:[+-]?[0-9.]+){2,}", start):
+    if re.match(rb"[+-]?[0-9.]+(?! [0-9]{1,2}:[0-9]{2}[ :\r\n])( [0-9]+:[+-]?[0-9.]+){2,}", start):  # 12:30 is a time
         raise checks.Error(f"{source} is in the format of LIBSVM, label index:value; {SAVE_AS_CSV}")
     if start[:1] in (b"{", b"["):
         raise checks.Error(f"{source} seems to be JSON; {SAVE_AS_CSV}")

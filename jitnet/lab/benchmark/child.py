@@ -157,13 +157,13 @@ class _Child:
 
     def error_of_known(self) -> str | None:
         """The first error on the shapes of the problem, as many as there is time for."""
-        shapes, end = self.problem.shapes, math.inf
-        for done, shape in enumerate(shapes, 1):
+        known, end = self.problem.shapes, math.inf
+        for done, shape in enumerate(known, 1):
             if found := self.error_at(shape):
                 return found
             end = min(end, perf_counter() + KNOWN)
             if perf_counter() > end:
-                self.untested = len(shapes) - done
+                self.untested = len(known) - done
                 break
         return None
 

@@ -56,7 +56,7 @@ class Call:
                 memory = aligned(argument.nbytes + 2 * width, np.uint8)
                 memory.fill(BESIDE_OUTPUTS if guard == FINITE and position >= inputs else guard)
                 memory[width : width + argument.nbytes] = UNTOUCHED
-                inner = np.ndarray(argument.shape, argument.dtype, memory, width)  # an empty slice is at the start
+                inner = np.ndarray(argument.shape, argument.dtype, memory, width)  # memory[width:width] begins at 0
                 if position < inputs or not holds_nothing(argument):
                     inner[...] = argument
                 elif not np.isnan(start):
@@ -82,9 +82,9 @@ class Call:
             guards = (slice(self.width), "before the start"), (slice(-self.width, None), "past the end")
             for part, where in guards:
                 changed = memory[part] != self.before[position][part]
-                count = int(changed.reshape(-1, size).any(axis=1).sum())
-                if count:
-                    return f"writes outside its output: {count} number{'s' * (count > 1)} {where} of {name}"
+                outside = int(changed.reshape(-1, size).any(axis=1).sum())
+                if outside:
+                    return f"writes outside its output: {count(outside, 'number')} {where} of {name}"
             if self.changed[position] and position < len(names) - len(self.case.expected):
                 return f"changes its input {name}"
         return None

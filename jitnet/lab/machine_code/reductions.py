@@ -85,6 +85,8 @@ def _reduces(name: str, values: list[ast.expr]) -> bool:
             operands, kind = [part.body, part.orelse], "choice" if name in names_in(part.test) else ""
         elif not is_named(part, name):
             return False
+        if kind == "Sub" and name in names_in(operands[1]):  # a − x is no sum
+            return False
         used = [operand for operand in operands if name in names_in(operand) and operand is not part]
         if len(used) > 1 and not isinstance(part, ast.IfExp):
             return False

@@ -71,7 +71,7 @@ class Problem:
         return self.draw(shape, np.dtype(dtype), seed)
 
     def numbers(self, shape: Shape, dtype: np.dtype[Any], seed: int) -> list[Any]:
-        """The arguments of `case`, without those that a kernel only writes if the expected results may be slow."""
+        """The arguments of `case`; if its reference may be slow, without those that a kernel only writes."""
         return (self.draw_inputs or (lambda *drawn: self.draw(*drawn).arguments))(shape, dtype, seed)
 
     def misfit(self, kernel: Function, name: str) -> str | None:
