@@ -7,7 +7,8 @@ import numba
 import numpy as np
 import pytest
 
-from jitnet.lab.sanitizer.arguments import examine_guessed, guessed
+from jitnet.lab import problems
+from jitnet.lab.sanitizer.arguments import examine_at_thresholds, examine_guessed, guessed
 from jitnet.lab.sanitizer.checking import examine
 
 
@@ -123,3 +124,39 @@ def test_more_threads_than_a_number_of_the_source_are_tried(most, severity, monk
     report = examine(rows_of_four_threads, [(np.ones((7, 3)), np.zeros(7))])
     assert {finding.severity for finding in report.findings} == {severity}
     assert "race: rows[0, 0] is written by thread 0" in str(report)
+
+
+PROBLEM = """
+import numpy as np
+
+SHAPES, TIMED, DTYPES = [(3,), (5,)], [(8,)], ["float64"]
+
+def inputs(shape, dtype, rng):
+    return (rng.standard_normal(shape),)
+
+def reference(x):
+    return np.full(x.shape, np.nan) if x.size == 65 else x
+
+def flops(shape):
+    return shape[0]
+
+def memory(shape, dtype):
+    return 16 * shape[0]
+"""
+
+
+def raises_above(x, y):
+    if x.shape[0] > 99:
+        raise ValueError("too large")
+    if x.shape[0] > 64:
+        y[0] = 0
+    y[:] = x
+
+
+def test_errors_above_the_numbers_of_the_source_are_found_whatever_the_problem(tmp_path):
+    """It has no float32, and its reference gives NaN for 65 elements."""
+    (tmp_path / "mine.py").write_text(PROBLEM)
+    report = examine(raises_above, [])
+    examine_at_thresholds(report, raises_above, problems.load(str(tmp_path / "mine.py")), "float32", 1)
+    assert report.runs == ["x (100,), y (100,)"]
+    assert [finding.message for finding in report.errors] == ["raises ValueError: too large, given x (100,), y (100,)"]

@@ -37,7 +37,7 @@ def tree_of(code: CodeType) -> ast.FunctionDef | None:
 
 
 def integers_in(body: FunctionType, span: range) -> list[int]:
-    """The integers of a function's source, and those that it calls by a global name, in ascending order."""
+    """The integers of a function's source, and the global integers that it names, in ascending order."""
     values = [getattr(node, "value", None) for node in ast.walk(tree_of(body.__code__) or ast.Pass())]
     values += [body.__globals__.get(name) for name in body.__code__.co_names]
     return sorted({value for value in values if type(value) is int and value in span})
