@@ -65,12 +65,34 @@ def sums(x, a, y):
         y[i] = a * x[i] + total
 
 
+def multiplies(x, a, y):
+    product = 1.0
+    for i in range(x.size):
+        product *= x[i]
+        y[i] = a * x[i] + product
+
+
+def divides(x, a, y):
+    rest = 2.0
+    for i in range(x.size):
+        rest /= x[i] + a
+        y[i] = rest
+
+
+def negates(x, a, y):
+    for i in range(x.size):
+        y[i] = -0.5 * x[i] + a
+
+
 @pytest.mark.parametrize(
     ("kernel", "line", "expression", "fix"),
     [
         (averages, 1, "1 - a", "write y.dtype.type(1) instead of 1"),
         (doubles, 1, "a *= 2", "write y.dtype.type(2) instead of 2"),
         (sums, 3, "total += x[i]", "begin total with y.dtype.type(0)"),
+        (multiplies, 3, "product *= x[i]", "begin product with y.dtype.type(1)"),
+        (divides, 3, "rest /= x[i] + a", "begin rest with y.dtype.type(its value)"),
+        (negates, 2, "-0.5 * x[i]", "write y.dtype.type(-0.5) instead of -0.5"),
     ],
 )
 def test_a_float64_is_found_where_it_is_made(kernel, line, expression, fix):

@@ -11,6 +11,9 @@ from typing import Any, NamedTuple
 from .findings import FIXES
 from .places import frame_of_kernel
 
+_STARTS = {ast.Add: "0", ast.Sub: "0", ast.Mult: "1"}
+"""Operation of an update -> what its variable begins with."""
+
 
 class Promotion(NamedTuple):
     """The operation that does it."""
@@ -52,9 +55,17 @@ def fix_of(promotion: Promotion | None, array: str) -> str:
     value: Any = getattr(statement, "value", None)
     instead = f"write {of_array}({{0}}) instead of {{0}}"
     if isinstance(statement, ast.AugAssign) and isinstance(statement.target, ast.Name):
-        is_sum = not isinstance(value, ast.Constant)
-        return f"begin {statement.target.id} with {of_array}(0)" if is_sum else instead.format(ast.unparse(value))
+        start = _STARTS.get(type(statement.op), "its value")
+        begin = f"begin {statement.target.id} with {of_array}({start})"
+        return instead.format(ast.unparse(value)) if _is_constant(value) else begin
     for side in (value.left, value.right) if isinstance(value, ast.BinOp) else ():
-        if isinstance(side, ast.Constant):
+        if _is_constant(side):
             return instead.format(ast.unparse(side))
     return FIXES["float64"].replace("ARRAY.dtype.type", of_array)
+
+
+def _is_constant(node: ast.AST) -> bool:
+    """0.5 or -0.5."""
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        node = node.operand
+    return isinstance(node, ast.Constant)
