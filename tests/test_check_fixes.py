@@ -101,3 +101,19 @@ def test_a_float64_is_found_where_it_is_made(kernel, line, expression, fix):
     assert found.lines == [kernel.__code__.co_firstlineno + line]
     assert f"{expression}` mixes a float32 with a Python number" in found.message
     assert found.fix == fix
+
+
+def scales_both(x, w, y, z):
+    for i in range(x.size):
+        z[i] = np.sqrt(0.5 * x[i])
+        y[i] = w[i]
+
+
+def test_a_float64_of_an_array_has_nothing_to_do_with_one_that_is_made():
+    """The square root is stored in a float64, and w holds float64."""
+    x, wide = buggy_loops.vector(), np.ones(7)
+    (found,) = examine(scales_both, [(x, wide, buggy_loops.unset(7), wide.copy())]).findings
+    assert found.lines == [scales_both.__code__.co_firstlineno + 3]
+    assert "this line, or one before it," in found.message
+    (found,) = examine(scales_both, [(x, x, wide, buggy_loops.unset(7))]).findings
+    assert "`0.5 * x[i]` mixes" in found.message

@@ -9,7 +9,7 @@ from numba.np.numpy_support import as_dtype
 from numpy.typing import NDArray
 
 from .findings import Finding
-from .numbers import promotion_of
+from .numbers import Double, promotion_of
 from .places import here
 from .promotions import Promotion, expression_of, fix_of
 from .races import Memory, Run, address_of, numbers_of
@@ -125,7 +125,7 @@ class Recorded:
             is_double = isinstance(value, np.float64) or (
                 isinstance(value, Recorded) and value.data.dtype == np.float64
             )
-            promotion = promotion_of(value) or self.run.promotion
+            promotion = promotion_of(value) if isinstance(value, Double) else self.run.promotion
             if is_double and (promotion or not self.run.wants_float64):
                 self._is_double(promotion)
         elif kind in "iu" and isinstance(value, (int, np.integer)):

@@ -28,7 +28,7 @@ from ..loading import body_of
 from . import loops
 from .arrays import Flat, Traced, new, traced
 from .findings import Finding
-from .numbers import TYPES, Single, math_function, math_module
+from .numbers import TYPES, Double, Single, math_function, math_module, promotion_of
 from .races import Memory, Run
 from .recorded import as_numpy, is_view, plain
 from .targets import name_of
@@ -305,7 +305,10 @@ class Function:
             return result
         if self.function in (np.empty, np.empty_like) and isinstance(result, np.ndarray):
             return new(self.run, result, initialized=False)
-        return traced(self.run, result)
+        result = traced(self.run, result)
+        if isinstance(result, Double):
+            result.promotion = promotion_of(*arguments)
+        return result
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.function, name)
