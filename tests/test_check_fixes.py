@@ -8,6 +8,8 @@ import pytest
 from buggy_loops import PAIRS
 
 from jitnet.lab.sanitizer.checking import examine
+from jitnet.lab.sanitizer.conflicts import OUTPUT, Dependences
+from jitnet.lab.sanitizer.findings import FIXES, Finding
 
 RACES = {
     "exponential_average": "an iteration needs the result of another one: write range, or compute it as a scan",
@@ -42,6 +44,41 @@ def test_a_race_has_the_fix_that_fits(name):
     assert len(fixes) == 1
     assert RACES[name] in fixes.pop()
     assert ("range, or compute" in errors[0].fix) == (name in (*list(RACES)[:3], "prefix_sum"))
+
+
+LOOP = """
+import numba
+
+@numba.njit(parallel=True)
+def adds(x, out, n):
+    for i in numba.prange(x.size):
+        {} += x[i]
+"""
+
+
+@pytest.mark.parametrize(
+    ("element", "fix"),
+    [
+        ("out[n - 1]", "racing result"),
+        ("out[len(out) - 1]", "racing result"),
+        ("out[int(i / 2)]", "racing sum"),
+        ("out[(len(x) - 1 - i) // 2]", "racing sum"),
+        ("out[i // x.shape[0]]", "racing sum"),
+        ("out[i % out.size]", "racing table"),
+        ("out[int(x[i] / 9)]", "racing table"),
+    ],
+)
+def test_the_fix_of_a_sum_fits_its_index(element, fix, tmp_path):
+    (tmp_path / "adds.py").write_text(LOOP.format(element))
+    errors = examine(f"{tmp_path / 'adds.py'}:adds", [(np.arange(7.0), np.zeros(4), 4)]).errors
+    assert {error.fix for error in errors} == {FIXES[fix].replace("ARRAY", "out")}
+
+
+def test_a_race_that_is_known_may_still_be_seen_to_read():
+    dependences, finding = Dependences("a"), Finding("race", "")
+    for is_read in (False, True):
+        dependences.add(OUTPUT, finding, is_read, None, 1, 1)
+        assert finding.fix == FIXES["racing buffer" if is_read else "race"].replace("ARRAY", "a")
 
 
 def averages(x, a, y):

@@ -13,6 +13,9 @@ from .syntax import assigned_by, is_shape, statements_in
 FLOW, ANTI, OUTPUT = ("writes", "reads"), ("reads", "writes"), ("writes", "writes")
 """What one iteration did to an element, and another one does to it."""
 
+_PURE = {"len", "int", "abs", "min", "max"}
+"""Functions that give the same for the same arguments, other than numba.get_thread_id or a random number."""
+
 
 class Dependences:
     """Those of one array in one prange loop. Its findings have one fix, which follows from all kinds seen so far."""
@@ -32,7 +35,7 @@ class Dependences:
         tree: ast.FunctionDef | None, line: int, loop: int,
     ) -> None:  # fmt: skip
         """One more, of a write in this line of a function; `is_read`: an iteration that writes it reads it, too."""
-        if finding in self.findings and kind in self.kinds:
+        if finding in self.findings and kind in self.kinds and is_read <= self.is_read:
             return
         self.findings.append(finding)
         self.kinds.add(kind)
@@ -73,7 +76,7 @@ class Dependences:
 
 
 def _index_of(target: ast.expr, loop: ast.AST) -> str:
-    """How a subscript names its element: "one" by constants, "data" as in h[int(x[i])], or ""."""
+    """How a subscript names its element: "one" for all iterations, "data" as in h[int(x[i])] or h[i % n], or ""."""
     parts: list[ast.AST] = []
     while isinstance(target, ast.Subscript):
         parts += ast.walk(target.slice)
@@ -81,7 +84,10 @@ def _index_of(target: ast.expr, loop: ast.AST) -> str:
     if any(isinstance(node, ast.Slice) or (isinstance(node, ast.Constant) and node.value is ...) for node in parts):
         return ""
     names = {node.id for node in parts if isinstance(node, ast.Name)}
-    if not names:
+    changing = {node.id for node in ast.walk(loop) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    changing |= {node.arg for node in ast.walk(loop) if isinstance(node, ast.arg)}  # of a function that the loop calls
+    calls = [node.func for node in parts if isinstance(node, ast.Call)]
+    if names.isdisjoint(changing) and all(isinstance(call, ast.Name) and call.id in _PURE for call in calls):
         return "one"
     computed = [
         value
@@ -90,9 +96,8 @@ def _index_of(target: ast.expr, loop: ast.AST) -> str:
         if isinstance(to, ast.Name) and to.id in names
     ]
     parts += [node for value in computed for node in ast.walk(value)]
-    is_shaped = [isinstance(node, ast.Subscript) and is_shape(node.value) for node in parts]
-    of_data = [isinstance(node, (ast.Subscript, ast.Call)) for node in parts]
-    return "data" if sum(of_data) > sum(is_shaped) else ""
+    of_data = (isinstance(node, ast.Subscript) and not is_shape(node.value) for node in parts)
+    return "data" if any(of_data) or any(isinstance(node, ast.Mod) for node in parts) else ""
 
 
 def _root(node: ast.expr) -> str:
