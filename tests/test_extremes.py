@@ -6,11 +6,13 @@ import pytest
 from jitnet.lab.sanitizer.checking import examine
 
 LOOP = """
+import numpy as np
 from numba import njit, prange
 
 @njit(parallel=True)
 def search(x):
     best, at, v = x[0], 0, x[0]
+    hits = np.zeros(x.size)
     for i in prange(x.size):
         {}
     return best, at
@@ -37,6 +39,10 @@ def errors_of(body, folder):
         ("if x[i] < best: best = x[i]", MIN),
         ("if best >= x[i]: best = x[i]", MIN),
         ("best = x[i] if x[i] > best else best", MAX),
+        ("best = best if best > x[i] else x[i]", MAX),
+        ("best = best if x[i] > best else x[i]", MIN),
+        ("if x[i] <= best: pass\nelse: best = x[i]", MAX),
+        ("if x[i] > best:\n    best = x[i]\n    hits[i] = 1", MAX),
         ("v = abs(x[i])\nif v > best: best = v", "write best = max(best, v), of which"),
         ("if x[i] > best:\n    best = x[i]\n    at = i", BLOCKS),
         ("if x[i] > best: best, at = x[i], i", BLOCKS),
