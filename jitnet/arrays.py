@@ -47,8 +47,7 @@ def numeric(what: str, values: ArrayLike) -> NDArray[Any]:
         kind = type(array[place]).__name__
         if not place:
             raise Error(f"{what} is a {kind}, but must be an array of real numbers{fix}")
-        where = ", ".join(map(str, place))
-        raise Error(f"{what}[{where}] is {shown(array[place])}, a {kind}, but must be a real number{fix}")
+        raise Error(f"{_element(what, place)} is {shown(array[place])}, a {kind}, but must be a real number{fix}")
     if array.dtype.kind in "UST":
         fix = f"; write np.array({what}, float)" if can_be_numbers(array) else ""
         raise Error(f"{what} holds text, but must hold real numbers{fix}")
@@ -135,6 +134,11 @@ def _expect_number_columns(what: str, frame: Any) -> None:
                 ) from None
 
 
+def _element(what: str, index: tuple[int, ...], start: int = 0) -> str:
+    """`X[3, 0]`; `start` is the index of the first row."""
+    return f"{what}[{', '.join(str(i + start * (axis == 0)) for axis, i in enumerate(index))}]"
+
+
 def finite(what: str, array: NDArray[Any], start: int = 0, given: Any = None) -> None:
     """No NaN and no infinity.
 
@@ -143,10 +147,11 @@ def finite(what: str, array: NDArray[Any], start: int = 0, given: Any = None) ->
     """
     if array.dtype.kind == "f" and not _is_finite(array):
         where = tuple(int(position) for position in np.argwhere(~np.isfinite(array))[0])
-        place = ", ".join(str(position + start * (axis == 0)) for axis, position in enumerate(where))
         is_frame = hasattr(given, "columns") and hasattr(given, "to_numpy")
         column = f", in column {shown(str(given.columns[where[1]]))}" if is_frame else ""
-        raise Error(f"{what}[{place}] is {array[where]}{column}; replace or leave out values that are not finite")
+        raise Error(
+            f"{_element(what, where, start)} is {array[where]}{column}; replace or leave out values that are not finite"
+        )
 
 
 def _is_finite(array: NDArray[Any]) -> bool:
@@ -210,8 +215,9 @@ def _settled_and_finite(
         rows = rows or slice(0, None)
         if not _is_finite(result[rows]):
             place = tuple(np.argwhere(~np.isfinite(result[rows]))[0].tolist())
-            where = ", ".join(map(str, (place[0] + rows.start, *place[1:])))
-            raise Error(f"{what}[{where}] is {array[rows][place]}, too large for {dtype}; scale {what} down")
+            raise Error(
+                f"{_element(what, place, rows.start)} is {array[rows][place]}, too large for {dtype}; scale {what} down"
+            )
     return result
 
 

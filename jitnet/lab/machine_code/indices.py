@@ -2,7 +2,7 @@
 
 import ast
 
-from ..sanitizer.syntax import assigned, names_in, parts_of
+from ..sanitizer.syntax import array_of, assigned, names_in, parts_of
 from .reductions import updates
 from .sources import Loop, function_of, nest_of
 
@@ -105,14 +105,6 @@ def reads_what_it_writes(file: str, line: int) -> bool:
     """True if the loop on that line reads other elements of an array that it writes: D[i, j] += D[i, k]."""
     nest = nest_of(file, line)
     elements = _elements(nest[-1]) if nest else []
-    written = [(_root(node), ast.unparse(node)) for node in elements if isinstance(node.ctx, ast.Store)]
-    read = [(_root(node), ast.unparse(node)) for node in elements if isinstance(node.ctx, ast.Load)]
+    written = [(array_of(node), ast.unparse(node)) for node in elements if isinstance(node.ctx, ast.Store)]
+    read = [(array_of(node), ast.unparse(node)) for node in elements if isinstance(node.ctx, ast.Load)]
     return any(array == other and element != text for array, element in written for other, text in set(read))
-
-
-def _root(element: ast.Subscript) -> str:
-    """X of X[i][k]."""
-    inner: ast.expr = element
-    while isinstance(inner, ast.Subscript):
-        inner = inner.value
-    return ast.unparse(inner)

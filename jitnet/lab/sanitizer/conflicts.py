@@ -8,7 +8,7 @@ in place also anti-dependences, a sum both flow and output dependences, a shared
 import ast
 
 from .findings import FIXES, Finding
-from .syntax import assigned_by, is_shape, statements_in
+from .syntax import array_of, assigned_by, is_shape, statements_in
 
 FLOW, ANTI, OUTPUT = ("writes", "reads"), ("reads", "writes"), ("writes", "writes")
 """What one iteration did to an element, and another one does to it."""
@@ -52,7 +52,9 @@ class Dependences:
         if len(pairs) == 1 and isinstance(pairs[0][0], ast.Subscript):
             (target, value), same = pairs[0], ast.unparse(pairs[0][0])
             others = [
-                node for node in ast.walk(value) if isinstance(node, ast.Subscript) and _root(node) == _root(target)
+                node
+                for node in ast.walk(value)
+                if isinstance(node, ast.Subscript) and array_of(node) == array_of(target)
             ]
             is_own = all(ast.unparse(node) == same for node in others)
             self.index = _index_of(target, next((s for s in statements_in(tree) if s.lineno == loop), tree))
@@ -98,10 +100,3 @@ def _index_of(target: ast.expr, loop: ast.AST) -> str:
     parts += [node for value in computed for node in ast.walk(value)]
     of_data = (isinstance(node, ast.Subscript) and not is_shape(node.value) for node in parts)
     return "data" if any(of_data) or any(isinstance(node, ast.Mod) for node in parts) else ""
-
-
-def _root(node: ast.expr) -> str:
-    """`a` of a[i] and a[i][j]."""
-    while isinstance(node, ast.Subscript):
-        node = node.value
-    return ast.unparse(node)

@@ -181,6 +181,13 @@ def renamed(function: Callable[..., Any]) -> dict[str, int] | None:
     return found
 
 
+def array_of(element: ast.expr) -> str:
+    """`a` of a[i] and a[i][j]."""
+    while isinstance(element, ast.Subscript):
+        element = element.value
+    return ast.unparse(element)
+
+
 def _root(node: ast.expr) -> str:
     """`a` of a[i], a.T and a.reshape(n); "" for other expressions, and for a name."""
     inner = node
