@@ -147,7 +147,7 @@ def test_correct_kernels_are_ranked(wrong, reported, rungs):
     over = f"{rungs['right']['gflops'] / by_speed[rank - 2]['gflops']:.3g}× over {by_speed[rank - 2]['name']}"
     if rank < len(timed):
         over += f", {rungs['right']['gflops'] / by_speed[rank]['gflops']:.2g} of {by_speed[rank]['name']}"
-    assert re.search(rf"right is the (\d\w\w )?(slowest|fastest) of {len(timed)}: {re.escape(over)}", text)
+    assert re.search(rf"right is the (\d+\w\w )?(slowest|fastest) of {len(timed)}: {re.escape(over)}", text)
     assert any(line.startswith(f"{by_speed[0]['name']:20}") for line in lines)
     for name in wrong:
         assert any(re.fullmatch(f"{name} +not timed: it failed the check", line) for line in lines)
