@@ -31,10 +31,10 @@ import importlib
 from typing import TYPE_CHECKING
 
 from .process import interruption  # noqa: F401  # isort: skip (first, so that ^C ends the command during the imports)
-from .process import collector  # isort: skip
+from .process import garbage_collector  # isort: skip
 from .compiler import environment  # noqa: F401  # isort: skip (before Numba is imported)
 
-with collector.paused():
+with garbage_collector.paused():
     from . import calculus, kernels, layers, optimizers
     from .backend import backends
     from .checks import Error

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import arrays, checks
+from .canonical import canonical
 from .compiler.types import Matrix
 from .layers import Layer
 from .losses import Loss
-from .spelling import spelled
 
 CALLER = 7
 """The stack level of the line that called `fit`, for a warning about labels."""
@@ -201,7 +201,7 @@ def _settled(classes: NDArray[Any]) -> NDArray[Any]:
 
 def _of_one_spelling(labels: NDArray[Any]) -> NDArray[Any]:
     """Different texts, each value once: of "1", "1.0" and "2.0", "1" and "2.0" are left, and a warning says so."""
-    names = list(map(spelled, labels.tolist()))
+    names = list(map(canonical, labels.tolist()))
     times = Counter(names)
     if len(times) == len(names):
         return labels
@@ -229,13 +229,13 @@ def _places(labels: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.int64]:
     rest = found < 0
     different, codes = np.unique(labels[rest], return_inverse=True)
     place = _spellings(classes.tolist())
-    found[rest] = np.array([place.get(spelled(label), -1) for label in different.tolist()], np.int64)[codes]
+    found[rest] = np.array([place.get(canonical(label), -1) for label in different.tolist()], np.int64)[codes]
     return found
 
 
 def _spellings(labels: list[Any]) -> dict[str, int]:
     """The position of each value; without those that several labels spell."""
-    names = list(map(spelled, labels))
+    names = list(map(canonical, labels))
     times = Counter(names)
     return {name: j for j, name in enumerate(names) if times[name] == 1}
 
@@ -291,7 +291,7 @@ def class_weights(weights: Any, wanted: Targets, classes: NDArray[Any] | None) -
         spellings, factors, named = _spellings(names), np.ones(len(counts)), dict[int, Any]()
         for label, weight in weights.items():
             value = label.item() if isinstance(label, np.generic) else label
-            place = spellings.get(spelled(value)) if isinstance(value, (str, int, float)) else None
+            place = spellings.get(canonical(value)) if isinstance(value, (str, int, float)) else None
             place = names.index(value) if value in names else place
             if place is None:
                 known = checks.some([checks.shown(name) for name in names])

@@ -13,7 +13,7 @@ from small_assignment import ADDITION, SPEED, graded, made
 
 from jitnet import checks
 from jitnet.lab import estimate, problems
-from jitnet.lab.grade import assignment, grading, handed_in, new, student
+from jitnet.lab.grade import assignment, grading, new, student, submissions
 from jitnet.lab.grade.language import Language
 from jitnet.lab.grade.vocabulary import NUMPY
 
@@ -280,7 +280,7 @@ def test_guide_lists_the_names_of_numpy_that_submissions_may_use():
 def test_submission_is_a_python_file(tmp_path):
     (tmp_path / "readme.txt").write_text("print me")
     with pytest.raises(checks.Error, match=r"readme.txt is not a Python file; the name of a submission ends with .py"):
-        handed_in.submissions(tmp_path / "readme.txt", "lab1.py")
+        submissions.find(tmp_path / "readme.txt", "lab1.py")
     error = Language().error_of(b"import helper\n")
     assert error.startswith("imports helper; a submission is one file, which may import math, numba, numpy"), error
 

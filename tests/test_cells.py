@@ -5,11 +5,11 @@ import pytest
 from files import csv
 
 import jitnet
+from jitnet.canonical import canonical
 from jitnet.data import Recipe, read_table
 from jitnet.data.cells import has_code
 from jitnet.data.dates import DATES
 from jitnet.data.values import NUMBERS, PLAIN, distinct, form_of, labels_of, numbers_in, twins
-from jitnet.spelling import spelled
 
 
 def test_leading_zeros_make_a_column_a_code():
@@ -50,7 +50,7 @@ def test_equal_values_have_one_spelling():
         ((np.int64(2**53 + 1), "9007199254740993"), "9007199254740993"),
         (("1e999",), "1e999"),
     ):
-        assert {spelled(value) for value in values} == {spelling}
+        assert {canonical(value) for value in values} == {spelling}
     names, codes = distinct(np.array(["1", "b", None, "1.0", "TRUE", "true"], object))
     assert (names, codes.tolist()) == (["1", "b", "True"], [0, 1, -1, 0, 2, 2])
     names, codes = distinct(np.array([2.0, np.nan, 1, 2]))

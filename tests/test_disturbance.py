@@ -17,7 +17,7 @@ import jitnet
 from jitnet.lab import ladder
 from jitnet.lab.checkup import hardware
 from jitnet.lab.timing import Timing
-from jitnet.process import disturbance, granted, progress
+from jitnet.process import disturbance, progress, resources
 
 COUNTED = Path("/proc/stat").exists()
 BEFORE = disturbance._Counters(100.0, 5.0, 50.0, 1.0, 10.0, 0.0, 0.0, 0.5)
@@ -191,7 +191,7 @@ def test_load_of_worker_processes_is_no_disturbance():
             used = disturbance._of_helpers() - before
             time.sleep(0.02)
         own = sum(os.times()[:4])
-        assert disturbance._counters(granted.cores()).own >= own + used
+        assert disturbance._counters(resources.cores()).own >= own + used
     finally:
         disturbance.HELPERS.discard(helper.pid)
         helper.kill()

@@ -9,7 +9,7 @@ from runs import spiral
 
 import jitnet
 from jitnet import SGD, Adam, Dense, Network, cli
-from jitnet.spelling import spelled
+from jitnet.canonical import canonical
 
 X, CODES = spiral()
 X = X.astype(np.float32)
@@ -373,11 +373,11 @@ def test_labels_in_two_spellings_are_one_class_and_a_warning_says_so(labels, cla
     assert (said[0].filename, said[0].lineno) == (__file__, first + 1)  # the line that calls the method
     assert network.classes.tolist() == classes
     same = net(2)
-    fit(same, np.array(classes)[[classes.index(spelled(c)) if spelled(c) in classes else 1 for c in Y.tolist()]])
+    fit(same, np.array(classes)[[classes.index(canonical(c)) if canonical(c) in classes else 1 for c in Y.tolist()]])
     assert network.theta.tobytes() == same.theta.tobytes()
     (tmp_path / "t.csv").write_text("\n".join(["x,y,c", *(f'{x},{y},"{c}"' for (x, y), c in zip(X, Y, strict=True))]))
     recipe = jitnet.data.Recipe.learn(jitnet.data.read_table(tmp_path / "t.csv", "c"), np.arange(97))
-    assert recipe.classes == sorted(map(spelled, classes))
+    assert recipe.classes == sorted(map(canonical, classes))
     apart = net(3)
     apart.classes = labels
     fit(apart, Y)

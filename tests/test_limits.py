@@ -17,8 +17,8 @@ from files import csv, idx_bytes
 
 import jitnet
 from jitnet import checks, npz, storage
+from jitnet.canonical import is_number
 from jitnet.data import Recipe, read_idx, read_table
-from jitnet.spelling import is_number
 
 MIB = 2**20
 

@@ -16,7 +16,7 @@ import pytest
 
 import jitnet
 from jitnet.compiler.lazy import LazyFunctions
-from jitnet.process import collector
+from jitnet.process import garbage_collector
 
 
 def test_import_needs_numba_and_numpy_only():
@@ -55,7 +55,7 @@ def test_import_leaves_the_garbage_collector_as_it_was(is_enabled):
 
 
 def test_a_failed_import_resumes_the_garbage_collector():
-    with contextlib.suppress(ImportError), collector.paused():
+    with contextlib.suppress(ImportError), garbage_collector.paused():
         assert not gc.isenabled()
         raise ImportError
     assert gc.isenabled()

@@ -11,7 +11,7 @@ from ..compiler.jit import Kernel
 from ..compiler.memory import aligned
 from ..compiler.registry import Call, expect_new
 from . import thread_choice
-from .refused import raise_if_refused
+from .compiler_errors import raise_if_refused
 
 Report = Callable[[int, int, str], None]
 """Called with (done, total, name of the kernel) while kernels are compiled."""

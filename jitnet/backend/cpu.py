@@ -17,7 +17,7 @@ from ..kernels import LADDERS, SIGNATURES
 from ..kernels.register_tile import NARROW_TILES
 from . import thread_choice
 from .base import Backend, Report, register
-from .refused import raise_if_refused
+from .compiler_errors import raise_if_refused
 
 
 def start() -> None:

@@ -19,7 +19,7 @@ from numba.np.ufunc import parallel
 
 from ..compiler.parallel_for import can_have_threads, start_layer
 from ..compiler.threads import thread_count
-from ..process import granted
+from ..process import resources
 
 SLICE = 0.002
 """Minimum seconds of work before the two numbers of threads are compared."""
@@ -40,13 +40,13 @@ given = contextvars.ContextVar("given", default=False)
 
 def cpus() -> int:
     """The number of CPUs of this process: its affinity, limited by its control groups."""
-    return max(1, math.ceil(min(len(granted.cores()), quota())))
+    return max(1, math.ceil(min(len(resources.cores()), quota())))
 
 
 @functools.cache
 def quota() -> float:
     """The CPU limit of the control groups of this process (Linux), as set by `docker run --cpus`, or infinity."""
-    return min(map(_granted_by, granted.control_groups("cpu")), default=math.inf)
+    return min(map(_granted_by, resources.control_groups("cpu")), default=math.inf)
 
 
 def _granted_by(folder: Path) -> float:

@@ -27,9 +27,9 @@ from ..lab import loading, problems
 from ..lab.benchmark.custom import obstacle_to_compiling
 from ..lab.problems import Problem, of_operation, operation_called
 from ..lab.sanitizer import arguments, checking
+from ..lab.sanitizer.argument_copies import Empty
+from ..lab.sanitizer.coverage import Coverage
 from ..lab.sanitizer.findings import Finding, Report
-from ..lab.sanitizer.given import Empty
-from ..lab.sanitizer.reached import Reached
 from ..lab.sanitizer.targets import name_of
 from ..process import progress
 from .shared import call_options, dtype_option, output_options, shown
@@ -69,7 +69,7 @@ def _report(options: argparse.Namespace, say: progress.Report) -> Report:
     kernel, operation = kernel_of(options)
     if operation is not None and ":" not in options.target:
         return _checked(options, kernel, operation, say)
-    with Reached(kernel) as reached:
+    with Coverage(kernel) as reached:
         report = _checked(options, kernel, operation, say)
     reached.note(report)
     if not report and (obstacle := obstacle_to_compiling(kernel, report.given)):

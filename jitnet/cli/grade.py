@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from .. import backend, checks, storage
-from ..lab.grade import assignment, grading, handed_in, output, page, table
+from ..canonical import composed
+from ..lab.grade import assignment, grading, output, page, submissions, table
 from ..process import progress
-from ..spelling import composed
 from .shared import as_json, check_paths, shown
 
 AGAIN, PAUSE = 3, 5.0
@@ -49,10 +49,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     check_paths(options, writes=("csv", "html", "gradescope", *(["json"] if options.json not in (None, "-") else [])))
     wanted = assignment.load(options.assignment)
-    found = _chosen(handed_in.submissions(options.submission, wanted.file), options.only)
+    found = _chosen(submissions.find(options.submission, wanted.file), options.only)
     _check_replaces_no_class(options)
     options.one = found[0][1] == Path(options.submission)
-    options.left_out = handed_in.left_out(options.submission, wanted.file)
+    options.left_out = submissions.left_out(options.submission, wanted.file)
     if options.gradescope and not options.one:
         raise checks.Error("--gradescope is for one submission; for a folder, there is --csv")
     if options.feedback is not None:
@@ -102,9 +102,9 @@ def _check_replaces_no_class(options: argparse.Namespace) -> None:
             )
 
 
-def _make_folder(folder: str, submissions: str) -> None:
+def _make_folder(folder: str, place: str) -> None:
     """A new folder among the submissions would be one of them in the next run."""
-    if Path(submissions).resolve() in Path(folder).resolve().parents:
+    if Path(place).resolve() in Path(folder).resolve().parents:
         raise checks.Error(f"--feedback {folder} is in the folder of the submissions; name a folder outside of it")
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)

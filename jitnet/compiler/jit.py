@@ -62,7 +62,7 @@ def compiled_later(
 
 
 EXPLAIN: list[Callable[[Callable[..., Any], Exception], None]] = []
-"""Called with a body that Numba refuses, and its error, to raise a clear one; `backend/refused.py` adds one."""
+"""Called with a body that Numba refuses, and its error, to raise a clear one; `backend/compiler_errors.py` adds one."""
 
 
 def _compile(body: Callable[..., Any], compile_: Callable[[Any], Any], signature: Any) -> Any:

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ..spelling import DIGITS, is_code, is_number
+from ..canonical import DIGITS, is_code, is_number
 from .missing import LONGEST, is_missing
 
 

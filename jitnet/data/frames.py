@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import checks
+from ..canonical import DIGITS, canonical, column_name, is_code
 from ..checks import shown
-from ..spelling import DIGITS, column_name, is_code, spelled
 from .cells import are_whole, numbers_of
 from .missing import is_missing
 from .table import Column, Table, called, expect_different
@@ -254,6 +254,6 @@ def _text(cell: Any, what: str) -> str:
     if isinstance(cell, float) and abs(cell) >= 10**DIGITS:
         return repr(float(cell))  # a quantity; only long integers are codes
     try:
-        return spelled(cell)
+        return canonical(cell)
     except (TypeError, ValueError):
         raise checks.Error(f"{what} holds {shown(cell)}, but must hold numbers, text or dates") from None

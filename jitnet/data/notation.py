@@ -4,8 +4,8 @@ sentences about a column of them."""
 import re
 from collections.abc import Callable
 
+from ..canonical import is_code, is_number
 from ..checks import count, shown, some
-from ..spelling import is_code, is_number
 from .dates import DATES, with_four_digits
 from .missing import is_missing_word
 from .values import form_at_all, is_zero_as_dash, reader_of, twins, units_in

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import checks
+from ..canonical import canonical, column_name, is_number
 from ..checks import shown, some
-from ..spelling import column_name, is_number, spelled
 from .missing import is_missing
 from .table import Column, Table, as_list, as_named, as_option, called
 from .text_column import Words
@@ -44,7 +44,7 @@ def sentinels(values: NDArray[np.float64]) -> dict[float, int]:
         if all(_is_far(value, first, last) for value in nearest):
             others = values[(values >= first) & (values <= last)]
             found = dict([*low[:left], *high[:right]])
-            are_codes = all(CODE.fullmatch(spelled(value)) for value in found)
+            are_codes = all(CODE.fullmatch(canonical(value)) for value in found)
             if 2 * len(others) <= len(values) or not (are_codes or len(np.unique(others[:1000])) >= DIFFERENT):
                 return {}
             return found | sentinels(others)
@@ -53,7 +53,7 @@ def sentinels(values: NDArray[np.float64]) -> dict[float, int]:
 
 def _is_far(value: float, first: float, last: float) -> bool:
     """True if a value is far from all numbers from first to last."""
-    far = FAR_NINES if re.fullmatch("-?9{3,}", spelled(value)) else FAR
+    far = FAR_NINES if re.fullmatch("-?9{3,}", canonical(value)) else FAR
     return max(first - value, value - last) > far * (last - first) > 0
 
 
@@ -104,14 +104,14 @@ def emptied(table: Table, entries: list[str], learns: bool = False, names: Colle
     for entry in entries:
         name, value = _column_and_value(entry, names or table.names)
         chosen = [j for j, column in enumerate(columns) if name in (None, column.name)]
-        if learns and all(_without(before[j], spelled(value)) is before[j] for j in chosen):
+        if learns and all(_without(before[j], canonical(value)) is before[j] for j in chosen):
             if name is None and "=" in entry:
                 checks.one_of("column in --missing", column_name(entry.rpartition("=")[0]), table.names)
             if is_missing(value):
                 raise checks.Error(f"{as_option('missing', entry)}: {shown(value)} is missing already; omit it")
             raise checks.Error(f"{as_option('missing', entry)}: no cell of {table.source} is {shown(value)}")
         for j in chosen:
-            columns[j] = _without(columns[j], spelled(value))
+            columns[j] = _without(columns[j], canonical(value))
     reading = {**table.reading, "missing": as_list(entries)}
     if columns[:wide] == before[:wide]:
         return replace(table, columns=columns[wide:], reading=reading)
@@ -132,7 +132,7 @@ def _without(column: Column, value: str) -> Column:
     """The column without the cells of this value; the same object if there are none."""
     cells = column.cells
     if isinstance(cells, Words):
-        places = [place for place, text in cells.used.items() if spelled(text) == value]
+        places = [place for place, text in cells.used.items() if canonical(text) == value]
         codes = np.where(np.isin(cells.codes, places), -1, cells.codes)
         return Column(column.name, Words(cells.texts, codes), column.is_category) if places else column
     here = cells == (float(value) if is_number(value) else np.nan)

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import checks
+from ..canonical import column_name, composed, is_number
 from ..checks import shown
-from ..spelling import column_name, composed, is_number
 from .text_column import Words
 
 Kind = Literal["csv", "npz", "pictures", "parquet", "frame"]

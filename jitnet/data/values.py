@@ -1,4 +1,4 @@
-"""The meaning of a cell: numbers as people write them, yes and no, dates; and the one spelling of each value."""
+"""The meaning of a cell: numbers as people write them, yes and no, dates; and the distinct values of a column."""
 
 import re
 import unicodedata
@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..canonical import DIGITS, canonical, is_code, is_number
 from ..checks import shown
-from ..spelling import DIGITS, is_code, is_number, spelled
 from .dates import (
     DATES,
     DAY_FIRST,
@@ -34,24 +34,24 @@ YES_AND_NO = (("yes", "no"), ("true", "false"), ("y", "n"), ("t", "f"), ("on", "
 
 
 def distinct(values: NDArray[Any] | Words) -> tuple[list[str], NDArray[np.int64]]:
-    """The different values of a column in their one spelling, and for each cell the index of its value, or −1."""
+    """The distinct values of a column as canonical texts, and for each cell the index of its value, or −1."""
     if isinstance(values, np.ndarray) and values.dtype != object:
         codes = np.full(len(values), -1, np.int64)
         there = ~np.isnan(values) if values.dtype.kind == "f" else np.ones(len(values), bool)
         found, codes[there] = np.unique(values[there], return_inverse=True)
-        return [spelled(value) for value in found.tolist()], codes
+        return [canonical(value) for value in found.tolist()], codes
     words = values if isinstance(values, Words) else Words.of(values)
     names: dict[str, int] = {}
     same = np.full(len(words.texts) + 1, -1, np.int64)
     for place, text in words.used.items():
-        same[place] = names.setdefault(spelled(text), len(names))
+        same[place] = names.setdefault(canonical(text), len(names))
     return list(names), same[words.codes]
 
 
 def form_of_dates(numbers: NDArray[np.float64]) -> str | None:
     """The form of dates that are plain numbers, NaN for missing; None for other numbers."""
     few = numbers[~np.isnan(numbers)][:5].tolist()  # most columns end here
-    return plain_dates(distinct(numbers)[0]) if can_be_dates(map(spelled, few)) else None
+    return plain_dates(distinct(numbers)[0]) if can_be_dates(map(canonical, few)) else None
 
 
 def in_order(names: list[str]) -> list[str]:
@@ -271,7 +271,7 @@ def numbers_in(
     if isinstance(values, np.ndarray) and values.dtype != object:
         if width == 1:
             return values.astype(np.float64).reshape(-1, 1), None, None
-        values = Words.of(None if np.isnan(value) else spelled(value) for value in values.tolist())
+        values = Words.of(None if np.isnan(value) else canonical(value) for value in values.tolist())
     words = values if isinstance(values, Words) else Words.of(values)
     # 3.5 is a mistake where points separate thousands; dates in DataFrames become those of ISO
     also = iso if form in DATES else _nothing if form == POINTS else _plain_in_any_digits

@@ -11,7 +11,7 @@ from typing import Any
 from mpi4py import MPI
 
 from ..compiler.types import Vector
-from ..process import granted, progress
+from ..process import progress, resources
 from . import witness
 from .comm import Comm
 
@@ -37,10 +37,10 @@ class MpiComm(Comm):
     def _meet(self) -> None:
         """Find the ranks of this machine, and start their witness."""
         here = self._comm.Split_type(MPI.COMM_TYPE_SHARED)
-        cores = here.allgather(granted.cores())
+        cores = here.allgather(resources.cores())
         self.first_here = here.bcast(self.rank)
         of_all = len(set().union(*cores))
-        self.threads = max(1, min(len(granted.cores()), of_all // here.size))
+        self.threads = max(1, min(len(resources.cores()), of_all // here.size))
         self._spin = SPIN if here.size <= of_all else 0.0
         address, self._process = "", None
         if self.size > 1 and self.is_first_here:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from .. import arrays, backend, checks, losses, step
-from ..backend.refused import REFUSES
+from ..backend.compiler_errors import REFUSES
 from ..compiler.jit import compile_for, is_compiled, needs_compiling, signature_for
 from ..compiler.registry import Call
 from ..compiler.threads import thread_count

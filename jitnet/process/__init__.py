@@ -1,1 +1,1 @@
-"""This process and its machine: progress output, ^C, the cores granted to it, and the load of other processes."""
+"""This process and its machine: progress output, ^C, the cores that it may use, and the load of other processes."""

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from . import granted
+from . import resources
 
 SHORTEST = 0.25
 """Seconds. /proc/stat counts in hundredths of a second, so shorter measurements are too uncertain."""
@@ -87,7 +87,7 @@ class Watch:
     """
 
     def __init__(self, threads: int | None = None) -> None:
-        self.cores = granted.cores()
+        self.cores = resources.cores()
         self.needed = min(threads or len(self.cores), len(self.cores))
         self.reasons: list[str] = []
         self._looked: float | None = time.monotonic()
@@ -195,7 +195,9 @@ def _switches() -> float | None:
 def _held() -> float | None:
     """Seconds that the quotas of its control groups stopped threads of this process."""
     found = [
-        seconds for folder in granted.control_groups("cpu") if (seconds := _throttled(folder / "cpu.stat")) is not None
+        seconds
+        for folder in resources.control_groups("cpu")
+        if (seconds := _throttled(folder / "cpu.stat")) is not None
     ]
     return sum(found) if found else None
 

@@ -17,10 +17,10 @@ from ..process import disturbance
 from ..process.interruption import Interrupt
 from ..process.progress import Progress
 from . import ranks
-from .beginning import begun
 from .blocks import BlockEpoch
 from .checkpoint import Checkpoint
 from .history import History
+from .initial_state import initial_state
 from .plan import Plan, Trainable, steps
 from .state import State
 from .stopping import Callback, asks_to_stop
@@ -87,7 +87,7 @@ class Training:
             of_steps = steps(plan)
             of_validation = plan.net.needed(len(plan.held_out[0]), plan.loss) if plan.held_out else []
             plan.run.check([*of_steps, *of_validation])
-            self._state = begun(self.net, plan, self.checkpoint, self.resume)
+            self._state = initial_state(self.net, plan, self.checkpoint, self.resume)
         ranks.share(self._state, plan)
         self.net._state = None
         plan.record_task(self.net, self.resume)

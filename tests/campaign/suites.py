@@ -79,7 +79,7 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/lab/sanitizer/uses.py": [["tests/test_check_command.py"], ["tests/test_guesses.py"]],
     "jitnet/lab/sanitizer/tails.py": [["tests/test_tails.py"]],
     "jitnet/lab/sanitizer/shapes.py": [["tests/test_check_command.py"]],
-    "jitnet/lab/sanitizer/reached.py": [["tests/test_check_command.py"]],
+    "jitnet/lab/sanitizer/coverage.py": [["tests/test_check_command.py"]],
     "jitnet/lab/sanitizer/reasons.py": [["tests/test_reasons.py"]],
     "jitnet/lab/benchmark/judge.py": [
         ["tests/test_judge.py"], ["tests/test_usual_causes.py"], ["tests/test_left_threads.py"],
@@ -140,8 +140,9 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/compiler/linking.py": [["tests/test_cache.py", "-k", "linked"], COMPILED],
     "jitnet/backend/__init__.py": [["tests/test_checks.py"], ["tests/test_threads_under_load.py"]],
     "jitnet/backend/base.py": [QUICK, ["tests/test_threads_under_load.py", *TRAINING]],
-    "jitnet/backend/refused.py": [
-        ["tests/test_refused.py"], ["tests/test_custom_training.py", "-k", "cannot_compile"], ["tests/test_custom.py"],
+    "jitnet/backend/compiler_errors.py": [
+        ["tests/test_compiler_errors.py"], ["tests/test_custom_training.py", "-k", "cannot_compile"],
+        ["tests/test_custom.py"],
     ],
     "jitnet/backend/cpu.py": [QUICK, ["tests/test_functions.py", "tests/test_two_processes.py", *TRAINING]],
     "jitnet/custom.py": [["tests/test_custom.py"]],
@@ -175,7 +176,7 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/process/progress.py": [["tests/test_notebook.py", "-k", "progress"], ["tests/test_progress.py"]],
     "jitnet/training/single_step.py": [["tests/test_step.py"]],
     "jitnet/training/fitting.py": [["tests/test_resume.py"], ["tests/test_checks.py", "tests/test_stream.py"]],
-    "jitnet/training/beginning.py": [["tests/test_resume.py"], ["tests/test_checkpoints.py"]],
+    "jitnet/training/initial_state.py": [["tests/test_resume.py"], ["tests/test_checkpoints.py"]],
     "jitnet/training/state.py": [["tests/test_step.py"]],
     "jitnet/step.py": [QUICK, ["tests/test_interruption.py", "tests/test_checkpoints.py", *TRAINING]],
     "jitnet/storage.py": [
@@ -186,9 +187,9 @@ TESTS: dict[str, list[list[str]]] = {
         ["tests/test_interruption.py", "tests/test_checks.py"], ["tests/test_checkpoints.py"],
         ["tests/test_training.py", "-k", "early or seed or display or accuracy or number_of_threads"],
     ],
-    "jitnet/process/granted.py": [["tests/test_granted.py"]],
-    "jitnet/backend/thread_choice.py": [["tests/test_granted.py"], ["tests/test_threads_under_load.py"]],
-    "jitnet/spelling.py": [["tests/test_cells.py", "tests/test_labels.py"]],
+    "jitnet/process/resources.py": [["tests/test_resources.py"]],
+    "jitnet/backend/thread_choice.py": [["tests/test_resources.py"], ["tests/test_threads_under_load.py"]],
+    "jitnet/canonical.py": [["tests/test_cells.py", "tests/test_labels.py"]],
     "jitnet/data/digits.py": [["tests/test_data.py"]],
     "jitnet/data/download.py": [["tests/test_pictures.py"]],
     "jitnet/data/files/folder.py": [["tests/test_picture_folders.py"]],
@@ -239,7 +240,7 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/lab/grade/parent.py": [["tests/test_judging.py"], ["tests/test_grade.py"]],
     "jitnet/lab/grade/judging.py": [["tests/test_judging.py"], ["tests/test_grade.py"]],
     "jitnet/lab/grade/calls.py": [["tests/test_judging.py"], ["tests/test_grade.py"]],
-    "jitnet/lab/grade/handed_in.py": [["tests/test_handed_in.py"]],
+    "jitnet/lab/grade/submissions.py": [["tests/test_submissions.py"]],
     "jitnet/lab/grade/student.py": [["tests/test_assignments.py"]],
     "jitnet/lab/grade/table.py": [["tests/test_grade_classes.py"]],
 }  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...spelling import DIGITS
+from ...canonical import DIGITS
 from ..missing import is_missing
 from .csv_builder import Builder
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from ... import checks
-from ...spelling import composed, is_number
+from ...canonical import composed, is_number
 from .csv_decimal import Sign, decimal_sign
 from .csv_header import counts_rows, has_columns, has_header, with_nameless_column
 from .csv_split import Split, split_of

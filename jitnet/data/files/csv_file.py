@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import checks
+from ...canonical import column_name
 from ...checks import count
-from ...spelling import column_name
 from ..cells import numbers_of
 from ..table import Column, Table
 from ..text_column import Words

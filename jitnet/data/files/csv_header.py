@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection
 
 from ... import checks
-from ...spelling import is_number
+from ...canonical import is_number
 from ..missing import is_missing, is_missing_word
 from ..values import NUMBERS
 

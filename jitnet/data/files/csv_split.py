@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
+from ...canonical import is_number
 from ...checks import shown
-from ...spelling import is_number
 from ..values import without_unit
 from .csv_header import counts_rows
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from ... import checks
+from ...canonical import canonical, column_name, is_number
 from ...checks import shown
-from ...spelling import column_name, is_number, spelled
 from ..missing import is_missing_word
 from ..table import Column, Table, expect_different
 from .content import WORDS, Content, Form, content_of
@@ -227,7 +227,9 @@ def _header_above(table: Table) -> list[str]:
 def _row_with(table: Table, name: str) -> int | None:
     """The first of a few rows that has this cell."""
     rows = zip(*(column.values[:20].tolist() for column in table.columns), strict=True)
-    return next((i for i, row in enumerate(rows) if name in [spelled(cell) for cell in row if cell is not None]), None)
+    return next(
+        (i for i, row in enumerate(rows) if name in [canonical(cell) for cell in row if cell is not None]), None
+    )
 
 
 def _first(column: Column) -> str:

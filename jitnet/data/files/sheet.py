@@ -9,8 +9,8 @@ from itertools import islice
 from typing import Any
 
 from ... import checks
+from ...canonical import DIGITS, column_name, is_number
 from ...checks import shown
-from ...spelling import DIGITS, column_name, is_number
 from ..table import called
 
 BREAKS = re.compile("[\0\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
 from ... import checks
+from ...canonical import column_name
 from ...checks import count, shown
-from ...spelling import column_name
 from .sheet import header_row, place
 
 FORMULA = re.compile(

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import checks
+from ...canonical import canonical, column_name
 from ...checks import count, shown
-from ...spelling import column_name, spelled
 from ..dates import DATES, FIRST_YEAR, parts_of
 from ..table import Table, as_option, called
 from ..text_column import Words
@@ -170,7 +170,7 @@ class Number:
         if isinstance(cells, Words):
             texts = list(cells.counted())
         else:  # 0 and NaN have no unit
-            texts = list(map(spelled, cells[np.nan_to_num(cells) != 0][:1].tolist()))
+            texts = list(map(canonical, cells[np.nan_to_num(cells) != 0][:1].tolist()))
         for unit, text in units_in(texts).items() if self.unit else ():
             if unit != self.unit and (unit or self.unit == "%"):
                 here = f"{shown(text)} is not converted"
@@ -233,13 +233,13 @@ class Category:
 
     def prepare(self, table: Table, out: NDArray[Any], _: Outside) -> list[str]:
         names, codes = distinct(table[self.name].cells)
-        place = {spelled(name): j for j, name in enumerate(self.categories)}
+        place = {canonical(name): j for j, name in enumerate(self.categories)}
         other = len(place) if self.rare else -1
-        chosen = np.array([place.get(name, other) for name in [*names, spelled(self.most_frequent)]], np.int64)[codes]
+        chosen = np.array([place.get(name, other) for name in [*names, canonical(self.most_frequent)]], np.int64)[codes]
         out[...] = 0
         there = np.flatnonzero(chosen >= 0)
         out[there, chosen[there]] = 1
-        known, said = {*place, *map(spelled, self.rare), spelled(self.most_frequent)}, []
+        known, said = {*place, *map(canonical, self.rare), canonical(self.most_frequent)}, []
         new = [j for j, name in enumerate(names) if name not in known]
         if new:
             alike = {as_people_read(name): name for name in sorted(known)}

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import checks
+from ...canonical import canonical, column_name, is_code, is_number
 from ...checks import count, shown, some
-from ...spelling import column_name, is_code, is_number, spelled
 from ..dates import COMPACT, DATES, FIRST_YEAR, PLAIN_MONTH, TIMES, first_year_of, other_order, parts_of, plain_dates
 from ..missing import is_missing_word
 from ..notation import different_units, instead_of, nearly_equal, taken_for_words, years_of_two_digits, zeros_as_dashes
@@ -210,13 +210,13 @@ class Planner:
                 return NEARLY_SAME
             if form := form_of_dates(values):
                 if form == COMPACT:
-                    self._note_sentinels(name, form, Counter(map(spelled, learned[~np.isnan(learned)].tolist())))
+                    self._note_sentinels(name, form, Counter(map(canonical, learned[~np.isnan(learned)].tolist())))
                 self._number(name, form, [])
                 return None
             if self._names_rows(name, values):
                 return NAMES_ROWS
             for value, rows in sentinels(learned[~np.isnan(learned)]).items():
-                self.sentinels.setdefault(spelled(value), {})[name] = rows
+                self.sentinels.setdefault(canonical(value), {})[name] = rows
         if has_gaps:
             self._number(name, PLAIN, [])
         else:
@@ -307,7 +307,7 @@ class Planner:
         values = {text: (read(text) or (math.nan,))[0] for text in times}
         for value, rows in sentinels(np.repeat(list(values.values()), list(times.values()))).items():
             text = next(text for text in values if values[text] == value)
-            self.sentinels.setdefault(spelled(text), {})[name] = rows
+            self.sentinels.setdefault(canonical(text), {})[name] = rows
 
     def _number(self, name: str, form: str, read: list[str], first_year: int = FIRST_YEAR) -> None:
         """Learn a column of numbers with gaps or in a special form; `read` are the texts that are numbers."""

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import checks
+from ...canonical import canonical
 from ...checks import count, shown
-from ...spelling import spelled
 from ..dates import DATES, FIRST_YEAR, iso_date
 from ..missing import is_missing_word
 from ..notation import has_unit
@@ -160,7 +160,7 @@ def _as_number(form: str, text: str, decimal: str) -> str:
     found = {parts for read in NUMBERS.values() if (parts := read(text)) is not None}
     if form not in NUMBERS or len(found) != 1:
         return ""
-    return f"; write {spelled(found.pop()[0])}".replace(".", decimal if form == PLAIN else form[-2])
+    return f"; write {canonical(found.pop()[0])}".replace(".", decimal if form == PLAIN else form[-2])
 
 
 def _as_iso(form: str, text: str, first_year: int) -> str:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import checks
+from ...canonical import canonical
 from ...checks import count
-from ...spelling import spelled
 from ..dates import DATES, EPOCH, TIMES, iso_date, time_of_day
 from ..table import Table, called, listed
 from ..values import NUMBERS, PLAIN
@@ -40,7 +40,7 @@ class Outside:
             return
         row, number = int(outside.argmax()), int(outside.sum())
         # a date as in the file; but 1.100 can be 1100
-        first = spelled(str(values[row])) if form in NUMBERS else spelled(self._table[name].cells[row])
+        first = canonical(str(values[row])) if form in NUMBERS else canonical(self._table[name].cells[row])
         write = iso_date if form in DATES else time_of_day if form in TIMES else "{:.6g}".format
         least, most = map(write, extent)
         self._notes[name] = (

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ... import checks
+from ...canonical import column_name
 from ...checks import count, shown, some
-from ...spelling import column_name
 from ..files.idx import scaled
 from ..files.reading import read_table
 from ..frames import are_counted, one_column, table_of, values_of

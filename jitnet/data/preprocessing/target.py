@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import checks
+from ...canonical import canonical, is_code, is_number
 from ...checks import shown, some
-from ...spelling import is_code, is_number, spelled
 from ..missing import is_missing_word
 from ..notation import (
     as_number,
@@ -124,14 +124,14 @@ class Target:
             raise checks.Error(f"class {shown(unknown[0])} is not one that the model learned: {some(self.classes)}")
         if (codes[rows] < 0).any():
             raise checks.Error(f"{table.where(int(rows[int((codes[rows] < 0).argmax())]))}: the target is missing")
-        number = {spelled(name): j for j, name in enumerate(self.classes)}
+        number = {canonical(name): j for j, name in enumerate(self.classes)}
         return np.array([number[name] for name in names], np.int64)[codes[rows]]
 
     def unknown(self, table: Table) -> list[str]:
         """The classes in the table that the model does not know."""
         if self.classes is None or table.target not in table:
             return []
-        known = set(map(spelled, self.classes))
+        known = set(map(canonical, self.classes))
         return [name for name in distinct(table[table.target].cells)[0] if name not in known]
 
     def answers(self, A: NDArray[Any]) -> list[str] | list[float]:
@@ -156,7 +156,7 @@ class Target:
             names, codes = distinct(cells)
             there = np.flatnonzero(codes >= 0)
             if len(there):
-                result["accuracy"] = float(np.mean([names[codes[i]] == spelled(answers[i]) for i in there.tolist()]))
+                result["accuracy"] = float(np.mean([names[codes[i]] == canonical(answers[i]) for i in there.tolist()]))
         else:
             numbers, odd, _ = numbers_in(cells, form_in(table, self.form), table.decimal)
             there = np.flatnonzero(~np.isnan(numbers[:, 0]))
@@ -249,7 +249,7 @@ def _likely(table: Table, numbers: NDArray[np.float64], form: str, said: list[st
             f"{AS_CLASSES}"
         )
     if form_of_dates(different):
-        example = spelled(different[0])
+        example = canonical(different[0])
         warned.append(f"{target} has dates, such as {example}, learned as numbers; write the days since a fixed date")
     return "regression"
 
@@ -269,7 +269,7 @@ def _numbers(table: Table, form: str) -> NDArray[np.float64]:
 def _written(cells: NDArray[np.float64] | Words, form: str, number: float) -> str:
     """The number as the cells write it: --missing compares texts."""
     texts = cells.used.values() if isinstance(cells, Words) else ()
-    return next((text for text in texts if NUMBERS[form](text) == (number,)), spelled(number))
+    return next((text for text in texts if NUMBERS[form](text) == (number,)), canonical(number))
 
 
 def said_of_empty(table: Table) -> str:

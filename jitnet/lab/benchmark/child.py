@@ -22,7 +22,7 @@ import numpy as np
 from numba.core import serialize
 
 from ... import backend, checks
-from ...process import granted
+from ...process import resources
 from .. import confinement, loading
 from ..oracle import Shape
 from ..problems import Problem, ProblemError, again
@@ -230,7 +230,7 @@ class _Child:
 def _memory() -> int:
     """Bytes of memory of this machine, or of the control groups of this process."""
     found = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    for folder in granted.control_groups("memory"):
+    for folder in resources.control_groups("memory"):
         for name in ("memory.max", "memory.limit_in_bytes"):
             with contextlib.suppress(OSError, ValueError):  # "max" is not a number
                 found = min(found, int((folder / name).read_text()))

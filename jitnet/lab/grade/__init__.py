@@ -1,7 +1,7 @@
 """A grader for assignments: submissions run in a process that the grader never trusts.
 
 assignment.py   the file assignment.toml: kernels, their problems, tests with points, limits
-handed_in.py    what students handed in: the Python file of each submission, or why there is none
+submissions.py  what students handed in: the Python file of each submission, or why there is none
 language.py     what the source of a submission may contain, decided without running it
 vocabulary.py   the syntax, functions and attributes of that language
 parts.py        a submission without the functions that are not allowed

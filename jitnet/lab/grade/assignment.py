@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from ... import checks
-from ...process import granted
+from ...process import resources
 from .. import problems
 from ..oracle import Shape
 from ..problems import Problem
@@ -140,7 +140,7 @@ def _toml() -> Any:
 
 def _assignment(found: dict[str, Any], path: Path) -> Assignment:
     _check_keys("assignment", found, required=("title", "kernel"))
-    threads, cores = checks.whole("threads", found.get("threads", 1), 1), len(granted.cores())
+    threads, cores = checks.whole("threads", found.get("threads", 1), 1), len(resources.cores())
     if threads > cores:
         raise checks.Error(f"threads is {threads}, but this machine has {checks.count(cores, 'core')}")
     seconds = checks.number("seconds", found.get("seconds", Limits.seconds), above=0, most=3600)

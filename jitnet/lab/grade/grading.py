@@ -13,7 +13,7 @@ from typing import Any
 from ... import checks
 from ...checks import described
 from .. import estimate, machine
-from . import handed_in
+from . import submissions
 from .assignment import CHECKS, PEAK, Assignment
 from .judging import Judge, Verdict, peaks
 from .output import one_line
@@ -41,7 +41,7 @@ def seconds_of_each(assignment: Assignment, found: list[tuple[str, Path]]) -> li
     """Seconds to grade each of these submissions, on an idle machine."""
     tests = [test for kernel in assignment.kernels for test in kernel.tests]
     of_one = CORRECT * len(assignment.kernels) + sum(CHECKS[test.check] for test in tests)
-    files = [handed_in.file_of(path, assignment.file) for _, path in found]
+    files = [submissions.file_of(path, assignment.file) for _, path in found]
     return [0 if file.error or parts_of(file.content, assignment.language).error else of_one for file in files]
 
 
@@ -86,7 +86,7 @@ def grade(
     again), refused (why nothing of it ran, a sentence about its file), note (about that file), unfenced (what the
     submission's process could do on this system, besides computing), disturbed_by, seconds.
     """
-    start, handed = time.monotonic(), handed_in.file_of(path, assignment.file)
+    start, handed = time.monotonic(), submissions.file_of(path, assignment.file)
     with _copied(handed, assignment.file) as file:
         parts = parts_of(Path(file).read_bytes(), assignment.language)
         Path(file).write_bytes(parts.source)
@@ -119,7 +119,7 @@ def timed_again(
     assignment: Assignment, result: dict[str, Any], path: Path, report: Callable[[str], object] = lambda step: None
 ) -> dict[str, Any]:
     """The same result, after its open tests of speed were made again."""
-    handed = handed_in.file_of(path, assignment.file)
+    handed = submissions.file_of(path, assignment.file)
     pairs = [(kernel, test) for kernel in assignment.kernels for test in kernel.tests]
     tests, disturbed_by = list(result["tests"]), []
     with _copied(handed, assignment.file) as file:
@@ -161,7 +161,7 @@ def _as_dict(verdict: Verdict, copied_as: str, name: str) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _copied(file: handed_in.File, name: str) -> Iterator[str]:
+def _copied(file: submissions.File, name: str) -> Iterator[str]:
     """A copy of a submission alone in a folder."""
     with tempfile.TemporaryDirectory(prefix="jitnet-grade-", ignore_cleanup_errors=True) as folder:
         copy = os.path.join(os.path.realpath(folder), name)

@@ -24,8 +24,8 @@ from ..benchmark.judge import ACCESSES, HIDDEN, SECONDS
 from ..benchmark.shapes import drawn_shapes
 from ..sanitizer import arguments, reasons
 from ..sanitizer.checking import examine
+from ..sanitizer.coverage import Coverage
 from ..sanitizer.findings import BROKEN
-from ..sanitizer.reached import Reached
 
 RIGHT = "no two iterations touch the same element"
 
@@ -56,7 +56,7 @@ def without_race(
     start, why = perf_counter(), ""
     for cases in (arguments.of_problem(problem, dtype), _smaller_cases(problem, dtype)):
         # what the kernel prints is not an answer of this process
-        with contextlib.redirect_stdout(sys.stderr), Reached(kernel) as reached:
+        with contextlib.redirect_stdout(sys.stderr), Coverage(kernel) as reached:
             report = examine(kernel, cases, len(problem.results), most=ACCESSES)
             if not report:
                 arguments.examine_at_thresholds(report, kernel, problem, dtype, len(problem.results))

@@ -14,12 +14,12 @@ extremes.py   how to write a search for the largest number in such a loop
 stale.py      variables that hold what another iteration left in them
 targets.py    the Python function behind a kernel, or why it cannot be checked
 twin.py       copies of functions in which prange, NumPy and compiled helpers are replaced
-given.py      copies of the arguments that record
+argument_copies.py  copies of the arguments that record
 arguments.py  arguments for a check: those of a problem, of declared types, or guessed
 tails.py      arrays of which the elements after the last whole block are never written
 uses.py       how the source uses its parameters, from which their types and dimensions are guessed
 shapes.py     which dimensions of the arguments must have the same length
 reasons.py    why a result is wrong: the line that wrote it, and a pattern that the numbers confirm
-reached.py    the statements that no run has reached
+coverage.py   the statements that no run has reached
 checking.py   a check: one run or several, with other numbers of threads, and the comparison of their results
 """

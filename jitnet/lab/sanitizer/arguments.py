@@ -29,9 +29,9 @@ from ..loading import body_of
 from ..oracle import Shape, holds_nothing
 from ..problems import Problem, ProblemError
 from . import shapes
+from .argument_copies import Empty
 from .checking import Writes, examine, results
 from .findings import BROKEN, Finding, Report
-from .given import Empty
 from .syntax import integers_in, tree_of
 from .tails import LONGER, unwritten_tails
 from .targets import name_of, opened

@@ -26,9 +26,9 @@ from numpy.typing import NDArray
 from ... import checks
 from ...process import progress
 from ..loading import Custom, body_of, called_with, load
+from .argument_copies import arrays_in, as_python, recording_copies
 from .arrays import Traced, traced_in
 from .findings import BROKEN, Finding, Report, returned
-from .given import arrays_in, as_python, shadowed
 from .numbers import listeners
 from .races import MOST, Memory, Run, TooLongError, numbers_of
 from .syntax import integers_in, renamed
@@ -258,7 +258,7 @@ class _Case:
         run.most = min(self.most, FEW + sum(sizes) ** 3)
         twins = Twins(run)
         body = twins.of(self.function, self.as_compiled)
-        given = shadowed(twins, self.arguments, self.names, self._may_write)
+        given = recording_copies(twins, self.arguments, self.names, self._may_write)
         self.traced = {name: a for name, a in zip(self.names, given, strict=True) if isinstance(a, Traced)}
         shapes = [f"{name} {a.shape}" for name, a in self.traced.items()]
         shapes = shapes or [f"{name} = {value}" for name, value in zip(self.names, given, strict=True)]

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from ..oracle import Case, Shape, holds_nothing
 from ..problems import Problem
+from .argument_copies import as_python, recording_copies
 from .arrays import Traced
 from .checking import limited, names_of
 from .findings import Report
-from .given import as_python, shadowed
 from .places import here
 from .races import Memory, Run, TooLongError, numbers_of
 from .syntax import renamed
@@ -185,7 +185,7 @@ def _found(
         run = _Watching(report)
         twins = Twins(run)
         body = twins.of(function, as_compiled=True)
-        everything = shadowed(twins, arguments, names_of(function, arguments), lambda *_: True)
+        everything = recording_copies(twins, arguments, names_of(function, arguments), lambda *_: True)
         given = everything[len(bound) :]
         target = given[inputs + output]
         run.watch(target, index, given[:inputs])

@@ -23,10 +23,10 @@ from ...compiler.memory import LINE
 from ...process.progress import ignore
 from ..loading import body_of
 from ..sanitizer import races
+from ..sanitizer.argument_copies import arrays_in, copied, recording_copies, sharing
 from ..sanitizer.arrays import Traced, traced_in
 from ..sanitizer.checking import SECONDS, limited, names_of
 from ..sanitizer.findings import Report
-from ..sanitizer.given import arrays_in, copied, shadowed, sharing
 from ..sanitizer.places import OF_SANITIZER, Place, innermost_outside, name_of_new
 from ..sanitizer.races import Memory, Run, address_of, bounds_of, numbers_of
 from ..sanitizer.recorded import mapped
@@ -110,7 +110,7 @@ def record(
     run = _Recording(Report(name), most, [a for argument in arguments for a in arrays_in(argument)], say)
     twins = Twins(run)
     twin = twins.of(body, as_compiled=True)
-    given = shadowed(twins, arguments, names_of(body, arguments), lambda *_: True)
+    given = recording_copies(twins, arguments, names_of(body, arguments), lambda *_: True)
     for recording in traced_in(given):
         recording.memory.initialized = None  # whether elements are written before they are read is for `check`
         run.put(recording.memory)

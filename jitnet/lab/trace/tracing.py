@@ -12,8 +12,8 @@ from ...process.progress import Report, ignore
 from .. import machine
 from ..loading import Custom, body_of, load, not_compiled
 from ..problems.operations import PRODUCTS
+from ..sanitizer.argument_copies import arrays_in, as_python
 from ..sanitizer.checking import names_of
-from ..sanitizer.given import arrays_in, as_python
 from ..sanitizer.targets import name_of, opened
 from ..timing import CandidateError
 from . import caches, figures, prediction, recording

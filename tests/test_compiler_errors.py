@@ -117,7 +117,7 @@ def line_of(body):
 @pytest.mark.parametrize("parallel", [False, True])
 @pytest.mark.parametrize(("body", "said"), CASES)
 def test_error_has_the_line_the_reason_and_the_fix(body, said, parallel):
-    with pytest.raises(jitnet.Error, match=rf"^Numba refuses .*test_refused.py, line {line_of(body)}: {said}$"):
+    with pytest.raises(jitnet.Error, match=rf"^Numba refuses .*test_compiler_errors.py, line {line_of(body)}: {said}$"):
         compiled(body, parallel)(np.ones(4, np.float32))
 
 
@@ -128,7 +128,9 @@ def test_training_with_a_refused_kernel_ends_with_its_line(monkeypatch):
     kernel = compiled(edited)
     monkeypatch.setitem(backend.get("njit").kernels, "sgd", kernel)
     net = Network(Dense(2, 1), seed=0)
-    with pytest.raises(jitnet.Error, match=rf"^Numba refuses .*test_refused.py, line {line_of(mixed)}: .* 0.1 is"):
+    with pytest.raises(
+        jitnet.Error, match=rf"^Numba refuses .*test_compiler_errors.py, line {line_of(mixed)}: .* 0.1 is"
+    ):
         net.fit(np.ones((4, 2)), np.ones((4, 1)), epochs=1, backend="njit")
     with pytest.raises(checks.Error) as caught:
         kernel(*[np.ones(4, np.float32), np.float32(1), np.float32(1)], np.ones(4, np.float32))

@@ -7,7 +7,7 @@ import pytest
 from command import jitnet_command
 from small_assignment import HONEST, graded, made
 
-from jitnet.lab.grade import handed_in, output
+from jitnet.lab.grade import output, submissions
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def folder_of(place, *files):
     ],
 )  # fmt: skip
 def test_file_of_a_student_is_found_or_the_reason_says_what_to_do(files, error, note, tmp_path):
-    found = handed_in.file_of(folder_of(tmp_path / "anna", *files), "add.py")
+    found = submissions.file_of(folder_of(tmp_path / "anna", *files), "add.py")
     assert (found.error, found.note) == (error, note)
     assert bool(found.content) is not bool(error)
 
@@ -49,9 +49,9 @@ def test_links_and_empty_files_are_named(tmp_path):
     (tmp_path / "anna.py").symlink_to(tmp_path / "ben.py")
     (tmp_path / "dora").mkdir()
     (tmp_path / "dora" / "add.py").symlink_to(tmp_path / "ben.py")
-    assert handed_in.file_of(tmp_path / "anna.py", "add.py").error == "anna.py is a link; hand in the file itself"
-    assert handed_in.file_of(tmp_path / "dora", "add.py").error == "add.py is a link; hand in the file itself"
-    assert handed_in.file_of(tmp_path / "empty.py", "add.py").error == "the file is empty"
+    assert submissions.file_of(tmp_path / "anna.py", "add.py").error == "anna.py is a link; hand in the file itself"
+    assert submissions.file_of(tmp_path / "dora", "add.py").error == "add.py is a link; hand in the file itself"
+    assert submissions.file_of(tmp_path / "empty.py", "add.py").error == "the file is empty"
 
 
 CLASS = "anna.py", "anna/add.py", "ben.ipynb", "carla.zip", "DORA.PY", "README.txt", "emil/add.ipynb", "fay/mine.py"
@@ -72,8 +72,8 @@ def test_every_student_of_a_class_has_a_row(addition, tmp_path):
 @pytest.mark.parametrize("file", ["mine.py", "mine.ipynb", "addition.py"])
 def test_folder_of_a_student_graded_alone_gets_the_same_as_in_its_class(file, addition, tmp_path):
     anna, _ = folder_of(tmp_path / "class" / "anna", file), folder_of(tmp_path / "class" / "ben", "addition.py")
-    ((name, path),) = handed_in.submissions(anna, addition.file)
-    assert (name, path) == handed_in.submissions(tmp_path / "class", addition.file)[0]
+    ((name, path),) = submissions.find(anna, addition.file)
+    assert (name, path) == submissions.find(tmp_path / "class", addition.file)[0]
     result = graded(addition, path)
     assert result["points"] == (3 if file.endswith("py") else 0)
 

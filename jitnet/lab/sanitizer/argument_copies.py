@@ -25,7 +25,7 @@ _UNDERSTOOD = (
 """Types of arguments, besides arrays, that a check fully supports."""
 
 
-def shadowed(
+def recording_copies(
     twins: Twins, arguments: Sequence[Any], names: Sequence[str], may_write: Callable[[int, NDArray[Any]], bool]
 ) -> list[Any]:
     """The arguments as the copy of a kernel gets them: arrays record, functions are copies too.

@@ -12,7 +12,7 @@ from .plan import Plan, Trainable
 from .state import State, new_state
 
 
-def begun(net: Trainable, plan: Plan, checkpoint: Checkpoint, resume: bool) -> State:
+def initial_state(net: Trainable, plan: Plan, checkpoint: Checkpoint, resume: bool) -> State:
     """The state before the first epoch. The plan gets its seed and, without a checkpoint, the epochs of both parts."""
     state = _continued(net, plan) if resume and not checkpoint.is_wanted else new_state(net, plan.optimizer)
     if checkpoint.is_wanted and plan.comm.rank == 0:

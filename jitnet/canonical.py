@@ -1,4 +1,4 @@
-"""One value, several spellings: 1, 1.0, "1" and " 1.0" are the same, for the cells of a table and for labels."""
+"""The canonical text of a value: 1, 1.0, "1" and " 1.0" are the same, for the cells of a table and for labels."""
 
 import math
 import re
@@ -28,17 +28,17 @@ def is_code(text: str) -> bool:
 
 
 def composed(text: str) -> str:
-    """One spelling of ü, which Unicode can also write as two characters, as macOS does."""
+    """The canonical form of ü, which Unicode can also write as two characters, as macOS does."""
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def column_name(text: Any) -> str:
-    """The one spelling of the name of a column: spaces around it, and how Unicode writes ü, do not matter."""
+    """The canonical name of a column: spaces around it, and how Unicode writes ü, do not matter."""
     return composed(str(text).strip())
 
 
-def spelled(value: Any) -> str:
-    """The one spelling of a value.
+def canonical(value: Any) -> str:
+    """The canonical text of a value.
 
     1, 1.0, "1" and " 1.0" are "1"; true and TRUE are "True", which is not 1; codes such as "007" and other text stay,
     with the line ends of Unix.

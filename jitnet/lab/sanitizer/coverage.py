@@ -15,14 +15,14 @@ _MOST = 5
 """Lines that the note names."""
 
 
-class Reached:
+class Coverage:
     """The lines of a kernel that are executed while the `with` block lasts; copies of it have the same code."""
 
     def __init__(self, kernel: Callable[..., Any]) -> None:
         self._code: CodeType = body_of(opened(kernel)[0]).__code__
         self._lines: set[int] = set()
 
-    def __enter__(self) -> "Reached":
+    def __enter__(self) -> "Coverage":
         self._is_traced = sys.gettrace() is not None  # by a debugger, which goes on instead
         if not self._is_traced:
             sys.settrace(self._called)

@@ -30,7 +30,7 @@ class File:
     """What a reader of the result should know about it."""
 
 
-def submissions(place: str | Path, file: str) -> list[tuple[str, Path]]:
+def find(place: str | Path, file: str) -> list[tuple[str, Path]]:
     """Names and paths, of files or folders, of a submission, or of all in a folder.
 
     In a folder, each Python file, notebook and archive is a submission, and so is each folder. A folder that has a

@@ -9,7 +9,7 @@ import pytest
 from jitnet.backend import thread_choice
 from jitnet.lab.benchmark import child
 from jitnet.lab.checkup import hardware
-from jitnet.process import disturbance, granted
+from jitnet.process import disturbance, resources
 
 
 @pytest.fixture
@@ -23,8 +23,8 @@ def grant(tmp_path, monkeypatch):
         if groups is not None:
             (tmp_path / "membership").write_text(groups + "\n")
 
-    monkeypatch.setattr(granted, "ROOT", tmp_path / "cgroup")
-    monkeypatch.setattr(granted, "MEMBERSHIP", tmp_path / "membership")
+    monkeypatch.setattr(resources, "ROOT", tmp_path / "cgroup")
+    monkeypatch.setattr(resources, "MEMBERSHIP", tmp_path / "membership")
     thread_choice.quota.cache_clear()
     yield made
     thread_choice.quota.cache_clear()
@@ -79,25 +79,25 @@ def test_memory_follows_from_control_groups(grant, groups, files):
     assert child._memory() == 1_000_000 < everything
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity") or len(granted.cores()) < 2, reason="needs two cores")
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity") or len(resources.cores()) < 2, reason="needs two cores")
 def test_pinning_after_the_first_call_is_respected(grant):
     """A worker of a pool can be pinned after its first call."""
-    before = granted.cores()
+    before = resources.cores()
     assert thread_choice.cpus() == len(before)
     try:
         os.sched_setaffinity(0, before[:1])
         assert thread_choice.cpus() == 1
-        assert granted.cores() == before[:1]
+        assert resources.cores() == before[:1]
     finally:
         os.sched_setaffinity(0, before)
     assert thread_choice.cpus() == len(before)
 
 
-@pytest.mark.skipif(len(granted.cores()) < 2, reason="needs two cores")
+@pytest.mark.skipif(len(resources.cores()) < 2, reason="needs two cores")
 @pytest.mark.parametrize(("more", "state"), [(-0.5, "ok"), (0.5, "ok"), (-1, "note")])
 def test_doctor_and_training_count_the_same_cores(grant, monkeypatch, more, state):
     """Half a core counts as one thread."""
-    count = len(granted.cores())
+    count = len(resources.cores())
     grant("0::/own", {"own/cpu.max": f"{int(100 * (count + more))} 100"})
     found = {"compiled": True, "layer": "omp", "count": count, "seen": count}
     monkeypatch.setattr(hardware, "ask", lambda *_, **__: found)
