@@ -139,8 +139,8 @@ def _element(what: str, index: tuple[int, ...], start: int = 0) -> str:
     return f"{what}[{', '.join(str(i + start * (axis == 0)) for axis, i in enumerate(index))}]"
 
 
-def finite(what: str, array: NDArray[Any], start: int = 0, given: Any = None) -> None:
-    """No NaN and no infinity.
+def expect_finite(what: str, array: NDArray[Any], start: int = 0, given: Any = None) -> None:
+    """An error for NaN and infinity.
 
     start    the index of array[0], for the message
     given    what the array was made from; if it is a DataFrame, the message names the column
@@ -171,14 +171,14 @@ def parameter(name: str, values: ArrayLike, shape: tuple[int, ...], dtype: np.dt
     array = numeric(name, values)
     if array.shape != shape:
         raise Error(f"{name} has shape {shape}, but was given {array.shape}")
-    finite(name, array)
-    return _settled_and_finite(name, array, dtype)
+    expect_finite(name, array)
+    return _finite_in_dtype(name, array, dtype)
 
 
 TOO_LARGE = "X, Y or the weights are too large; scale the inputs"
 
 
-def finite_results(what: str, results: NDArray[Any], start: int = 0) -> None:
+def expect_finite_results(what: str, results: NDArray[Any], start: int = 0) -> None:
     """Raise for the first sample whose `what` is not finite; `start` is the index of results[0]."""
     if not _is_finite(results):
         where = tuple(np.argwhere(~np.isfinite(results))[0])
@@ -194,8 +194,8 @@ class _Unlocked:
         self.__array_interface__ = {**interface, "data": (interface["data"][0], False)}
 
 
-def settled(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """In the kernels' layout: C order, aligned, and of the type for arrays that can be written.
+def kernel_layout(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """The array in the layout that kernels take: C order, aligned, and of the type for arrays that can be written.
 
     Copies only if necessary. Kernels only read their inputs, so a read-only array, such as a memory map, is not copied.
     """
@@ -206,11 +206,9 @@ def settled(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     return result if result.flags.writeable else np.asarray(_Unlocked(result))
 
 
-def _settled_and_finite(
-    what: str, array: NDArray[Any], dtype: np.dtype[Any], rows: slice | None = None
-) -> NDArray[Any]:
-    """The rows of a finite array, or only these, are finite in the new dtype too."""
-    result = settled(array, dtype)
+def _finite_in_dtype(what: str, array: NDArray[Any], dtype: np.dtype[Any], rows: slice | None = None) -> NDArray[Any]:
+    """A finite array in the kernels' layout and dtype; an error if these rows, or any, are not finite there."""
+    result = kernel_layout(array, dtype)
     if result.dtype != array.dtype:  # 1e300 is finite, but not in float32
         rows = rows or slice(0, None)
         if not _is_finite(result[rows]):
@@ -238,10 +236,10 @@ def samples(X: ArrayLike, n_in: int, dtype: np.dtype[Any], part: Callable[[int],
         raise Error("X is empty: it has no rows")
     rows = part(len(array)) if part is not None and _is_mapped(array) else None
     if rows is None:
-        finite("X", array, given=X)
+        expect_finite("X", array, given=X)
     else:
-        finite("X", array[rows], rows.start)
-    return _settled_and_finite("X", array, dtype, rows)
+        expect_finite("X", array[rows], rows.start)
+    return _finite_in_dtype("X", array, dtype, rows)
 
 
 def inputs(net: Any, X: ArrayLike, part: Callable[[int], slice] | None = None) -> NDArray[Any]:
@@ -277,7 +275,7 @@ def targets(Y: ArrayLike, m: int, n_out: int, loss: Any, dtype: np.dtype[Any]) -
     if array.ndim == 1 and array.shape == (m,) and n_out == 1:
         array = array.reshape(m, 1)
     if array.ndim == 1 and array.shape == (m,):
-        return settled(one_hot(array, n_out), dtype)  # its rows suit every loss
+        return kernel_layout(one_hot(array, n_out), dtype)  # its rows suit every loss
     if array.ndim in (1, 2) and len(array) != m:
         raise Error(f"Y has shape {array.shape}, but X has {count(m, 'row')}; each row needs its target in Y")
     if array.shape != (m, n_out):
@@ -285,7 +283,7 @@ def targets(Y: ArrayLike, m: int, n_out: int, loss: Any, dtype: np.dtype[Any]) -
         if n_out > 1 and array.shape == (m, 1):
             labels += "; for labels write np.ravel(Y)"
         raise Error(f"Y has shape {array.shape}, but X and the last layer need ({m}, {n_out}){labels}")
-    finite("Y", array)
+    expect_finite("Y", array)
     if loss.targets == "signs":
         wrong = (array != 1) & (array != 0) & (array != -1)
         if wrong.any():
@@ -296,7 +294,7 @@ def targets(Y: ArrayLike, m: int, n_out: int, loss: Any, dtype: np.dtype[Any]) -
     if loss.targets == "distributions" and np.abs(array.sum(axis=1) - 1).max() > 1e-3:
         row = int(np.abs(array.sum(axis=1) - 1).argmax())
         raise Error(f"row {row} of Y adds up to {array[row].sum():g}, but {loss.name} needs rows that add up to 1")
-    return _settled_and_finite("Y", array, dtype)
+    return _finite_in_dtype("Y", array, dtype)
 
 
 def weights(sample_weight: ArrayLike, m: int, is_part: bool = False) -> tuple[NDArray[np.float64], float]:
@@ -307,7 +305,7 @@ def weights(sample_weight: ArrayLike, m: int, is_part: bool = False) -> tuple[ND
     array = numeric("sample_weight", sample_weight)
     if array.shape != (m,):
         raise Error(f"sample_weight has shape {array.shape}, but X needs ({m},): one weight per sample")
-    finite("sample_weight", array)
+    expect_finite("sample_weight", array)
     if array.min() < 0:
         i = int((array < 0).argmax())
         raise Error(f"sample_weight[{i}] is {array[i]:g}, but must be at least 0; 0 leaves a sample out")
@@ -322,7 +320,7 @@ def weights(sample_weight: ArrayLike, m: int, is_part: bool = False) -> tuple[ND
 
 def one_hot(labels: NDArray[Any], classes: int) -> NDArray[np.float32]:
     """(m,) integers from 0 to classes − 1 -> (m, classes) one-hot rows."""
-    finite("Y", labels)
+    expect_finite("Y", labels)
     wrong = labels != np.rint(labels)
     if wrong.any():
         i = int(wrong.argmax())

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import checks, losses
-from .arrays import finite, numeric
+from .arrays import expect_finite, numeric
 from .kernels.activations import ACTIVATIONS, ActivationName
 from .kernels.elementwise import Activation
 from .losses import Loss, LossName
@@ -142,7 +142,7 @@ def _layer(x: ArrayLike, W: ArrayLike, b: ArrayLike, y: ArrayLike) -> tuple[Arra
     if shapes != [(n,), (n, z), (z,), (z,)]:
         raise checks.Error(f"x, W, b, y have shapes {shapes}, but must be (n,), (n, z), (z,), (z,)")
     for name, array in zip("xWby", arrays, strict=True):
-        finite(name, array)
+        expect_finite(name, array)
     return arrays  # type: ignore[return-value]
 
 

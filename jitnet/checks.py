@@ -124,8 +124,8 @@ def free_memory() -> float:
         return math.inf
 
 
-def dense(what: str, shape: tuple[int, ...]) -> None:
-    """Check that a float64 array of this shape fits into free memory."""
+def expect_dense_fits(what: str, shape: tuple[int, ...]) -> None:
+    """An error unless a float64 array of this shape fits into free memory; `what` is sparse, and would become one."""
     needed, free = 8 * math.prod(shape), free_memory()
     if needed > free:
         needs, has = byte_count(needed), byte_count(free)
@@ -218,12 +218,12 @@ def number(
     return converted
 
 
-def settle(settings: object, name: str, **limits: float) -> None:
-    """Validate one number of a frozen dataclass, and store it there as a float."""
+def store_number(settings: object, name: str, **limits: float) -> None:
+    """Validate a number of a frozen dataclass, and store it there as a float."""
     object.__setattr__(settings, name, number(name, getattr(settings, name), **limits))
 
 
-def survives(what: str, number: float, dtype: np.dtype[Any]) -> None:
+def expect_representable(what: str, number: float, dtype: np.dtype[Any]) -> None:
     """An error if the number becomes 0 or infinity in this dtype."""
     with np.errstate(all="ignore"):
         cast = float(dtype.type(number))
@@ -260,7 +260,7 @@ def dtype_of(name: object) -> np.dtype[Any]:
     raise Error(f"unknown dtype {shown(name)}; known: float32, float64")
 
 
-def chain(widths: Sequence[tuple[int, int]]) -> None:
+def expect_chained(widths: Sequence[tuple[int, int]]) -> None:
     """An error unless the input width of each layer is the output width of the previous layer."""
     if not widths:
         raise Error("a network needs at least one layer, as in Network(Dense(64, 10, 'softmax'))")

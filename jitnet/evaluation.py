@@ -70,7 +70,7 @@ def _portions(net: Any, m: int) -> Iterator[tuple[slice, Workspace]]:
 def predict(net: Any, X: ArrayLike, backend: BackendName = "fast") -> NDArray[Any]:
     """`Network.predict`, for arrays."""
     A: NDArray[Any] = forward(net, X, backend)
-    arrays.finite_results("output", A)
+    arrays.expect_finite_results("output", A)
     task = task_of(net)
     if task == "numbers":
         return A
@@ -151,7 +151,7 @@ def measure(
             there.run(run, "forward", there.pass_forward(run.to_device(X[rows]), work, loss.reads_Z))
             there.run(run, "output", there.pass_output(run.to_device(Y[rows]), loss, work))
             of_samples = run.to_host(work.losses)
-            arrays.finite_results("loss", of_samples, rows.start)
+            arrays.expect_finite_results("loss", of_samples, rows.start)
             w = None if weights is None else weights[rows]
             is_right = None if task == "numbers" else _are_right(run.to_host(work.A[-1]), Y[rows], task)
             sums.append((_weighted_sum(of_samples, w), 0.0 if is_right is None else _weighted_sum(is_right, w)))
@@ -212,7 +212,7 @@ def gradients(
             twin.grad[...] = run.to_host(there.grad)
         net.grad[...] = twin.grad
         of_samples = run.to_host(work.losses)
-        arrays.finite_results("loss", of_samples)
+        arrays.expect_finite_results("loss", of_samples)
         if not np.isfinite(twin.grad).all():
             raise checks.Error(f"the gradient is not finite in {net.dtype}: {arrays.TOO_LARGE}")
         grads = [

@@ -142,13 +142,13 @@ def _factors(A: ArrayLike, B: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
         )
     if a.dtype != b.dtype or a.dtype not in (np.float32, np.float64):
         raise checks.Error(f"A is {a.dtype} and B is {b.dtype}, but both must be float32 or both float64; use .astype")
-    return _settled_or_transposed(a), _settled_or_transposed(b)
+    return _kernel_layout_or_transpose(a), _kernel_layout_or_transpose(b)
 
 
-def _settled_or_transposed(array: NDArray[Any]) -> NDArray[Any]:
+def _kernel_layout_or_transpose(array: NDArray[Any]) -> NDArray[Any]:
     if array.flags.f_contiguous and not array.flags.c_contiguous:
-        return arrays.settled(array.T, array.dtype).T
-    return arrays.settled(array, array.dtype)
+        return arrays.kernel_layout(array.T, array.dtype).T
+    return arrays.kernel_layout(array, array.dtype)
 
 
 def _rows(Z: ArrayLike) -> NDArray[Any]:
@@ -156,7 +156,7 @@ def _rows(Z: ArrayLike) -> NDArray[Any]:
     array = arrays.numeric("Z", Z)
     if array.dtype not in (np.float32, np.float64):
         raise checks.Error(f"Z is {array.dtype}, but must be float32 or float64; use .astype")
-    return _as_rows(arrays.settled(array, array.dtype))
+    return _as_rows(arrays.kernel_layout(array, array.dtype))
 
 
 def _as_rows(array: NDArray[Any]) -> NDArray[Any]:

@@ -177,7 +177,7 @@ def _classes(labels: NDArray[Any], n_out: int, learns: bool) -> NDArray[Any]:
         has = "" if is_text else f"{_outside(labels, n_out)}; "
         but = f", but the last layer has {checks.count(n_out, 'unit')}" if is_text else ""
         raise checks.Error(f"{has}Y has {len(found)} classes ({names}){but}; use as many units")
-    return _settled(found)
+    return _copy_of_classes(found)
 
 
 def _outside(labels: NDArray[Any], n_out: int) -> str:
@@ -189,8 +189,8 @@ def _outside(labels: NDArray[Any], n_out: int) -> str:
     )
 
 
-def _settled(classes: NDArray[Any]) -> NDArray[Any]:
-    """A copy, with whole numbers as int64: 1 and 1.0 are one label."""
+def _copy_of_classes(classes: NDArray[Any]) -> NDArray[Any]:
+    """A copy of the classes, with whole numbers as int64: 1 and 1.0 are one label."""
     if classes.dtype.kind in "uf":
         largest = max(classes.tolist(), key=abs)
         if abs(largest) >= 2**63:
@@ -270,7 +270,7 @@ def checked(classes: ArrayLike | None, n_out: int) -> NDArray[Any] | None:
             f"classes are {checks.shown(array.tolist())}, but the last layer has {checks.count(n_out, 'unit')} and "
             f"needs {units} different ones"
         )
-    return _settled(array)
+    return _copy_of_classes(array)
 
 
 def class_weights(weights: Any, wanted: Targets, classes: NDArray[Any] | None) -> NDArray[np.float64]:

@@ -322,7 +322,7 @@ def _chained(layers: tuple[Layer, ...]) -> tuple[Any, ...]:
     for layer in layers:
         chained.append(layer.placed(width))
         width = chained[-1].n_out
-    checks.chain([(layer.n_in, layer.n_out) for layer in chained])
+    checks.expect_chained([(layer.n_in, layer.n_out) for layer in chained])
     return tuple(chained)
 
 

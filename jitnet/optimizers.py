@@ -55,7 +55,7 @@ class Optimizer(ABC):
         """An error if a setting becomes 0 or infinity in this dtype."""
         name = repr(self)
         for number in self.numbers(1):
-            checks.survives(name, number, dtype)
+            checks.expect_representable(name, number, dtype)
 
     @abstractmethod
     def numbers(self, t: int) -> tuple[float, ...]:
@@ -130,8 +130,8 @@ class SGD(Optimizer):
     memory = ()
 
     def __post_init__(self) -> None:
-        checks.settle(self, "lr", above=0)
-        checks.settle(self, "weight_decay", least=0)
+        checks.store_number(self, "lr", above=0)
+        checks.store_number(self, "weight_decay", least=0)
 
     def numbers(self, t: int) -> tuple[float, ...]:
         return self.lr, self.weight_decay
@@ -158,10 +158,10 @@ class Momentum(Optimizer):
     memory = ("velocity",)
 
     def __post_init__(self) -> None:
-        checks.settle(self, "lr", above=0)
-        checks.settle(self, "beta", least=0, below=1)
+        checks.store_number(self, "lr", above=0)
+        checks.store_number(self, "beta", least=0, below=1)
         checks.flag("nesterov", self.nesterov)
-        checks.settle(self, "weight_decay", least=0)
+        checks.store_number(self, "weight_decay", least=0)
 
     @property
     def kernel(self) -> str:  # type: ignore[override]
@@ -190,11 +190,11 @@ class Adam(Optimizer):
     memory = ("mean", "square")
 
     def __post_init__(self) -> None:
-        checks.settle(self, "lr", above=0)
-        checks.settle(self, "beta1", least=0, below=1)
-        checks.settle(self, "beta2", least=0, below=1)
-        checks.settle(self, "epsilon", above=0)
-        checks.settle(self, "weight_decay", least=0)
+        checks.store_number(self, "lr", above=0)
+        checks.store_number(self, "beta1", least=0, below=1)
+        checks.store_number(self, "beta2", least=0, below=1)
+        checks.store_number(self, "epsilon", above=0)
+        checks.store_number(self, "weight_decay", least=0)
 
     def numbers(self, t: int) -> tuple[float, ...]:
         return (
@@ -253,10 +253,10 @@ class RMSprop(Optimizer):
     memory = ("square",)
 
     def __post_init__(self) -> None:
-        checks.settle(self, "lr", above=0)
-        checks.settle(self, "alpha", least=0, below=1)
-        checks.settle(self, "epsilon", above=0)
-        checks.settle(self, "weight_decay", least=0)
+        checks.store_number(self, "lr", above=0)
+        checks.store_number(self, "alpha", least=0, below=1)
+        checks.store_number(self, "epsilon", above=0)
+        checks.store_number(self, "weight_decay", least=0)
 
     def numbers(self, t: int) -> tuple[float, ...]:
         return self.lr, self.alpha, 1 - self.alpha, self.epsilon, self.weight_decay

@@ -253,5 +253,5 @@ class Epoch:
             self._steps[key] = Step(plan.net, plan.run, m, plan.loss, plan.optimizer, threads, plan.seed, plan.extras)
         return self._steps[key]
 
-    def settle(self) -> None:
-        """Bring the optimizer's memory in `state` up to date; on the CPU it always is."""
+    def sync_optimizer(self) -> None:
+        """Nothing to do: on the CPU, the optimizer's vectors are those of the state."""

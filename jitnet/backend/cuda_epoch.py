@@ -130,7 +130,7 @@ class GpuEpoch:
     def _parameters_to_host(self) -> None:
         self._state.theta[...] = self._plan.run.to_host(self._net.theta)
 
-    def settle(self) -> None:
+    def sync_optimizer(self) -> None:
         for here, there in zip(self._state.memory, self._memory, strict=True):
             here[...] = self._plan.run.to_host(there)
 

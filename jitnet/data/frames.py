@@ -43,7 +43,7 @@ def table_of(X: Any) -> Table:
 def _plain(X: Any) -> Any:
     """X as an array, a DataFrame, a dictionary or a list; an error for anything else says what to write."""
     if hasattr(X, "toarray"):  # scipy
-        checks.dense("X", X.shape)
+        checks.expect_dense_fits("X", X.shape)
         X = X.toarray()
     if isinstance(X, (str, Path)):
         raise checks.Error(f"X is {shown(str(X))}, a string; read a file with jitnet.data.read_table")

@@ -77,7 +77,7 @@ class LayerNorm(Layer):
         self._assign("beta", self.beta, values)
 
     def begin(self, rng: np.random.Generator) -> None:
-        checks.survives("epsilon of LayerNorm", self.epsilon, self.gamma.dtype)
+        checks.expect_representable("epsilon of LayerNorm", self.epsilon, self.gamma.dtype)
         self.gamma = np.ones(self.n)
 
     def forward(self, X: Matrix, Z: Matrix, A: Matrix, spot: Spot) -> list[Call]:

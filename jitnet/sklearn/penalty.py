@@ -63,8 +63,8 @@ class PenalizedMomentum(Penalized, optimizers.Momentum):
     """The learning rate of the latest step, shared by the copies of `scaled`."""
 
     def __post_init__(self) -> None:
-        checks.settle(self, "lr", above=0)
-        checks.settle(self, "beta", least=0, most=1)  # 1 is allowed, as in scikit-learn
+        checks.store_number(self, "lr", above=0)
+        checks.store_number(self, "beta", least=0, most=1)  # 1 is allowed, as in scikit-learn
 
     def step(self, kernel: Any, t: int, grad: Any, state: Any, theta: Any) -> None:
         if self.latest != [self.lr]:

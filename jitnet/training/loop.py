@@ -31,7 +31,8 @@ class Epochs(Protocol):
     """Each call trains on every sample once: `step.Epoch`, or its equivalent for blocks, a stream or a GPU."""
 
     def __call__(self, interrupt: Any, show: Any) -> float | None: ...
-    def settle(self) -> None: ...
+    def sync_optimizer(self) -> None:
+        """Copy the optimizer's vectors into the state, if they are elsewhere."""
 
 
 class Diverged(checks.Error):
@@ -123,7 +124,7 @@ class Training:
                     history.stopped = "interrupted"
                 if watch and (news := watch.news()):
                     self.show.note(news)
-        self._train_epoch.settle()
+        self._train_epoch.sync_optimizer()
 
     def _goes_on(self) -> bool:
         history = self._state.history
@@ -145,7 +146,7 @@ class Training:
         except checks.NotFiniteError as error:
             state.theta[...] = good
             raise distributed.of_all(_diverged(history, error)) from None
-        history.add(mean, ranks.settle_epoch(plan, state, time.perf_counter() - began, self._interrupt), measured)
+        history.add(mean, ranks.agree_on_epoch(plan, state, time.perf_counter() - began, self._interrupt), measured)
         if plan.early_stopping is not None:
             plan.early_stopping.note(state)
         self.show.epoch(history, plan.epochs)
@@ -180,7 +181,7 @@ class Training:
         """Write the checkpoint, if it is due."""
         plan, state, checkpoint = self.plan, self._state, self.checkpoint
         if checkpoint.is_due(state.history, plan.epochs, self._interrupt.asked):
-            self._train_epoch.settle()
+            self._train_epoch.sync_optimizer()
             with plan.comm.together():
                 checkpoint.write_or_warn(state, plan)
 

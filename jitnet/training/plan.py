@@ -220,7 +220,7 @@ def validated(
     weights, _ = _weights(sample_weight, class_weight, wanted, known, is_part=batches is not None)
     chosen = optimizers.get(optimizer)
     if clip_norm is not None:
-        checks.survives("clip_norm", checks.number("clip_norm", clip_norm, above=0), net.dtype)
+        checks.expect_representable("clip_norm", checks.number("clip_norm", clip_norm, above=0), net.dtype)
     if schedules.checked(schedule) is not None:
         chosen.scaled(1)  # an error for an optimizer without a learning rate
     epochs, batch_size = checks.whole("epochs", epochs, least=1), checks.whole("batch_size", batch_size, least=1)

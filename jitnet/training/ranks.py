@@ -113,7 +113,7 @@ def weight_of(batch: float | None, plan: Plan, place: str) -> float | None:
     ))  # fmt: skip
 
 
-def settle_epoch(plan: Plan, state: State, seconds: float, interrupt: Any) -> float:
+def agree_on_epoch(plan: Plan, state: State, seconds: float, interrupt: Any) -> float:
     """After an epoch, return its seconds on rank 0, and agree on ^C between batches.
 
     Errors    ValueError if the parameters of the ranks differ

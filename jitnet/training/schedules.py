@@ -45,7 +45,7 @@ class StepDecay(Schedule):
 
     def __post_init__(self) -> None:
         checks.whole("every", self.every, least=1)
-        checks.settle(self, "factor", above=0, most=1)
+        checks.store_number(self, "factor", above=0, most=1)
 
     def __call__(self, epoch: float, history: History) -> float:
         return float(self.factor ** (int(epoch) // self.every))
@@ -64,8 +64,8 @@ class CosineDecay(Schedule):
     within_epochs = True
 
     def __post_init__(self) -> None:
-        checks.settle(self, "epochs", above=0)
-        checks.settle(self, "least", least=0, most=1)
+        checks.store_number(self, "epochs", above=0)
+        checks.store_number(self, "least", least=0, most=1)
 
     def __call__(self, epoch: float, history: History) -> float:
         part = min(epoch / self.epochs, 1)
@@ -86,8 +86,8 @@ class Warmup(Schedule):
     within_epochs = True
 
     def __post_init__(self) -> None:
-        checks.settle(self, "epochs", above=0)
-        checks.settle(self, "start", above=0, most=1)
+        checks.store_number(self, "epochs", above=0)
+        checks.store_number(self, "start", above=0, most=1)
         checked(self.then, "then")
 
     def __call__(self, epoch: float, history: History) -> float:
@@ -113,10 +113,10 @@ class ReduceOnPlateau(Schedule):
     least: float = 0.0
 
     def __post_init__(self) -> None:
-        checks.settle(self, "factor", above=0, below=1)
+        checks.store_number(self, "factor", above=0, below=1)
         checks.whole("patience", self.patience, least=1)
-        checks.settle(self, "min_delta", least=0)
-        checks.settle(self, "least", least=0, most=1)
+        checks.store_number(self, "min_delta", least=0)
+        checks.store_number(self, "least", least=0, most=1)
 
     def __call__(self, epoch: float, history: History) -> float:
         lowest, waited, factor = math.inf, 0, 1.0

@@ -79,7 +79,7 @@ def step(
         before = [vector.copy() for vector in (state.theta, *state.memory)]
         with Interrupt() as interrupt:
             mean = recorded(interrupt, progress.Progress())
-            recorded.settle()
+            recorded.sync_optimizer()
         assert mean is not None  # an epoch of one batch cannot end early
         if not (math.isfinite(mean) and np.isfinite(state.theta).all()):
             for vector, good in zip((state.theta, *state.memory), before, strict=True):

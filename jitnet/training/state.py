@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import checks, optimizers, parameters
-from ..arrays import converted, finite
+from ..arrays import converted, expect_finite
 from ..compiler.types import Vector
 from ..optimizers import Optimizer
 from .history import History
@@ -150,5 +150,5 @@ def _array(state: Mapping[str, Any], name: str, shape: tuple[int, ...], dtype: n
     array = converted(name, state[name])
     if array.shape != shape or array.dtype != dtype:
         raise checks.Error(f"{name} is {array.shape} {array.dtype}, but must be {shape} {dtype}")
-    finite(name, array)
+    expect_finite(name, array)
     return array

@@ -40,7 +40,7 @@ class EarlyStopping:
     def __post_init__(self) -> None:
         object.__setattr__(self, "patience", checks.whole("patience", self.patience, least=1))
         checks.one_of("monitor", self.monitor, get_args(Monitored))
-        checks.settle(self, "min_delta", least=0)
+        checks.store_number(self, "min_delta", least=0)
         checks.flag("restore", self.restore)
 
     def note(self, state: Any) -> None:

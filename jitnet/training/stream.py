@@ -138,7 +138,7 @@ class StreamEpoch:
         if plan.reduction is not None:
             run.part = part
         mean: float = run(interrupt, Progress())
-        run.settle()
+        run.sync_optimizer()
         return mean
 
     def _validated(self, epoch: int) -> Iterator[tuple[Batch, float]]:
@@ -172,5 +172,5 @@ class StreamEpoch:
             self._steps[key] = of_batch, None if plan.run.is_remote else epoch_of(of_batch, self._state)
         return self._steps[key]
 
-    def settle(self) -> None:
-        """The optimizer's memory in the state is up to date after each batch."""
+    def sync_optimizer(self) -> None:
+        """Nothing to do: it is done after each batch."""
