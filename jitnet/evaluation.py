@@ -31,15 +31,15 @@ def forward(net: Any, X: ArrayLike, backend: BackendName = "fast") -> Matrix:
     The result can contain infinity and NaN if X is too large for the dtype; in `predict`, `evaluate` and
     `gradients` these are errors.
     """
-    run = backends.get(backend, net.dtype)
+    chosen = backends.get(backend, net.dtype)
     inputs = arrays.inputs(net, X)
     with net._twin() as twin:
-        there = twin.on(run)
+        replica = twin.on(chosen)
         if len(inputs) <= ROWS_AT_ONCE:
-            return _output(there, run, inputs, there.workspace(len(inputs))).copy()
+            return _output(replica, chosen, inputs, replica.workspace(len(inputs))).copy()
         output = np.empty((len(inputs), net.layers[-1].n_out), net.dtype)
-        for rows, work in _portions(there, len(inputs)):
-            output[rows] = _output(there, run, inputs[rows], work)
+        for rows, work in _portions(replica, len(inputs)):
+            output[rows] = _output(replica, chosen, inputs[rows], work)
         return output
 
 
@@ -47,18 +47,18 @@ FEW = 32
 """The largest number of samples for which the calls of `forward` are reused, which copies the samples each time."""
 
 
-def _output(net: Any, run: Backend, X: Matrix, work: Workspace) -> Matrix:
+def _output(net: Any, backend: Backend, X: Matrix, work: Workspace) -> Matrix:
     """The output for X, in the work space. For few samples the calls are reused, because listing them takes longer."""
-    if work.forward and work.forward[0] is run:
+    if work.forward and work.forward[0] is backend:
         work.X[...] = X
         for kernel, arguments in work.forward[1]:
             kernel(*arguments)
         return work.A[-1]  # type: ignore[no-any-return]
-    calls = net.pass_forward(run.to_device(X), work)
-    net.run(run, "forward", calls)  # compiles the kernels
-    if work.m <= FEW and not run.is_remote and not run.pay_for_threads(calls):
-        work.forward = run, run.bound(net.pass_forward(work.X, work), net.dtype)
-    return run.to_host(work.A[-1])  # type: ignore[no-any-return]
+    calls = net.pass_forward(backend.to_device(X), work)
+    net.execute(backend, "forward", calls)  # compiles the kernels
+    if work.m <= FEW and not backend.is_remote and not backend.pay_for_threads(calls):
+        work.forward = backend, backend.bound(net.pass_forward(work.X, work), net.dtype)
+    return backend.to_host(work.A[-1])  # type: ignore[no-any-return]
 
 
 def _portions(net: Any, m: int) -> Iterator[tuple[slice, Workspace]]:
@@ -133,27 +133,27 @@ def evaluate(
         X, Y = net.prepared(X, Y)
     inputs, wanted, weights = _validated(net, X, Y, which, sample_weight)
     with net._twin() as twin:
-        run = backends.get(backend, net.dtype)
-        measured: dict[str, float] = twin.measure(run, inputs, wanted.Y, which, wanted.task, weights)
+        chosen = backends.get(backend, net.dtype)
+        measured: dict[str, float] = twin.measure(chosen, inputs, wanted.Y, which, wanted.task, weights)
         return measured
 
 
 def measure(
-    net: Any, run: Backend, X: Matrix, Y: Matrix, loss: Loss, task: Task, weights: NDArray[Any] | None = None,
+    net: Any, backend: Backend, X: Matrix, Y: Matrix, loss: Loss, task: Task, weights: NDArray[Any] | None = None,
     comm: Comm | None = None,
 ) -> dict[str, float]:  # fmt: skip
     """`evaluate` for validated arrays. Each rank of `comm` evaluates some blocks of samples; all add up the results."""
-    there, ranks = net.on(run), comm or Alone()
+    replica, ranks = net.on(backend), comm or Alone()
     of_all = float(len(X)) if weights is None else float(weights.sum())
-    portions, sums = list(_portions(there, len(X))), []
+    portions, sums = list(_portions(replica, len(X))), []
     with ranks.together():
         for rows, work in portions[ranks.part(len(portions))]:
-            there.run(run, "forward", there.pass_forward(run.to_device(X[rows]), work, loss.reads_Z))
-            there.run(run, "output", there.pass_output(run.to_device(Y[rows]), loss, work))
-            of_samples = run.to_host(work.losses)
+            replica.execute(backend, "forward", replica.pass_forward(backend.to_device(X[rows]), work, loss.reads_Z))
+            replica.execute(backend, "output", replica.pass_output(backend.to_device(Y[rows]), loss, work))
+            of_samples = backend.to_host(work.losses)
             arrays.expect_finite_results("loss", of_samples, rows.start)
             w = None if weights is None else weights[rows]
-            is_right = None if task == "numbers" else _are_right(run.to_host(work.A[-1]), Y[rows], task)
+            is_right = None if task == "numbers" else _are_right(backend.to_host(work.A[-1]), Y[rows], task)
             sums.append((_weighted_sum(of_samples, w), 0.0 if is_right is None else _weighted_sum(is_right, w)))
     totals, rights = zip(*itertools.chain(*ranks.gather(sums)), strict=True)
     accuracy = {} if task == "numbers" else {"accuracy": _in_order(rights) / of_all}
@@ -195,28 +195,28 @@ def gradients(
     Errors    ValueError if X or Y do not fit, are empty or not finite, or loss and last layer do not match;
               or if the loss of a sample, or a gradient, is not finite
     """
-    run, which = backends.get(backend, net.dtype), _loss(net, loss)
+    chosen, which = backends.get(backend, net.dtype), _loss(net, loss)
     inputs, wanted, weights = _validated(net, X, Y, which, sample_weight)
-    work = Workspace(net.layers, len(inputs), net.dtype, run.memory)
+    work = Workspace(net.layers, len(inputs), net.dtype, chosen.memory)
     with net._twin() as twin:
-        there = twin.on(run)
-        on_device = run.to_device(inputs)
+        replica = twin.on(chosen)
+        on_device = chosen.to_device(inputs)
         if weights is not None:
-            work.w = run.to_device(weights.astype(net.dtype))
-        there.run(run, "gradients", [
-            *there.pass_forward(on_device, work, which.reads_Z),
-            *there.pass_output(run.to_device(wanted.Y), which, work, weights is not None),
-            *there.pass_back(on_device, work),
+            work.w = chosen.to_device(weights.astype(net.dtype))
+        replica.execute(chosen, "gradients", [
+            *replica.pass_forward(on_device, work, which.reads_Z),
+            *replica.pass_output(chosen.to_device(wanted.Y), which, work, weights is not None),
+            *replica.pass_back(on_device, work),
         ])  # fmt: skip
-        if there is not twin:
-            twin.grad[...] = run.to_host(there.grad)
+        if replica is not twin:
+            twin.grad[...] = chosen.to_host(replica.grad)
         net.grad[...] = twin.grad
-        of_samples = run.to_host(work.losses)
+        of_samples = chosen.to_host(work.losses)
         arrays.expect_finite_results("loss", of_samples)
         if not np.isfinite(twin.grad).all():
             raise checks.Error(f"the gradient is not finite in {net.dtype}: {arrays.TOO_LARGE}")
         grads = [
-            layer.gradient(None if layer.only_in_training else run.to_host(delta))
+            layer.gradient(None if layer.only_in_training else chosen.to_host(delta))
             for layer, delta in zip(twin.layers, work.delta, strict=True)
         ]
     return mean(of_samples, weights), grads

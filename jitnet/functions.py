@@ -85,7 +85,7 @@ def matmul(A: ArrayLike, B: ArrayLike, backend: BackendName = USUAL) -> NDArray[
                 if kernel(A, B, C):
                     return C
     left, right = _factors(A, B)
-    run = backends.get(backend, left.dtype)
+    chosen = backends.get(backend, left.dtype)
     if not left.flags.c_contiguous and not right.flags.c_contiguous:
         return matmul(right.T, left.T, backend).T  # A·B = (Bᵀ·Aᵀ)ᵀ
     C = np.empty((left.shape[0], right.shape[1]), left.dtype)
@@ -95,7 +95,7 @@ def matmul(A: ArrayLike, B: ArrayLike, backend: BackendName = USUAL) -> NDArray[
         call = Call("matmul_nt", (left, right.T, C))
     else:
         call = Call("matmul", (left, right, C))
-    run.run([call], "matmul", left.dtype)
+    chosen.run([call], "matmul", left.dtype)
     return C
 
 
@@ -128,8 +128,8 @@ def _element_by_element(operation: str, Z: ArrayLike, backend: str) -> NDArray[A
             return A
     rows = _rows(Z)
     A = np.empty_like(rows)
-    run = backends.get(backend, rows.dtype)
-    run.run([Call(operation, (rows, A))], operation, rows.dtype)
+    chosen = backends.get(backend, rows.dtype)
+    chosen.run([Call(operation, (rows, A))], operation, rows.dtype)
     return A.reshape(np.shape(Z))
 
 

@@ -102,7 +102,7 @@ class Network:
     def _begin_alone(self) -> None:
         """Create what belongs to this object alone, and is not copied: work space, twins, the state of a training."""
         self._workspaces: dict[int, Workspace] = {}
-        self._elsewhere: Network | None = None
+        self._on_gpu: Network | None = None
         self._twins: list[Network] = []
         self._fitting = threading.Lock()
         self._state: State | None = None  # of the latest training
@@ -153,16 +153,16 @@ class Network:
         finally:
             self._fitting.release()
 
-    def on(self, run: Backend) -> Network:
-        """This network in the memory of `run`: itself, or its twin on the GPU with the current parameters."""
-        if not run.is_remote:
+    def on(self, backend: Backend) -> Network:
+        """This network in the memory of this backend: itself, or its replica on the GPU with the current parameters."""
+        if not backend.is_remote:
             return self
-        if self._elsewhere is None:
-            there = self._with_views_of_its_own()
-            there._lay_out(run.memory)  # can run out of memory
-            self._elsewhere = there
-        self._elsewhere.theta.copy_to_device(self.theta)
-        return self._elsewhere
+        if self._on_gpu is None:
+            replica = self._with_views_of_its_own()
+            replica._lay_out(backend.memory)  # can run out of memory
+            self._on_gpu = replica
+        self._on_gpu.theta.copy_to_device(self.theta)
+        return self._on_gpu
 
     def __repr__(self) -> str:
         labels = ", ".join(layer.label for layer in self.layers)
@@ -198,7 +198,7 @@ class Network:
 
     def __dir__(self) -> list[str]:
         """The public names, for tab completion; the others are for training and backends."""
-        internal = {"in_training", "measure", "needed", "on", "prepared", "run", "workspace"}
+        internal = {"execute", "in_training", "measure", "needed", "on", "prepared", "workspace"}
         return [name for name in super().__dir__() if name not in internal and not name.startswith("pass_")]
 
     # The four formulas, forward and back.
@@ -258,9 +258,9 @@ class Network:
             calls += self.pass_output(work.Y, loss, work) if loss else []
         return calls
 
-    def run(self, run: Backend, passes: str, calls: list[Call]) -> None:
-        """Execute these calls of forward or back."""
-        run.run(calls, passes, self.theta.size, self.dtype)
+    def execute(self, backend: Backend, passes: str, calls: list[Call]) -> None:
+        """Execute the calls of these passes, with the number of threads that is fastest for them."""
+        backend.run(calls, passes, self.theta.size, self.dtype)
 
     def workspace(self, m: int) -> Workspace:
         """Memory for m samples, created at the first use; the four latest sizes are kept."""

@@ -74,10 +74,10 @@ class Extras(NamedTuple):
 PLAIN = Extras()
 
 
-def descent(run: Runner, optimizer: Optimizer, extras: Extras = PLAIN) -> tuple[float, float] | None:
+def descent(backend: Runner, optimizer: Optimizer, extras: Extras = PLAIN) -> tuple[float, float] | None:
     """lr and weight decay, if this backend fuses the update of this optimizer with the gradients."""
     is_plain = not (extras.is_scheduled or extras.is_in_blocks) and extras.clip_norm is None
-    return optimizer.descent if run.descends and is_plain else None
+    return optimizer.descent if backend.descends and is_plain else None
 
 
 def passes(net: Any, work: Any, loss: Loss, descends: tuple[float, float] | None, extras: Extras = PLAIN) -> list[Call]:
@@ -109,9 +109,9 @@ def update_of(net: Any, optimizer: Optimizer) -> Call:
     return Call(optimizer.kernel, (net.grad, *numbers, *memory, net.theta))
 
 
-def needed(net: Any, run: Runner, m: int, loss: Loss, optimizer: Optimizer, extras: Extras = PLAIN) -> list[Call]:
+def needed(net: Any, backend: Runner, m: int, loss: Loss, optimizer: Optimizer, extras: Extras = PLAIN) -> list[Call]:
     """The calls of a step of m samples on empty arrays: the kernels to compile."""
-    work, descends = Workspace(net.layers, m, net.dtype, np.empty), descent(run, optimizer, extras)
+    work, descends = Workspace(net.layers, m, net.dtype, np.empty), descent(backend, optimizer, extras)
     update = [] if descends else [update_of(net, optimizer)]
     clips = clipping(net.grad, work.sums, extras) if extras.is_in_blocks else []
     return [_gathering(work), *passes(net, work, loss, descends, extras), *clips, *update]
@@ -126,7 +126,7 @@ class Step:
     def __init__(
         self,
         net: Any,
-        run: Runner,
+        backend: Runner,
         m: int,
         loss: Loss,
         optimizer: Optimizer,
@@ -134,11 +134,11 @@ class Step:
         seed: int = 0,
         extras: Extras = PLAIN,
     ) -> None:
-        descends = descent(run, optimizer, extras)
+        descends = descent(backend, optimizer, extras)
         self.work = net.workspace(m)
-        self._calls = run.bound(passes(net, self.work, loss, descends, extras), net.dtype, threads)
-        self.gather = run.bound([_gathering(self.work)], net.dtype, threads)[0][0]
-        update = [] if descends else run.bound([update_of(net, optimizer)], net.dtype, threads)
+        self._calls = backend.bound(passes(net, self.work, loss, descends, extras), net.dtype, threads)
+        self.gather = backend.bound([_gathering(self.work)], net.dtype, threads)[0][0]
+        update = [] if descends else backend.bound([update_of(net, optimizer)], net.dtype, threads)
         self._update = update[0][0] if update else None
         self.optimizer, self._net = optimizer, net
         self.work.clock[0] = seed % 2**63
@@ -195,8 +195,8 @@ class Epoch:
         self._plan, self._state = plan, state
         self._steps: dict[tuple[int, bool], Step] = {}
         m = min(plan.batch_size, len(plan.X))
-        batch = needed(plan.net, plan.run, m, plan.loss, plan.optimizer, plan.extras)
-        self._flop = plan.run.flop_for_threads(batch)
+        batch = needed(plan.net, plan.backend, m, plan.loss, plan.optimizer, plan.extras)
+        self._flop = plan.backend.flop_for_threads(batch)
 
     def __call__(self, interrupt: Any, show: Any) -> float | None:
         """The mean loss over the samples, or None if ^C interrupted the epoch."""
@@ -243,14 +243,16 @@ class Epoch:
         """For `with`: steps of m samples, which are timed per sample to choose the number of threads."""
         net, plan = self._plan.net, self._plan
         kind = "step", net.theta.size, m, net.dtype, plan.optimizer.kernel
-        return plan.run.spread(self._flop, *kind, is_repeated=True)
+        return plan.backend.spread(self._flop, *kind, is_repeated=True)
 
     def _step(self, m: int, threads: int) -> Step:
         """The step for a batch of m samples; the last batch of an epoch can be smaller than the others."""
         key = m, threads > 1
         if key not in self._steps:
             plan = self._plan
-            self._steps[key] = Step(plan.net, plan.run, m, plan.loss, plan.optimizer, threads, plan.seed, plan.extras)
+            self._steps[key] = Step(
+                plan.net, plan.backend, m, plan.loss, plan.optimizer, threads, plan.seed, plan.extras
+            )
         return self._steps[key]
 
     def sync_optimizer(self) -> None:

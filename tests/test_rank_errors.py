@@ -100,7 +100,7 @@ def test_first_rank_of_a_machine_compiles_before_the_others():
 
     def work(comm):
         run = SimpleNamespace(prepare=lambda *_: order.append(comm.rank))
-        ranks.prepare(SimpleNamespace(comm=comm, run=run, net=SimpleNamespace(dtype=None)), [], None)
+        ranks.prepare(SimpleNamespace(comm=comm, backend=run, net=SimpleNamespace(dtype=None)), [], None)
 
     agree(3, work)
     assert order[0] == 0

@@ -43,8 +43,8 @@ class Resident:
     def __init__(self, plan: Any) -> None:
         self.rows = len(plan.X)
         w = np.empty(0) if plan.weights is None else plan.weights
-        X, Y, w = map(plan.run.to_device, (plan.X, plan.Y, w.astype(np.float32)))
-        self._all = Samples(X, Y, w, plan.run.memory(self.rows, np.int64))
+        X, Y, w = map(plan.backend.to_device, (plan.X, plan.Y, w.astype(np.float32)))
+        self._all = Samples(X, Y, w, plan.backend.memory(self.rows, np.int64))
 
     def portions(self, order: Any) -> Iterator[tuple[Samples, int]]:
         self._all.order.copy_to_device(order, stream())
@@ -57,14 +57,14 @@ class Streamed:
     def __init__(self, plan: Any, rows: int) -> None:
         self.rows, self._plan = rows, plan
         self._data = [plan.X, plan.Y, *([] if plan.weights is None else [plan.weights.astype(np.float32)])]
-        order = plan.run.to_device(np.arange(rows))
+        order = plan.backend.to_device(np.arange(rows))
         self._slots = [self._slot(order) for _ in range(2)]
         self._copies = cuda.stream()
 
     def _slot(self, order: Any) -> tuple[Samples, list[Any], Any, Any]:
         """Samples on the GPU, their source in pinned memory, and two events: copied, and used."""
         shapes = [(self.rows, *data.shape[1:]) for data in self._data]
-        X, Y, w = (self._plan.run.memory(shape, np.float32) for shape in (*shapes, 0)[:3])
+        X, Y, w = (self._plan.backend.memory(shape, np.float32) for shape in (*shapes, 0)[:3])
         pinned = [cuda.pinned_array(shape, np.float32) for shape in shapes]
         return Samples(X, Y, w, order), pinned, cuda.event(), cuda.event()
 
@@ -88,26 +88,26 @@ class GpuEpoch:
 
     def __init__(self, plan: Any, state: Any) -> None:
         self._plan, self._state = plan, state
-        n, run = len(plan.X), plan.run
+        n, backend = len(plan.X), plan.backend
         rows = rows_at_a_time(plan, len(state.memory))
-        self._net = plan.net.on(run)
-        self._memory = [run.to_device(vector) for vector in state.memory]
+        self._net = plan.net.on(backend)
+        self._memory = [backend.to_device(vector) for vector in state.memory]
         self._data: Resident | Streamed = Resident(plan) if rows == n else Streamed(plan, rows)
-        self._clock, self._losses = run.memory(5, np.int64), run.memory(n, np.float32)
+        self._clock, self._losses = backend.memory(5, np.int64), backend.memory(n, np.float32)
         self._batches, count = -(-n // plan.batch_size), count_of_numbers(plan)
-        self._numbers = run.memory((self._batches, count), np.float32)
-        self._numbers_of_step = run.memory(count, np.float32)
+        self._numbers = backend.memory((self._batches, count), np.float32)
+        self._numbers_of_step = backend.memory(count, np.float32)
         self._replays: dict[tuple[int, int], Replay] = {}
-        for m in {min(plan.batch_size, n), n % plan.batch_size, *judged_at_a_time(plan)} - {0}:
+        for m in {min(plan.batch_size, n), n % plan.batch_size, *validation_batch_sizes(plan)} - {0}:
             self._net.workspace(m)
         if plan.held_out is not None and plan.held_out[0].nbytes < SHARE * free_memory():
-            plan.held_out = run.to_device(plan.held_out[0]), plan.held_out[1]  # it is needed after each epoch
+            plan.held_out = backend.to_device(plan.held_out[0]), plan.held_out[1]  # it is needed after each epoch
 
     def __call__(self, interrupt: Any, show: Any) -> float | None:
         plan, state = self._plan, self._state
         n, m = len(plan.X), plan.batch_size
         self._clock.copy_to_device(np.array([plan.seed % 2**63, state.step + 1, 0, 0, 0]), stream())
-        if are_in_memory(plan):
+        if numbers_are_a_vector(plan):
             optimizers = itertools.islice(optimizers_of(plan, state, self._batches), self._batches)
             numbers = [optimizer.numbers(state.step + 1 + k) for k, optimizer in enumerate(optimizers)]
             self._numbers.copy_to_device(np.array(numbers, np.float32), stream())
@@ -123,29 +123,29 @@ class GpuEpoch:
                 if interrupt.asked and seen < n:
                     self._parameters_to_host()
                     return None
-        losses = plan.run.to_host(self._losses)
+        losses = plan.backend.to_host(self._losses)
         self._parameters_to_host()
         return mean(losses, plan.weights, order)
 
     def _parameters_to_host(self) -> None:
-        self._state.theta[...] = self._plan.run.to_host(self._net.theta)
+        self._state.theta[...] = self._plan.backend.to_host(self._net.theta)
 
     def sync_optimizer(self) -> None:
         for here, there in zip(self._state.memory, self._memory, strict=True):
-            here[...] = self._plan.run.to_host(there)
+            here[...] = self._plan.backend.to_host(there)
 
     def _replay(self, m: int, samples: Samples) -> Replay:
         """The step for a batch of m of these samples, recorded the first time."""
         key = m, id(samples)
         if key not in self._replays:
             plan, net, work = self._plan, self._net, self._net.workspace(m)
-            descends = descent(plan.run, plan.optimizer, plan.extras)
+            descends = descent(plan.backend, plan.optimizer, plan.extras)
             with recording() as first:
                 BEGIN(
                     *samples, self._numbers, self._clock, self._numbers_of_step, work.clock, work.w, work.X, work.Y
                 )  # fmt: skip
             calls = passes(net, work, plan.loss, descends, plan.extras)
-            launches = plan.run.bound(calls, net.dtype)
+            launches = plan.backend.bound(calls, net.dtype)
             with recording() as last:
                 if not descends:
                     self._update()
@@ -155,27 +155,27 @@ class GpuEpoch:
 
     def _update(self) -> None:
         optimizer, net = self._plan.optimizer, self._net
-        if are_in_memory(self._plan):
+        if numbers_are_a_vector(self._plan):
             FROM_MEMORY[optimizer.kernel](net.grad, self._numbers_of_step, *self._memory, net.theta)
         else:
             numbers = map(np.float32, optimizer.numbers(1))
-            self._plan.run.kernels[optimizer.kernel](net.grad, *numbers, *self._memory, net.theta)
+            self._plan.backend.kernels[optimizer.kernel](net.grad, *numbers, *self._memory, net.theta)
 
 
-def are_in_memory(plan: Any) -> bool:
+def numbers_are_a_vector(plan: Any) -> bool:
     """True if the numbers of the optimizer change from step to step, or its kernel takes them as a vector."""
     return plan.schedule is not None or plan.optimizer.kernel in CHANGING
 
 
 def count_of_numbers(plan: Any) -> int:
     """The numbers of the optimizer for each step, if they change."""
-    return len(plan.optimizer.numbers(1)) if are_in_memory(plan) else 0
+    return len(plan.optimizer.numbers(1)) if numbers_are_a_vector(plan) else 0
 
 
-def judged_at_a_time(plan: Any) -> set[int]:
+def validation_batch_sizes(plan: Any) -> set[int]:
     """The number of validation samples per portion."""
-    judged = 0 if plan.held_out is None else len(plan.held_out[0])
-    return {min(judged, ROWS_AT_ONCE), judged % ROWS_AT_ONCE}
+    samples = 0 if plan.held_out is None else len(plan.held_out[0])
+    return {min(samples, ROWS_AT_ONCE), samples % ROWS_AT_ONCE}
 
 
 def rows_at_a_time(plan: Any, vectors: int) -> int:
@@ -189,7 +189,7 @@ def rows_at_a_time(plan: Any, vectors: int) -> int:
     row = 4 * (layers[0].n_in + layers[-1].n_out + (plan.weights is not None))
     of_layers = sum(layer.n_out * (2 + ACTIVATIONS[layer.activation].keeps_Z) + layer.keeps for layer in layers)
     of_sample = row + 4 * (layers[-1].n_out + of_layers + 1)
-    parameters = plan.net.theta.nbytes * (2 + vectors) + sum(judged_at_a_time(plan)) * of_sample
+    parameters = plan.net.theta.nbytes * (2 + vectors) + sum(validation_batch_sizes(plan)) * of_sample
 
     def fixed(m: int) -> int:
         """All but the samples, for batches of m."""

@@ -108,26 +108,26 @@ def graph(
     """
     m = checks.whole("batch_size", batch_size, least=1)
     checks.whole("threads", threads, least=1)
-    run = backends.get(backend, net.dtype)
+    chosen = backends.get(backend, net.dtype)
     which = losses.get(loss, net.layers[-1].activation)
     update = None if optimizer is None else optimizers.get(optimizer)
     work = Workspace(net.layers, m, net.dtype, np.empty)
-    descends = descent(run, update) if update else None
+    descends = descent(chosen, update) if update else None
     calls = passes(net, work, which, descends)
-    run.check(calls)
+    chosen.check(calls)
     nodes = _nodes(net, work)
-    operations = _operations(calls, nodes, run, threads)
+    operations = _operations(calls, nodes, chosen, threads)
     if update and not descends:
         call = Call(update.kernel, (net.grad, *update.given(1, net.dtype), *[net.grad] * len(update.memory), net.theta))
         grads, before = (
             [node.name for node in nodes.values() if node.kind == kind] for kind in ("gradient", "parameter")
         )
         after = [_updated(nodes, name) for name in before]
-        rung = _rung(run, call, threads)
+        rung = _rung(chosen, call, threads)
         operations.append(Operation(update.kernel, rung, (*grads, *before), tuple(node.name for node in after)))
         nodes |= {id(node): node for node in after}
     used = {name for operation in operations for name in (*operation.inputs, *operation.outputs)}
-    title = f"a step of {net.widths}, m = {m}, {net.dtype}, on {run.name}"
+    title = f"a step of {net.widths}, m = {m}, {net.dtype}, on {chosen.name}"
     return Graph(title, {node.name: node for node in nodes.values() if node.name in used}, tuple(operations))
 
 
@@ -143,7 +143,7 @@ def _nodes(net: Any, work: Workspace) -> dict[int, Node]:
     return found | {id(work.losses): Node("losses", "loss", work.losses.shape, None)}
 
 
-def _operations(calls: list[Call], nodes: dict[int, Node], run: Backend, threads: int) -> list[Operation]:
+def _operations(calls: list[Call], nodes: dict[int, Node], backend: Backend, threads: int) -> list[Operation]:
     """Each call with what it reads and writes: outputs come last, and are those that have no content yet.
 
     A call without such an output works in place: on parameters, which then have another node, or on its last array.
@@ -163,7 +163,7 @@ def _operations(calls: list[Call], nodes: dict[int, Node], run: Backend, threads
             written = [node.name for node in after]
         else:
             written = [nodes[arrays[-1]].name]
-        operations.append(Operation(call.operation, _rung(run, call, threads), tuple(inputs), tuple(written)))
+        operations.append(Operation(call.operation, _rung(backend, call, threads), tuple(inputs), tuple(written)))
     return operations
 
 
@@ -173,10 +173,10 @@ def _updated(nodes: dict[int, Node], name: str) -> Node:
     return before._replace(name=f"{name}'", kind="update")
 
 
-def _rung(run: Backend, call: Call, threads: int) -> str:
+def _rung(backend: Backend, call: Call, threads: int) -> str:
     """The name of the rung that this backend takes for this call."""
-    kernel = run.kernel(call, threads)
-    return next(name for name, rung in run.ladder(call.operation).items() if rung is kernel)
+    kernel = backend.kernel(call, threads)
+    return next(name for name, rung in backend.ladder(call.operation).items() if rung is kernel)
 
 
 def _safe(name: str) -> str:

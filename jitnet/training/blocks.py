@@ -35,7 +35,7 @@ class BlockEpoch(Epoch):
         self._sum = distributed.sum_of(plan.reduction, plan.comm, net.theta.size, net.dtype)
         self._squares = aligned(SUMS, net.dtype)
         self._finishing: dict[bool, tuple[list[Any], Any]] = {}
-        self._flop = plan.run.flop_for_threads(steps(plan))
+        self._flop = plan.backend.flop_for_threads(steps(plan))
         seeds = (np.random.SeedSequence((plan.seed or 0, block)) for block in self._sum.mine)
         self._seeds = [int(seed.generate_state(1, np.uint64)[0]) % 2**63 for seed in seeds]  # Dropout in each block
         self._interrupt: Any = None
@@ -77,9 +77,9 @@ class BlockEpoch(Epoch):
     def _update(self, optimizer: Optimizer, threads: int) -> None:
         """One step of the optimizer with the gradient of the whole batch."""
         if (threads > 1) not in self._finishing:
-            run, net, grad = self._plan.run, self._plan.net, self._sum.gradient
+            backend, net, grad = self._plan.backend, self._plan.net, self._sum.gradient
             clips = clipping(grad, self._squares, self._plan.extras)
-            *shorten, update = run.bound([*clips, update_of(net, optimizer)], net.dtype, threads)
+            *shorten, update = backend.bound([*clips, update_of(net, optimizer)], net.dtype, threads)
             self._finishing[threads > 1] = shorten, update[0]
         shorten, kernel = self._finishing[threads > 1]
         for of_clip, arguments in shorten:

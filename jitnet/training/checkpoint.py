@@ -166,7 +166,7 @@ def _recorded(content: Any, plan: Any) -> dict[str, Any]:
         ("loss", epochs, {}),
         ("seconds", epochs, {"least": 0}),
         ("validation_loss", validated, {}),
-        ("validation_accuracy", validated if plan.judged != "numbers" else 0, {"least": 0, "most": 1}),
+        ("validation_accuracy", validated if plan.validation_task != "numbers" else 0, {"least": 0, "most": 1}),
     ):
         values = enumerate(checks.listed(name, history[name], length), 1)
         history[name] = [checks.number(f"{name} of epoch {epoch}", value, **limits) for epoch, value in values]

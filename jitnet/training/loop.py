@@ -87,7 +87,7 @@ class Training:
         with comm.together():
             of_steps = steps(plan)
             of_validation = plan.net.needed(len(plan.held_out[0]), plan.loss) if plan.held_out else []
-            plan.run.check([*of_steps, *of_validation])
+            plan.backend.check([*of_steps, *of_validation])
             self._state = initial_state(self.net, plan, self.checkpoint, self.resume)
         ranks.share(self._state, plan)
         self.net._state = None
@@ -96,10 +96,10 @@ class Training:
 
     def _threads(self, of_steps: list[Call]) -> int | None:
         """The number of threads of all kernels; None leaves it to the backend."""
-        run, comm = self.plan.run, self.plan.comm
-        if self.threads is not None or not run.uses_threads:
+        backend, comm = self.plan.backend, self.plan.comm
+        if self.threads is not None or not backend.uses_threads:
             return self.threads
-        if not run.pay_for_threads(of_steps):
+        if not backend.pay_for_threads(of_steps):
             return 1  # for validation too, which is shorter than the steps, so that no threaded kernel is compiled
         return None if comm.threads is None else min(comm.threads, max(backends.thread_choice.possible()))
 
@@ -162,7 +162,7 @@ class Training:
         if plan.held_out is None:
             return {}
         try:
-            return plan.net.measure(plan.run, *plan.held_out, plan.loss, plan.judged, comm=plan.comm)
+            return plan.net.measure(plan.backend, *plan.held_out, plan.loss, plan.validation_task, comm=plan.comm)
         except checks.NotFiniteError as error:
             raise checks.NotFiniteError(f"on the validation samples {error}") from None
 
@@ -188,7 +188,7 @@ class Training:
     def _watch(self) -> disturbance.Watch | None:
         """A watch for disturbances; none if `show` would not display them, because it reads many files."""
         is_shown = getattr(self.show.note, "__func__", None) is not Progress.note
-        return disturbance.Watch(self.plan.run.cores()).begin() if is_shown and self.plan.comm.size == 1 else None
+        return disturbance.Watch(self.plan.backend.cores()).begin() if is_shown and self.plan.comm.size == 1 else None
 
     def _end(self) -> None:
         """The network keeps the state, and gets the weights of the best epoch with early stopping."""
@@ -203,7 +203,7 @@ class Training:
 def _epochs(plan: Plan, state: State) -> Epochs:
     if plan.batches:
         return StreamEpoch(plan, state)
-    epochs: Epochs = plan.run.epoch(plan, state) if plan.reduction is None else BlockEpoch(plan, state)
+    epochs: Epochs = plan.backend.epoch(plan, state) if plan.reduction is None else BlockEpoch(plan, state)
     return epochs
 
 

@@ -48,7 +48,7 @@ class Trainable(Protocol):
     def in_training(self) -> contextlib.AbstractContextManager[Any]: ...
     def needed(self, m: int, loss: Loss | None = None) -> list[Call]: ...
     def measure(
-        self, run: Backend, X: Matrix, Y: Matrix, loss: Loss, task: Task, *, comm: Comm
+        self, backend: Backend, X: Matrix, Y: Matrix, loss: Loss, task: Task, *, comm: Comm
     ) -> dict[str, float]: ...
 
 
@@ -67,13 +67,13 @@ class Plan:
     """The validated options of `fit`, and the data in the layout of the kernels."""
 
     net: Trainable
-    run: Backend
+    backend: Backend
     X: Matrix
     Y: Matrix
     weights: NDArray[np.float64] | None
     held_out: tuple[Matrix, Matrix] | None
     task: Task
-    judged: Task
+    validation_task: Task
     """The task according to the validation samples, which decides whether there is an accuracy."""
     classes: NDArray[Any] | None
     class_weight: Any
@@ -100,7 +100,7 @@ class Plan:
         """
         if reduction is None:
             return
-        if self.run.is_remote:
+        if self.backend.is_remote:
             raise checks.Error("comm and reduction do not work on a GPU; use a CPU backend")
         self.comm, self.reduction = comm, reduction
         self.extras = self.extras._replace(is_in_blocks=True)
@@ -121,7 +121,7 @@ class Plan:
     def _fingerprinted(self) -> list[Any]:
         data = [] if self.batches else [self.X, self.Y]
         weights = [] if self.weights is None or self.batches else [self.weights]
-        on_host = [self.run.to_host(array) for array in (*data, *(self.held_out or ()), *weights)]
+        on_host = [self.backend.to_host(array) for array in (*data, *(self.held_out or ()), *weights)]
         checksum = zlib.crc32 if self.reduction is None else self._checksums
         return [["batches"]] * bool(self.batches) + [[list(array.shape), checksum(array)] for array in on_host]
 
@@ -205,7 +205,7 @@ def validated(
     batches    the `stream.Batches` of which X and Y are the first one; all samples of a batch can have the weight 0
     part       see `arrays.samples`
     """
-    run = backends.get(backend, net.dtype)
+    chosen_backend = backends.get(backend, net.dtype)
     last, which = net.layers[-1], losses.get(loss, net.layers[-1].activation)
     if last.activation == "softmax" and last.n_out == 1:
         raise checks.Error(
@@ -216,7 +216,9 @@ def validated(
     inputs, wanted = labels.inputs_and_targets(net, X, Y, which, known, learns, part)
     if wanted.classes is not None:
         known = wanted.classes
-    held_out, judged = _held_out(validation, net, which, known) if validation is not None else (None, wanted.task)
+    held_out, validation_task = None, wanted.task
+    if validation is not None:
+        held_out, validation_task = _held_out(validation, net, which, known)
     weights, _ = _weights(sample_weight, class_weight, wanted, known, is_part=batches is not None)
     chosen = optimizers.get(optimizer)
     if clip_norm is not None:
@@ -225,13 +227,13 @@ def validated(
         chosen.scaled(1)  # an error for an optimizer without a learning rate
     epochs, batch_size = checks.whole("epochs", epochs, least=1), checks.whole("batch_size", batch_size, least=1)
     return Plan(
-        net=net, run=run, X=inputs, Y=wanted.Y, weights=weights, held_out=held_out, task=wanted.task, judged=judged,
-        classes=known, class_weight=class_weight, loss=which, optimizer=chosen, schedule=schedule,
-        extras=Extras(weights is not None, schedule is not None, clip_norm),
+        net=net, backend=chosen_backend, X=inputs, Y=wanted.Y, weights=weights, held_out=held_out, task=wanted.task,
+        validation_task=validation_task, classes=known, class_weight=class_weight, loss=which, optimizer=chosen,
+        schedule=schedule, extras=Extras(weights is not None, schedule is not None, clip_norm),
         epochs=epochs, batch_size=batch_size if batches is None else len(inputs), batches=batches,
         shuffle=checks.flag("shuffle", shuffle),
         seed=net.seed if seed is None else checks.whole("seed", seed, least=0),
-        early_stopping=stopping.checked(early_stopping, held_out is not None, judged != "numbers"),
+        early_stopping=stopping.checked(early_stopping, held_out is not None, validation_task != "numbers"),
     )  # fmt: skip
 
 
@@ -256,5 +258,5 @@ def steps(plan: Plan) -> list[Call]:
             blocks = len(range(blocks)[plan.comm.part(blocks)])
         sizes = {stop - start for m in sizes for start, stop in itertools.pairwise(cuts(m, blocks))}
     for m in sizes - {0}:
-        calls += needed(plan.net, plan.run, m, plan.loss, plan.optimizer, plan.extras)
+        calls += needed(plan.net, plan.backend, m, plan.loss, plan.optimizer, plan.extras)
     return calls

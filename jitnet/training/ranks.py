@@ -54,9 +54,9 @@ def _described(plan: Plan) -> dict[str, Any]:
         rows = np.unique(np.linspace(0, len(plan.X) - 1, SAMPLES).astype(int))
         arrays |= {"X": plan.X[rows], "Y": plan.Y, "weights": plan.weights}
     described = {"an iterator of batches": plan.batches is not None} | plan.choices() | {
-        "shape of X": plan.X.shape, "task": plan.task, "task of the validation": plan.judged,
+        "shape of X": plan.X.shape, "task": plan.task, "task of the validation": plan.validation_task,
         "classes": None if plan.classes is None else plan.classes.tolist(),
-        "epochs": plan.epochs, "backend": plan.run.name,
+        "epochs": plan.epochs, "backend": plan.backend.name,
         **{f"checksum of {name}": None if array is None else _checksum(array) for name, array in arrays.items()},
     }  # fmt: skip
     of_rank = ("seed",) if plan.batches is None else ("seed", "batch_size", "shape of X")  # the seed of rank 0 counts
@@ -68,7 +68,7 @@ def prepare(plan: Plan, calls: list[Call], report: Report) -> None:
     for is_turn in (True, False):
         with plan.comm.together():
             if plan.comm.is_first_here is is_turn:
-                plan.run.prepare(calls, plan.net.dtype, report)
+                plan.backend.prepare(calls, plan.net.dtype, report)
 
 
 def read_together(plan: Plan) -> None:

@@ -26,7 +26,7 @@ class Recorded(NamedTuple):
 
     settings: tuple[Any, ...]
     plan: Plan
-    run: loop.Epochs
+    train: loop.Epochs
 
 
 def step(
@@ -110,19 +110,19 @@ def _recorded(net: Any, plan: Plan, state: State, threads: int | None) -> loop.E
     """The step for these settings, compiled if necessary. On a GPU each batch is copied there by a new one."""
     plan.optimizer.check(net.dtype)
     settings = (
-        plan.net, state, plan.run, len(plan.X), plan.loss, plan.optimizer.kernel, threads, plan.extras
+        plan.net, state, plan.backend, len(plan.X), plan.loss, plan.optimizer.kernel, threads, plan.extras
     )  # fmt: skip
     latest: Recorded | None = net._recorded
     is_compiled = latest is not None and latest.settings == settings
-    if latest and is_compiled and not plan.run.is_remote:
-        before, now = (descent(plan.run, kind, plan.extras) for kind in (latest.plan.optimizer, plan.optimizer))
+    if latest and is_compiled and not plan.backend.is_remote:
+        before, now = (descent(plan.backend, kind, plan.extras) for kind in (latest.plan.optimizer, plan.optimizer))
         if before == now:  # otherwise lr is part of what is bound
             latest.plan.X, latest.plan.Y, latest.plan.optimizer = plan.X, plan.Y, plan.optimizer
             latest.plan.weights = plan.weights
-            return latest.run
+            return latest.train
     if not is_compiled:
         calls = steps(plan)
-        plan.run.check(calls)
-        plan.run.prepare(calls, net.dtype)
-    latest = net._recorded = Recorded(settings, plan, plan.run.epoch(plan, state))
-    return latest.run
+        plan.backend.check(calls)
+        plan.backend.prepare(calls, net.dtype)
+    latest = net._recorded = Recorded(settings, plan, plan.backend.epoch(plan, state))
+    return latest.train

@@ -130,15 +130,15 @@ class StreamEpoch:
         part    their share of the weight of all ranks
         """
         plan, state = self._plan, self._state
-        of_batch, run = self._step(batch)
+        of_batch, train = self._step(batch)
         of_batch.X, of_batch.Y, of_batch.weights = batch.X, batch.Y, batch.weights
         if plan.schedule is not None:
             of_batch.optimizer = plan.optimizer.scaled(plan.schedule(time, state.history))
-        run = run or plan.run.epoch(of_batch, state)  # on a GPU, a new `Epoch` copies the batch
+        train = train or plan.backend.epoch(of_batch, state)  # on a GPU, a new `Epoch` copies the batch
         if plan.reduction is not None:
-            run.part = part
-        mean: float = run(interrupt, Progress())
-        run.sync_optimizer()
+            train.part = part
+        mean: float = train(interrupt, Progress())
+        train.sync_optimizer()
         return mean
 
     def _validated(self, epoch: int) -> Iterator[tuple[Batch, float]]:
@@ -168,8 +168,8 @@ class StreamEpoch:
             of_batch = replace(
                 plan, X=batch.X, Y=batch.Y, batch_size=m, shuffle=False, held_out=None, schedule=None, extras=extras
             )
-            epoch_of = plan.run.epoch if plan.reduction is None else OwnBlocks
-            self._steps[key] = of_batch, None if plan.run.is_remote else epoch_of(of_batch, self._state)
+            epoch_of = plan.backend.epoch if plan.reduction is None else OwnBlocks
+            self._steps[key] = of_batch, None if plan.backend.is_remote else epoch_of(of_batch, self._state)
         return self._steps[key]
 
     def sync_optimizer(self) -> None:
