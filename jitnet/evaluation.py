@@ -216,7 +216,7 @@ def gradients(
         if not np.isfinite(twin.grad).all():
             raise checks.Error(f"the gradient is not finite in {net.dtype}: {arrays.TOO_LARGE}")
         grads = [
-            layer.gradient(None if layer.only_in_training else chosen.to_host(delta))
+            layer.gradient_copies(None if layer.only_in_training else chosen.to_host(delta))
             for layer, delta in zip(twin.layers, work.delta, strict=True)
         ]
     return mean(of_samples, weights), grads

@@ -97,7 +97,7 @@ class Network:
         self._lay_out()
         rng = np.random.default_rng(seed)
         for layer in self.layers:
-            layer.begin(rng)
+            layer.initialize(rng)
 
     def _begin_alone(self) -> None:
         """Create what belongs to this object alone, and is not copied: work space, twins, the state of a training."""
@@ -216,7 +216,7 @@ class Network:
         for l in self._active(training):
             layer, A = self.layers[l], work.A[l]
             is_kept = ACTIVATIONS[layer.activation].keeps_Z or (keep_Z and l == last)
-            calls += layer.forward(A_before, work.Z[l] if is_kept else A, A, work.spots[l])
+            calls += layer.forward(A_before, work.Z[l] if is_kept else A, A, work.contexts[l])
             A_before = A
         return calls
 
@@ -237,16 +237,16 @@ class Network:
         """
         calls, active = [], self._active(training)
         for l, before in zip(reversed(active), [*reversed(active[:-1]), None], strict=True):
-            layer, spot, delta = self.layers[l], work.spots[l], work.delta[l]
+            layer, ctx, delta = self.layers[l], work.contexts[l], work.delta[l]
             A_before = X if before is None else work.A[before]
             if before is not None:
                 f, Z = self.layers[before].activation, work.Z[before]
-                calls += layer.propagate(delta, Z, A_before, f, work.delta[before], spot)
+                calls += layer.propagate(delta, Z, A_before, f, work.delta[before], ctx)
             if descent:
                 lr, weight_decay = map(self.dtype.type, descent)
-                calls += layer.descend(A_before, delta, lr, weight_decay, spot)
+                calls += layer.descend(A_before, delta, lr, weight_decay, ctx)
             else:
-                calls += layer.gradients(A_before, delta, spot)
+                calls += layer.gradients(A_before, delta, ctx)
         return calls
 
     def needed(self, m: int, loss: Loss | None = None) -> list[Call]:

@@ -11,7 +11,7 @@ from .compiler.memory import aligned
 from .compiler.registry import Call
 from .compiler.types import Vector
 from .kernels.activations import ACTIVATIONS
-from .layers import Spot
+from .layers import Context
 from .losses import Loss
 from .optimizers import Optimizer
 
@@ -52,8 +52,8 @@ class Workspace:
         self.sums = memory(SUMS, dtype)
         self.clock = memory(2, np.dtype(np.int64))
         self.forward: tuple[Any, list[Any]] | None = None  # a backend, and the forward pass of X bound to its kernels
-        self.spots = [
-            Spot(l, self.clock, memory((m, layer.keeps), dtype) if layer.keeps else None)
+        self.contexts = [
+            Context(l, self.clock, memory((m, layer.kept_per_sample), dtype) if layer.kept_per_sample else None)
             for l, layer in enumerate(layers)
         ]
 

@@ -111,7 +111,7 @@ def test_dropout_drops_different_numbers_at_its_rate():
     masks = []
     for seed, step, layer in [(7, 1, 0), (7, 2, 0), (7, 1, 1), (8, 1, 0), (7 + 2**32, 1, 0)]:
         A, clock = np.empty_like(ones), np.array([seed, step])
-        backend.get("fast").run(Dropout(0.2, n_in=300).forward(ones, A, A, jitnet.layers.Spot(layer, clock, None)))
+        backend.get("fast").run(Dropout(0.2, n_in=300).forward(ones, A, A, jitnet.layers.Context(layer, clock, None)))
         assert set(np.unique(A)) == {0, np.float32(1.25)}
         assert abs((A == 0).mean() - 0.2) < 5 * 0.4 / ones.size**0.5
         assert np.array_equal(A.ravel() != 0, _kept(A.size, clock, layer, round(0.8 * 2**32)))

@@ -83,20 +83,20 @@ class UnitScale(Layer):
     def shapes(self):
         return {"factors": (self.n,)}
 
-    def begin(self, rng):
+    def initialize(self, rng):
         self._values[0][...] = rng.uniform(0.5, 1.5, self.n)
 
-    def forward(self, X, Z, A, spot):
+    def forward(self, X, Z, A, ctx):
         return [Call("units_of_a_test_times_factors", (X, self._values[0], A))]
 
-    def propagate(self, delta, Z, X, f, delta_before, spot):
+    def propagate(self, delta, Z, X, f, delta_before, ctx):
         calls = [Call("units_of_a_test_times_factors", (delta, self._values[0], delta_before))]
         return calls if f == "identity" else [*calls, formulas.derivative(Z, X, f, delta_before)]
 
-    def gradients(self, X, delta, spot):
+    def gradients(self, X, delta, ctx):
         return [Call("units_of_a_test_times_factors_gradient", (X, delta, self._grads[0]))]
 
-    def gradient(self, delta):
+    def gradient_copies(self, delta):
         return ScaleGradient(self._grads[0].copy(), delta)
 
 

@@ -187,7 +187,9 @@ def rows_at_a_time(plan: Any, vectors: int) -> int:
     n, m = len(plan.X), min(plan.batch_size, len(plan.X))
     layers = plan.net.layers
     row = 4 * (layers[0].n_in + layers[-1].n_out + (plan.weights is not None))
-    of_layers = sum(layer.n_out * (2 + ACTIVATIONS[layer.activation].keeps_Z) + layer.keeps for layer in layers)
+    of_layers = sum(
+        layer.n_out * (2 + ACTIVATIONS[layer.activation].keeps_Z) + layer.kept_per_sample for layer in layers
+    )
     of_sample = row + 4 * (layers[-1].n_out + of_layers + 1)
     parameters = plan.net.theta.nbytes * (2 + vectors) + sum(validation_batch_sizes(plan)) * of_sample
 

@@ -16,14 +16,15 @@ from ..compiler.registry import Call, expect_new
 from ..compiler.types import Matrix, Vector
 
 
-class Spot(NamedTuple):
-    """The position of a layer in a network, and its memory for the passes over one batch."""
+class Context(NamedTuple):
+    """Where a layer is in a network, and what its forward pass leaves for its backward pass, as PyTorch's ctx."""
 
     l: int
+    """The position of the layer."""
     clock: Vector
     """The seed of the training, and the index of the step."""
     kept: Any
-    """`keeps` numbers per sample, stored from the forward pass to the backward pass."""
+    """`kept_per_sample` numbers for each sample, or None."""
 
 
 class Layer(ABC):
@@ -40,7 +41,8 @@ class Layer(ABC):
     """The settings in files."""
     only_in_training: ClassVar[bool] = False
     """True if prediction and evaluation skip the layer."""
-    keeps: ClassVar[int] = 0
+    kept_per_sample: ClassVar[int] = 0
+    """How many numbers the forward pass stores for the backward pass."""
 
     _values: tuple[Any, ...] = ()
     _grads: tuple[Any, ...] = ()
@@ -77,30 +79,30 @@ class Layer(ABC):
         """A copy without parameters, for an input of this width."""
         return replace(self)  # type: ignore[type-var]
 
-    def begin(self, rng: np.random.Generator) -> None:  # noqa: B027 (without parameters there is nothing to do)
+    def initialize(self, rng: np.random.Generator) -> None:  # noqa: B027 (without parameters there is nothing to do)
         """Set the initial values of the parameters."""
 
     @abstractmethod
-    def forward(self, X: Matrix, Z: Matrix, A: Matrix, spot: Spot) -> list[Call]:
+    def forward(self, X: Matrix, Z: Matrix, A: Matrix, ctx: Context) -> list[Call]:
         """A from X. Z stores the pre-activation, unless it is A."""
 
     @abstractmethod
-    def propagate(self, delta: Matrix, Z: Matrix, X: Matrix, f: str, delta_before: Matrix, spot: Spot) -> list[Call]:
+    def propagate(self, delta: Matrix, Z: Matrix, X: Matrix, f: str, delta_before: Matrix, ctx: Context) -> list[Call]:
         """delta_before = ∂L/∂X ⊙ f'(Z), where X = f(Z) is the output of the previous layer."""
 
     @abstractmethod
-    def gradients(self, X: Matrix, delta: Matrix, spot: Spot) -> list[Call]:
+    def gradients(self, X: Matrix, delta: Matrix, ctx: Context) -> list[Call]:
         """The gradients with respect to the parameters, into grad."""
 
-    def descend(self, X: Matrix, delta: Matrix, lr: Any, weight_decay: Any, spot: Spot) -> list[Call]:
+    def descend(self, X: Matrix, delta: Matrix, lr: Any, weight_decay: Any, ctx: Context) -> list[Call]:
         """A gradient step for the parameters."""
         pairs = zip(self._grads, self._values, strict=True)
         steps = [Call("sgd", (grad, lr, weight_decay, value)) for grad, value in pairs]
-        return [*self.gradients(X, delta, spot), *steps]
+        return [*self.gradients(X, delta, ctx), *steps]
 
     @abstractmethod
-    def gradient(self, delta: Any) -> Any:
-        """Copies of its gradients for users, as a named tuple."""
+    def gradient_copies(self, delta: Any) -> Any:
+        """The gradients for users: copies, as a named tuple."""
 
     def settings(self) -> dict[str, Any]:
         """The settings for a file."""

@@ -13,7 +13,7 @@ from ..compiler.registry import Call
 from ..compiler.types import Matrix, Vector
 from ..kernels.activations import ACTIVATIONS, ActivationName
 from ..kernels.elementwise import Activation
-from .base import Layer, Spot, kind
+from .base import Context, Layer, kind
 
 INITS: dict[str, Callable[[np.random.Generator, int, int], NDArray[Any]]] = {
     "glorot": lambda rng, n_in, n_out: rng.uniform(-1, 1, (n_in, n_out)) * math.sqrt(6 / (n_in + n_out)),
@@ -79,28 +79,28 @@ class Dense(Layer):
     def identity(self) -> tuple[Any, ...]:
         return self.n_in, self.n_out, self.activation, self.bias
 
-    def begin(self, rng: np.random.Generator) -> None:
+    def initialize(self, rng: np.random.Generator) -> None:
         self.W = INITS[self.init](rng, self.n_in, self.n_out)
 
     def settings(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.stored}  # the format of older versions
 
-    def forward(self, X: Matrix, Z: Matrix, A: Matrix, spot: Spot) -> list[Call]:
+    def forward(self, X: Matrix, Z: Matrix, A: Matrix, ctx: Context) -> list[Call]:
         W, b = self._values
         return formulas.forward(X, W, b, self.activation, Z, A)
 
-    def propagate(self, delta: Matrix, Z: Matrix, X: Matrix, f: str, delta_before: Matrix, spot: Spot) -> list[Call]:
+    def propagate(self, delta: Matrix, Z: Matrix, X: Matrix, f: str, delta_before: Matrix, ctx: Context) -> list[Call]:
         return formulas.propagate(delta, self._values[0], Z, X, f, delta_before)
 
-    def gradients(self, X: Matrix, delta: Matrix, spot: Spot) -> list[Call]:
+    def gradients(self, X: Matrix, delta: Matrix, ctx: Context) -> list[Call]:
         dW, db = self._grads
         return formulas.gradients(X, delta, dW, db)
 
-    def descend(self, X: Matrix, delta: Matrix, lr: Any, weight_decay: Any, spot: Spot) -> list[Call]:
+    def descend(self, X: Matrix, delta: Matrix, lr: Any, weight_decay: Any, ctx: Context) -> list[Call]:
         W, b = self._values
         return formulas.descend(X, delta, lr, weight_decay, W, b)
 
-    def gradient(self, delta: Any) -> Gradient:
+    def gradient_copies(self, delta: Any) -> Gradient:
         return Gradient(self.dW.copy(), None if self.db is None else self.db.copy(), delta)
 
     @property

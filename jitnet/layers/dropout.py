@@ -6,7 +6,7 @@ from typing import Any
 from .. import checks, formulas
 from ..compiler.registry import Call
 from ..compiler.types import Matrix
-from .base import Layer, Spot, kind
+from .base import Context, Layer, kind
 from .dense import Gradient
 
 
@@ -45,16 +45,16 @@ class Dropout(Layer):
     def placed(self, width: int) -> "Dropout":
         return Dropout(self.rate, n_in=width)
 
-    def forward(self, X: Matrix, Z: Matrix, A: Matrix, spot: Spot) -> list[Call]:
+    def forward(self, X: Matrix, Z: Matrix, A: Matrix, ctx: Context) -> list[Call]:
         threshold, scale = round((1 - self.rate) * 2**32), X.dtype.type(1 / (1 - self.rate))
-        return [Call("dropout", (X, threshold, scale, spot.l, spot.clock, A))]
+        return [Call("dropout", (X, threshold, scale, ctx.l, ctx.clock, A))]
 
-    def propagate(self, delta: Matrix, Z: Matrix, X: Matrix, f: str, delta_before: Matrix, spot: Spot) -> list[Call]:
-        calls = self.forward(delta, delta_before, delta_before, spot)  # numbers that were set to 0 have no gradient
+    def propagate(self, delta: Matrix, Z: Matrix, X: Matrix, f: str, delta_before: Matrix, ctx: Context) -> list[Call]:
+        calls = self.forward(delta, delta_before, delta_before, ctx)  # numbers that were set to 0 have no gradient
         return calls if f == "identity" else [*calls, formulas.derivative(Z, X, f, delta_before)]
 
-    def gradients(self, X: Matrix, delta: Matrix, spot: Spot) -> list[Call]:
+    def gradients(self, X: Matrix, delta: Matrix, ctx: Context) -> list[Call]:
         return []
 
-    def gradient(self, delta: Any) -> Gradient:
+    def gradient_copies(self, delta: Any) -> Gradient:
         return Gradient(None, None, None)

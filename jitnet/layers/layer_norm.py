@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from .. import checks, formulas
 from ..compiler.registry import Call
 from ..compiler.types import Matrix, Vector
-from .base import Layer, Spot, kind
+from .base import Context, Layer, kind
 
 
 class NormGradient(NamedTuple):
@@ -36,7 +36,7 @@ class LayerNorm(Layer):
     epsilon: float = 1e-5
 
     stored = ("n", "epsilon")
-    keeps = 2
+    kept_per_sample = 2
 
     def __post_init__(self) -> None:
         self.n = checks.whole("n of LayerNorm", self.n, least=1)
@@ -76,20 +76,20 @@ class LayerNorm(Layer):
     def beta(self, values: ArrayLike) -> None:
         self._assign("beta", self.beta, values)
 
-    def begin(self, rng: np.random.Generator) -> None:
+    def initialize(self, rng: np.random.Generator) -> None:
         checks.expect_representable("epsilon of LayerNorm", self.epsilon, self.gamma.dtype)
         self.gamma = np.ones(self.n)
 
-    def forward(self, X: Matrix, Z: Matrix, A: Matrix, spot: Spot) -> list[Call]:
-        return [Call("layer_norm", (X, *self._values, X.dtype.type(self.epsilon), spot.kept, A))]
+    def forward(self, X: Matrix, Z: Matrix, A: Matrix, ctx: Context) -> list[Call]:
+        return [Call("layer_norm", (X, *self._values, X.dtype.type(self.epsilon), ctx.kept, A))]
 
-    def propagate(self, delta: Matrix, Z: Matrix, X: Matrix, f: str, delta_before: Matrix, spot: Spot) -> list[Call]:
-        calls = [Call("layer_norm_back", (X, self._values[0], spot.kept, delta, delta_before))]
+    def propagate(self, delta: Matrix, Z: Matrix, X: Matrix, f: str, delta_before: Matrix, ctx: Context) -> list[Call]:
+        calls = [Call("layer_norm_back", (X, self._values[0], ctx.kept, delta, delta_before))]
         return calls if f == "identity" else [*calls, formulas.derivative(Z, X, f, delta_before)]
 
-    def gradients(self, X: Matrix, delta: Matrix, spot: Spot) -> list[Call]:
-        return [Call("layer_norm_gradients", (X, spot.kept, delta, *self._grads))]
+    def gradients(self, X: Matrix, delta: Matrix, ctx: Context) -> list[Call]:
+        return [Call("layer_norm_gradients", (X, ctx.kept, delta, *self._grads))]
 
-    def gradient(self, delta: Any) -> NormGradient:
+    def gradient_copies(self, delta: Any) -> NormGradient:
         dgamma, dbeta = self._grads
         return NormGradient(dgamma.copy(), dbeta.copy(), delta)
