@@ -63,7 +63,7 @@ def main():
                 if given.only not in row_name:
                     continue
                 common.say(row_name)
-                times = common.in_turn(candidates(name, shape, dtype), given.rounds)
+                times = common.time_alternating(candidates(name, shape, dtype), given.rounds)
                 best = min((seconds, who) for who, seconds in times.items() if who != "jitnet")
                 rows.append(
                     {"operation": row_name}

@@ -63,9 +63,9 @@ def main():
     for name, ours, numpys, arguments in operations():
         np.testing.assert_allclose(ours(*arguments), numpys(*arguments), rtol=1e-5)
         calls = {"jitnet": lambda f=ours, a=arguments: f(*a), "other": lambda f=numpys, a=arguments: f(*a)}
-        rows.append((name, "NumPy", common.in_turn(calls, given.rounds)))
+        rows.append((name, "NumPy", common.time_alternating(calls, given.rounds)))
     for name, call, kernels in answers():
-        rows.append((name, "its kernels", common.in_turn({"jitnet": call, "other": kernels}, given.rounds)))
+        rows.append((name, "its kernels", common.time_alternating({"jitnet": call, "other": kernels}, given.rounds)))
     table = [
         {
             "call": name, "jitnet µs": f"{1e6 * times['jitnet']:.2f}", "compared with": who,

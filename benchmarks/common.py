@@ -75,7 +75,7 @@ def architecture() -> str:
     return llvmlite.binding.get_host_cpu_name()  # type: ignore[no-any-return]
 
 
-def in_turn(candidates: dict[str, Callable[[], Any]], rounds: int, seconds: float = 0.02) -> dict[str, float]:
+def time_alternating(candidates: dict[str, Callable[[], Any]], rounds: int, seconds: float = 0.02) -> dict[str, float]:
     """Median seconds per call of each candidate; each round lasts about `seconds` per candidate, and at least one call.
 
     With several threads, each candidate is timed in its own process: in one process the thread pools of the
@@ -105,7 +105,7 @@ ALONE = "JITNET_BENCHMARK_ALONE"
 PROCESSES = 3
 
 _TIMES: list[dict[str, float]] = []
-"""The results of each call of `in_turn`, sent from child processes to the parent."""
+"""The results of each call of `time_alternating`, sent from child processes to the parent."""
 
 
 def _in_a_process_of_its_own(name: str) -> list[dict[str, float]]:
@@ -117,9 +117,10 @@ def _in_a_process_of_its_own(name: str) -> list[dict[str, float]]:
 
 
 def _median_of_rounds(candidates: dict[str, Callable[[], Any]], rounds: int, seconds: float) -> dict[str, float]:
-    from jitnet.lab.timing import in_turn  # after the number of threads is set: it imports NumPy
+    from jitnet.lab.timing import time_alternating  # after the number of threads is set: it imports NumPy
 
-    return {name: timing.seconds for name, timing in in_turn(candidates, rounds, seconds, most=math.inf).items()}
+    timings = time_alternating(candidates, rounds, seconds, most=math.inf)
+    return {name: timing.seconds for name, timing in timings.items()}
 
 
 def peak_probe(dtype: Any, threads: int) -> tuple[Callable[[], None], int]:

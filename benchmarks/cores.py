@@ -55,7 +55,7 @@ def calls_of(widths, m):
     bound = run.bound(calls, net.dtype, 1)
     assert len(bound) == len(Step(net, run, m, loss, optimizer)._calls)
     timed = {str(i): lambda kernel=kernel, a=a: kernel(*a) for i, (kernel, a) in enumerate(bound)}
-    times = common.in_turn(timed, given.rounds, 0.005)
+    times = common.time_alternating(timed, given.rounds, 0.005)
     return [(call, seconds, run.kernel(call, 2) is not run.kernel(call, 1)) for call, seconds in
             zip(calls, times.values(), strict=True)]  # fmt: skip
 

@@ -126,7 +126,7 @@ def main():
     measured = {"epoch, s": {name: float(np.median(times)) for name, times in epochs.items()}}
     for label, part in (("predict 1 row, s", X[:1]), ("predict 10 000 rows, s", X[:10_000])):
         common.say(label)
-        measured[label] = common.in_turn(
+        measured[label] = common.time_alternating(
             {name: (lambda predict=predict, part=part: predict(part)) for name, (_, predict) in everyone.items()},
             given.rounds,
         )

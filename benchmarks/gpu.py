@@ -30,7 +30,7 @@ from gpu_libraries import DEVICE, of_jax, of_torch, peer
 
 import jitnet
 from jitnet.backend import cuda
-from jitnet.lab.timing import in_turn, time_of
+from jitnet.lab.timing import time_alternating, time_of
 
 EPOCH = 100
 """Batches per epoch."""
@@ -153,7 +153,7 @@ def product(given, size, operation):
             take(name, 2.0**-10 if tf32 else 2.0**-23, cublas, lambda: c.cpu().numpy())
     times = {
         name: timing.seconds / in_a_row[name]
-        for name, timing in in_turn(calls, given.rounds, seconds=TURN, most=3.0).items()
+        for name, timing in time_alternating(calls, given.rounds, seconds=TURN, most=3.0).items()
     }
     for name, seconds in times.items():
         row = {"operation": operation, "size": size, "rung": name, "GFLOP/s": round(2e-9 * m * k * n / seconds)}

@@ -17,7 +17,7 @@ PEERS = ("jitnet", "NumPy", "PyTorch", "JAX")
 
 def measure(width: int, m: int) -> dict[str, float]:
     everyone = steps.candidates(f"{width}-{width}-10", m, "relu", "cross_entropy", jitnet.SGD(1e-4), compiled=False)
-    return common.in_turn({who: everyone[who][0] for who in PEERS}, max(3, given.rounds // 3), seconds=0.01)
+    return common.time_alternating({who: everyone[who][0] for who in PEERS}, max(3, given.rounds // 3), seconds=0.01)
 
 
 def main() -> None:

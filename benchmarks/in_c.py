@@ -75,7 +75,7 @@ def main():
             if given.only not in name:
                 continue
             common.say(name)
-            times = common.in_turn(candidates(product, *shape), given.rounds)
+            times = common.time_alternating(candidates(product, *shape), given.rounds)
             variant = min("in place", "packed", key=times.__getitem__)
             ours, of_c = times["jitnet"], times.pop(variant)
             flop = 2e-9 * np.prod(shape)

@@ -67,7 +67,7 @@ def speed_of_tiles():
             np.testing.assert_allclose(C[:whole], A[:whole] @ B, atol=1e-3)
             calls[rows, vectors] = lambda tile=tile, A=A, B=B, C=C: tile(A, B, C)
             flop[rows, vectors] = 2 * whole * DEPTH * width
-    times = common.in_turn(calls, given.rounds, 0.005)
+    times = common.time_alternating(calls, given.rounds, 0.005)
     peak = flop["peak"] / times["peak"]
     return np.array([[flop[r, v] / times[r, v] / peak for v in VECTORS] for r in ROWS])
 
@@ -100,7 +100,7 @@ def gains_of_packing():
         for m in HEIGHTS:
             A, C, D = draw(m, shape[0]), np.empty((m, shape[1]), np.float32), np.empty((m, shape[1]), np.float32)
             calls = {"in place": lambda: in_place(A, B, C), "packed": lambda: packed(A, B, D)}  # noqa: B023
-            times = common.in_turn(calls, given.rounds, 0.003)
+            times = common.time_alternating(calls, given.rounds, 0.003)
             np.testing.assert_array_equal(C, D)
             row.append((times["in place"] / times["packed"], register_tile.packing_pays(B, m)))
         found[shape] = row

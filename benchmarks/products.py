@@ -104,7 +104,7 @@ def main():
             continue
         common.say(name)
         probe, probe_flop = common.peak_probe(dtype, given.threads)
-        times = common.in_turn({"peak": probe, **candidates(dtype, kind, shape)}, given.rounds)
+        times = common.time_alternating({"peak": probe, **candidates(dtype, kind, shape)}, given.rounds)
         flop = 2 * np.prod(shape)
         peak = probe_flop / times["peak"]
         share = {who: flop / seconds / peak for who, seconds in times.items() if who != "peak"}

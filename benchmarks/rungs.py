@@ -42,7 +42,7 @@ def measure() -> dict[str, float]:
         assert (np.abs(Z - exact) <= bound).all(), name
     calls = {name: lambda kernel=kernel: kernel(X, W, Z) for name, kernel in rungs.items()}
     probe, flop = common.peak_probe("float32", 1)
-    times = common.in_turn({"peak": probe, **calls}, given.rounds)
+    times = common.time_alternating({"peak": probe, **calls}, given.rounds)
     return times | {"peak": times["peak"] * 2 * SIZE**3 / flop}
 
 

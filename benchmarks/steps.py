@@ -251,7 +251,7 @@ def main():
                 except AssertionError as error:
                     print(f"{candidate} is left out, its weights differ:\n{error}", file=sys.stderr)
                     del everyone[candidate]
-            times = common.in_turn({"peak": probe, **{k: v[0] for k, v in everyone.items()}}, given.rounds)
+            times = common.time_alternating({"peak": probe, **{k: v[0] for k, v in everyone.items()}}, given.rounds)
             sizes = [int(n) for n in widths.split("-")]
             products = [2 * m * a * b for a, b in itertools.pairwise(sizes)]
             flop = 3 * sum(products) - products[0]

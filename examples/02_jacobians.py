@@ -16,7 +16,7 @@ import numpy as np
 from _course import ANSWERS, BLUE, ORANGE, check, new_figure, save, watched
 
 import jitnet
-from jitnet.lab.timing import in_turn
+from jitnet.lab.timing import time_alternating
 
 x = np.array([1.0, 2.0, 3.0])
 W = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, -1.0]])
@@ -143,7 +143,7 @@ with watched():
         X, delta, weights = rng.standard_normal((1, n)), rng.standard_normal((1, n)), rng.standard_normal((n, n))
         dW, layer = np.empty((n, n)), (X[0], weights, delta[0], np.zeros(n))
         both = {"slow": partial(sum_of_slices, *layer), "fast": partial(outer_product, X, delta, dW)}
-        times.append([timing.best * 1e6 for timing in in_turn(both).values()])
+        times.append([timing.best * 1e6 for timing in time_alternating(both).values()])
         memory.append([jitnet.calculus.weight_jacobian(*layer).nbytes / 1e6, dW.nbytes / 1e6])
         print(f"n = z = {n:3}: memory {memory[-1][0]:.2f} MB, {memory[-1][0] / memory[-1][1]:.0f} times that of dW")
         print(f"n = z = {n:3}: time {times[-1][0]:.1f} µs by the Jacobian, {times[-1][1]:.1f} µs by the outer product")

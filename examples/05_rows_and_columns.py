@@ -16,7 +16,7 @@ import numpy as np
 from _course import ANSWERS, BLUE, GREEN, ORANGE, PURPLE, check, new_figure, save, watched
 
 import jitnet
-from jitnet.lab.timing import in_turn
+from jitnet.lab.timing import time_alternating
 
 X = np.array([[1.0, 2], [3, 4], [5, 6], [7, 8]])  # 4 samples, 2 inputs
 W = np.array([[1.0, 0, 2], [0, 1, -1]])  # 2 inputs, 3 units
@@ -93,7 +93,7 @@ sizes, calls = (1, 4, 16, 64, 256), {}
 for m in sizes:
     calls[m] = partial(product, batch[:m], weights, np.empty((m, 128), np.float32))
 with watched():
-    per_sample = [timing.best * 1e6 / m for m, timing in in_turn(calls).items()]
+    per_sample = [timing.best * 1e6 / m for m, timing in time_alternating(calls).items()]
 print("rows in the batch: ", *sizes)
 print("µs for each sample:", *(f"{time:.3g}" for time in per_sample))
 
@@ -112,7 +112,7 @@ calls = {}
 for m, n, p in shapes:
     calls[m, n, p] = partial(product, random_matrix(m, n), random_matrix(n, p), np.empty((m, p), np.float32))
 with watched() as watch:
-    seconds = {shape: timing.best for shape, timing in in_turn(calls).items()}
+    seconds = {shape: timing.best for shape, timing in time_alternating(calls).items()}
 flop = {shape: 2 * np.prod(shape) for shape in shapes}
 predicted = {shape: seconds[shapes[0]] * flop[shape] / flop[shapes[0]] for shape in shapes}
 for shape in shapes:

@@ -19,7 +19,7 @@ from _course import ANSWERS, BLUE, ORANGE, check, new_figure, save, watched
 
 import jitnet
 from jitnet.lab import explain
-from jitnet.lab.timing import in_turn
+from jitnet.lab.timing import time_alternating
 
 # %% [markdown]
 # Six reasons
@@ -76,7 +76,7 @@ except jitnet.Error as error:  # explain reads x86-64 and AArch64; the rest of t
 x = np.random.default_rng(0).uniform(0.5, 1.5, 4096).astype(np.float32)
 results = {name: np.zeros_like(x) for name in both}
 with watched() as watch:
-    timing = in_turn({name: partial(getattr(_loops, name), x, results[name]) for name in both})
+    timing = time_alternating({name: partial(getattr(_loops, name), x, results[name]) for name in both})
 time = {name: timing[name].best * 1e9 / x.size for name in both}
 for name in names:
     before, after = time[name], time[name + "_fixed"]

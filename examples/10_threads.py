@@ -19,7 +19,7 @@ from _course import ANSWERS, BLUE, check, effect, new_figure, save, watched
 import jitnet.lab
 from jitnet.backend import threads
 from jitnet.kernels import LADDERS
-from jitnet.lab.timing import in_turn
+from jitnet.lab.timing import time_alternating
 
 most = numba.get_num_threads()
 rng = np.random.default_rng(0)
@@ -57,7 +57,7 @@ work = {
 
 def at(count, call):
     with threads(count):
-        return in_turn({"": call})[""].best
+        return time_alternating({"": call})[""].best
 
 
 gain = {}

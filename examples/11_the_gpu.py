@@ -31,7 +31,7 @@ if importlib.util.find_spec("numba_cuda") is None:
 from jitnet.compiler.cuda import device  # noqa: E402
 from jitnet.kernels.cuda import LADDERS, matmul, pipelined  # noqa: E402
 from jitnet.lab.gpu import running, transactions  # noqa: E402
-from jitnet.lab.timing import in_turn  # noqa: E402
+from jitnet.lab.timing import time_alternating  # noqa: E402
 
 if device.SIMULATED:
     stop("Numba's simulator compiles nothing: unset NUMBA_ENABLE_CUDASIM")
@@ -134,7 +134,7 @@ def speed(name, n=2048):
             LADDERS["matmul"][name](*there)
         device.stream().synchronize()
 
-    return 5 * 2e-9 * n**3 / in_turn({"": five})[""].seconds
+    return 5 * 2e-9 * n**3 / time_alternating({"": five})[""].seconds
 
 
 speeds = {name: speed(name) for name in sides} if obstacle is None else {}

@@ -56,7 +56,7 @@ def _output(net: Any, backend: Backend, X: Matrix, work: Workspace) -> Matrix:
         return work.A[-1]  # type: ignore[no-any-return]
     calls = net.pass_forward(backend.to_device(X), work)
     net.execute(backend, "forward", calls)  # compiles the kernels
-    if work.m <= FEW and not backend.is_remote and not backend.pay_for_threads(calls):
+    if work.m <= FEW and not backend.is_remote and not backend.can_use_threads(calls):
         work.forward = backend, backend.bound(net.pass_forward(work.X, work), net.dtype)
     return backend.to_host(work.A[-1])  # type: ignore[no-any-return]
 

@@ -205,7 +205,7 @@ class Epoch:
         order = order_of(n, state.history.epochs, plan.seed, plan.shuffle)
         losses = np.zeros(n, plan.net.dtype)
         optimizers = optimizers_of(plan, state, -(-n // m))
-        with self._spread(m) as slices:
+        with self._choose_threads(m) as slices:
             for start in range(0, n, m):
                 seen = min(start + m, n)
                 state.step += 1
@@ -239,11 +239,11 @@ class Epoch:
         """The losses of all samples."""
         return losses
 
-    def _spread(self, m: int) -> Any:
+    def _choose_threads(self, m: int) -> Any:
         """For `with`: steps of m samples, which are timed per sample to choose the number of threads."""
         net, plan = self._plan.net, self._plan
         kind = "step", net.theta.size, m, net.dtype, plan.optimizer.kernel
-        return plan.backend.spread(self._flop, *kind, is_repeated=True)
+        return plan.backend.choose_threads(self._flop, *kind, is_repeated=True)
 
     def _step(self, m: int, threads: int) -> Step:
         """The step for a batch of m samples; the last batch of an epoch can be smaller than the others."""

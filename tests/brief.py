@@ -6,7 +6,7 @@ from jitnet.lab import ladder, timing
 
 
 def measure_briefly(patch):
-    briefly = functools.partial(timing.in_turn, rounds=9, seconds=0.003)
-    patch.setattr(timing, "in_turn", briefly)
-    patch.setattr(ladder, "in_turn", briefly)
+    briefly = functools.partial(timing.time_alternating, rounds=9, seconds=0.003)
+    patch.setattr(timing, "time_alternating", briefly)
+    patch.setattr(ladder, "time_alternating", briefly)
     patch.setattr(ladder, "PATIENCE", 0.05)

@@ -289,10 +289,10 @@ def test_only_large_calls_get_threads():
     assert fast.kernel(large, 2) is ladder["packed_parallel"]
     assert fast.kernel(large, 1) is fast.kernel(small, 2) is fast.kernel(small, 1) is ladder["packed"]
     assert parallel.kernel(small, 1) is parallel.kernel(large, 2) is ladder["parallel"]
-    assert fast.pay_for_threads([small, large])
-    assert not fast.pay_for_threads([small, small])
-    assert parallel.pay_for_threads([small])
-    assert not backend.get("njit").pay_for_threads([large])
+    assert fast.can_use_threads([small, large])
+    assert not fast.can_use_threads([small, small])
+    assert parallel.can_use_threads([small])
+    assert not backend.get("njit").can_use_threads([large])
 
 
 @pytest.mark.parametrize("operation", sorted(jitnet.kernels.LADDERS))

@@ -25,7 +25,7 @@ def made_up(tmp_path, monkeypatch, number, factor, reasons=()):
         yield
         threads.pop()
 
-    def in_turn(calls):
+    def time_alternating(calls):
         seconds = 1e-3 if threads[-1] == 1 else 1e-3 / factor
         return dict.fromkeys(calls, timing.Timing(seconds, seconds, seconds, seconds))
 
@@ -41,7 +41,7 @@ def made_up(tmp_path, monkeypatch, number, factor, reasons=()):
     limits = {"caches": {"L1": 1 << 15, "L2": 1 << 21}, "bandwidth": {"L1": {"1": rates}, "L2": {"1": rates}},
               "peak": {"float32": {"1": 1e11}}, "clock": 3e9, "disturbed": False}  # fmt: skip
     monkeypatch.setattr(disturbance, "reasons", lambda *_: list(reasons))
-    monkeypatch.setattr(timing, "in_turn", in_turn)
+    monkeypatch.setattr(timing, "time_alternating", time_alternating)
     monkeypatch.setattr(ladder, "compare", compare)
     monkeypatch.setattr(machine, "limits", lambda: limits)
     monkeypatch.setattr(numba, "get_num_threads", lambda: threads[-1])

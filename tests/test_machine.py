@@ -252,7 +252,7 @@ def test_candidates_are_timed_in_alternation():
     """Each round calls every candidate; slow candidates take part in fewer rounds, but at least three."""
     calls, heard = [], []
     candidates = {"quick": lambda: calls.append("quick"), "slow": lambda: [calls.append("slow"), sum(range(300_000))]}
-    times = timing.in_turn(candidates, rounds=6, seconds=0, most=0.01, report=lambda *news: heard.append(news))
+    times = timing.time_alternating(candidates, rounds=6, seconds=0, most=0.01, report=lambda *news: heard.append(news))
     assert calls.count("quick") == 2 + 6 * 2
     assert calls.count("slow") == 2 + 3 * 2
     assert times["slow"].seconds > times["quick"].seconds > 0

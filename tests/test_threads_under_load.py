@@ -202,11 +202,11 @@ def test_given_number_of_threads_is_used():
     small, large = (Call("sigmoid", (np.empty((n, 1000)), np.empty((n, 1000)))) for n in (10, 10_000))
     fast, serial = backend.get("fast"), backend.get("njit")
     with backend.threads(2):
-        slices = fast.spread(fast.flop_for_threads([large]), "test")
+        slices = fast.choose_threads(fast.flop_for_threads([large]), "test")
         assert (slices.threads, slices._choice) == (2, None)
-    assert fast.spread(fast.flop_for_threads([small, large]), "test")._choice
-    assert fast.spread(fast.flop_for_threads([small, small]), "test") is thread_choice.ONE
-    assert serial.spread(serial.flop_for_threads([large]), "test") is thread_choice.ONE
+    assert fast.choose_threads(fast.flop_for_threads([small, large]), "test")._choice
+    assert fast.choose_threads(fast.flop_for_threads([small, small]), "test") is thread_choice.ONE
+    assert serial.choose_threads(serial.flop_for_threads([large]), "test") is thread_choice.ONE
 
 
 @SEVERAL

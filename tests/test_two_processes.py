@@ -22,12 +22,12 @@ def events(monkeypatch):
     heard = []
 
     @contextlib.contextmanager
-    def assistant(kernels):
+    def helper_process(kernels):
         heard.append(("starts", kernels))
         yield
         heard.append("ends")
 
-    monkeypatch.setattr(cpu, "assistant", assistant)
+    monkeypatch.setattr(cpu, "helper_process", helper_process)
     monkeypatch.setattr(cpu, "needs_compiling", lambda kernel, signature: True)
     monkeypatch.setattr(cpu, "entry_point", lambda kernel, signature: kernel)  # none is loaded yet
     monkeypatch.setattr(cpu, "compile_for", lambda kernel, signature: heard.append(kernel.__name__))
@@ -64,7 +64,7 @@ def test_second_process_gets_only_missing_kernels(events, monkeypatch):
     assert cpu._compile(kernels, FLOAT32, None) == 1  # too few for a second process
     assert "ends" not in events
     missing.clear()
-    tile, _ = cpu.named((*cpu.NARROW, "float32"))
+    tile, _ = cpu.kernel_and_signature((*cpu.NARROW, "float32"))
     missing |= {id(tile), id(fast.kernels["layer"])}
     events.clear()
     assert cpu._compile(kernels, FLOAT32, None) == 1
@@ -83,8 +83,8 @@ def test_second_process_gets_only_missing_kernels(events, monkeypatch):
 
 def test_the_part_of_the_tile_is_the_one_that_a_product_calls():
     """It is found in the cache by the types of its arguments."""
-    jit.compile_for(*cpu.named(("matmul", "packed", "float32")))
-    _, signature = cpu.named((*cpu.NARROW, "float32"))
+    jit.compile_for(*cpu.kernel_and_signature(("matmul", "packed", "float32")))
+    _, signature = cpu.kernel_and_signature((*cpu.NARROW, "float32"))
     called = [types for name, types in linking._LINKED.values() if name == "narrow_tiles"]
     assert jit._types_of(signature) in called
 
@@ -93,11 +93,11 @@ def test_second_process_is_for_the_command_line_with_two_cores(monkeypatch):
     show = progress.Progress()
     monkeypatch.setattr(thread_choice, "cpus", lambda: 1)
     with compiling.in_two_processes(show):
-        assert (cpu.assistant, show.processes) == (contextlib.nullcontext, 1)
+        assert (cpu.helper_process, show.processes) == (contextlib.nullcontext, 1)
     monkeypatch.setattr(thread_choice, "cpus", lambda: 2)
     with compiling.in_two_processes(show):
-        assert (cpu.assistant, show.processes) == (compiling.second_process, 2)
-    assert cpu.assistant is contextlib.nullcontext
+        assert (cpu.helper_process, show.processes) == (compiling.second_process, 2)
+    assert cpu.helper_process is contextlib.nullcontext
 
 
 def test_second_process_fills_the_cache_and_ends(tmp_path, monkeypatch):

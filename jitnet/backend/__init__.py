@@ -92,9 +92,9 @@ def threads(count: int | None) -> Iterator[None]:
     start()
     before = thread_count()
     numba.set_num_threads(count)
-    token = thread_choice.given.set(True)
+    token = thread_choice.is_set_by_user.set(True)
     try:
         yield
     finally:
-        thread_choice.given.reset(token)
+        thread_choice.is_set_by_user.reset(token)
         numba.set_num_threads(before)

@@ -67,7 +67,7 @@ class Backend(ABC):
 
     def run(self, calls: list[Call], *kind: Hashable) -> None:
         """Execute these calls, with the fastest number of threads for this kind of work unless the user has set it."""
-        with self.spread(self.flop_for_threads(calls), *kind) as slices:
+        with self.choose_threads(self.flop_for_threads(calls), *kind) as slices:
             for call in calls:
                 try:
                     self.kernel(call, slices.threads)(*call.arguments)
@@ -79,8 +79,8 @@ class Backend(ABC):
     def bound(self, calls: list[Call], dtype: np.dtype[Any], threads: int = 1) -> list[Any]:
         """The kernel and the arguments of each call, to be repeated for every batch."""
 
-    def spread(self, flop: int, *kind: Hashable, is_repeated: bool = False) -> thread_choice.Slices:
-        """For `with`: calls run with the currently fastest number of threads, unless the user has set it.
+    def choose_threads(self, flop: int, *kind: Hashable, is_repeated: bool = False) -> thread_choice.Slices:
+        """For `with`: calls run with the number of threads that is now the fastest, unless the user has set it.
 
         flop    that of the calls, as `flop_for_threads` returns it
         kind    identifies work with about the same time per FLOP, so that its calls can be compared
@@ -93,9 +93,9 @@ class Backend(ABC):
 
     def flop_for_threads(self, calls: list[Call]) -> int:
         """The FLOP of these calls; 0 if none of them is large enough for more than one thread."""
-        return sum(call.flop for call in calls) if self.pay_for_threads(calls) else 0
+        return sum(call.flop for call in calls) if self.can_use_threads(calls) else 0
 
-    def pay_for_threads(self, calls: list[Call]) -> bool:
+    def can_use_threads(self, calls: list[Call]) -> bool:
         """True if one of these calls is large enough for more than one thread."""
         return self.uses_threads
 

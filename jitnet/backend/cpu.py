@@ -39,11 +39,11 @@ class CpuBackend(Backend):
     def __init__(self) -> None:
         rungs = {operation: next(rung for rung in self.rungs if rung in LADDERS[operation]) for operation in LADDERS}
         self.kernels = {operation: LADDERS[operation][rung] for operation, rung in rungs.items()}
-        twins = {
+        threaded = {
             operation: LADDERS[operation].get("parallel" if rung == "njit" else f"{rung}_parallel")
             for operation, rung in rungs.items()
         }
-        self.threaded = {operation: twin for operation, twin in twins.items() if twin and self.uses_threads}
+        self.threaded = {operation: kernel for operation, kernel in threaded.items() if kernel and self.uses_threads}
         if any(map(is_compiled, self.kernels.values())):
             start()
 
@@ -55,8 +55,8 @@ class CpuBackend(Backend):
 
     def kernel(self, call: Call, threads: int) -> Kernel:
         """The rung for this call: its threaded version, if there are threads and the work is large enough."""
-        twin = self.threaded.get(call.operation) if threads > 1 else None
-        return twin if twin and call.flop >= LEAST_FLOP else self.kernels[call.operation]
+        kernel = self.threaded.get(call.operation) if threads > 1 else None
+        return kernel if kernel and call.flop >= LEAST_FLOP else self.kernels[call.operation]
 
     def bound(self, calls: list[Call], dtype: np.dtype[Any], threads: int = 1) -> list[Any]:
         """The kernel and the arguments of each call, to be repeated.
@@ -90,10 +90,10 @@ class CpuBackend(Backend):
         return len(self.dtypes) * sum(map(is_compiled, kernels))
 
 
-Named = tuple[str, str, str]
+KernelId = tuple[str, str, str]
 """A kernel by its operation, rung and dtype."""
 
-assistant: Callable[[list[Named]], AbstractContextManager[object]] = contextlib.nullcontext
+helper_process: Callable[[list[KernelId]], AbstractContextManager[object]] = contextlib.nullcontext
 """Starts another process that compiles these kernels too, from the last to the first; see `cli/compiling.py`."""
 
 SHARE_THE_TILE = ("fused", "packed")
@@ -104,7 +104,7 @@ NARROW = ("register tile", "narrow_tiles")
 needs it; otherwise both compile it."""
 
 
-def named(kernel: Named) -> tuple[Kernel, str]:
+def kernel_and_signature(kernel: KernelId) -> tuple[Kernel, str]:
     """A kernel, or the narrow part of the tile, and its signature."""
     operation, rung, dtype = kernel
     if (operation, rung) == NARROW:
@@ -112,7 +112,7 @@ def named(kernel: Named) -> tuple[Kernel, str]:
     return LADDERS[operation][rung], signature_for(SIGNATURES[operation], np.dtype(dtype))
 
 
-class _Wanted(NamedTuple):
+class _ToCompile(NamedTuple):
     """A kernel that has to be compiled or loaded."""
 
     operation: str
@@ -126,25 +126,25 @@ class _Wanted(NamedTuple):
         return self.rung.removesuffix("_parallel") in SHARE_THE_TILE
 
 
-def _wanted(operation: str, kernel: Kernel, dtype: np.dtype[Any]) -> _Wanted | None:
+def _to_compile(operation: str, kernel: Kernel, dtype: np.dtype[Any]) -> _ToCompile | None:
     """None for a kernel that is loaded: Numba would parse its signature again, at each start of a training."""
     signature = signature_for(SIGNATURES[operation], dtype)
     if entry_point(kernel, signature) is not kernel:
         return None
     rung = next((rung for rung, known in LADDERS[operation].items() if known is kernel), "")
-    return _Wanted(operation, rung, kernel, signature, needs_compiling(kernel, signature))
+    return _ToCompile(operation, rung, kernel, signature, needs_compiling(kernel, signature))
 
 
 def _compile(kernels: list[tuple[str, Kernel]], dtype: np.dtype[Any], report: Report | None) -> int:
     """Compile what is not in the cache, and load the rest; returns how many kernels were not in the cache."""
-    not_loaded = filter(None, (_wanted(*each, dtype) for each in kernels))
+    not_loaded = filter(None, (_to_compile(*each, dtype) for each in kernels))
     wanted = sorted(not_loaded, key=lambda each: not each.shares_the_tile)
     missing = [each for each in wanted if each.is_missing]
     names, narrow = [(each.operation, each.rung, dtype.name) for each in missing], (*NARROW, dtype.name)
-    if any(each.shares_the_tile for each in missing) and needs_compiling(*named(narrow)):
+    if any(each.shares_the_tile for each in missing) and needs_compiling(*kernel_and_signature(narrow)):
         names.append(narrow)
     done, total = 0, len(missing)
-    with assistant(names) if len(names) > 1 else contextlib.nullcontext():
+    with helper_process(names) if len(names) > 1 else contextlib.nullcontext():
         for operation, _, kernel, signature, is_missing in wanted:
             if is_missing and report:
                 report(done, total, operation)
@@ -193,7 +193,7 @@ class Fast(CpuBackend):
     uses_threads = True
     descends = True
 
-    def pay_for_threads(self, calls: list[Call]) -> bool:
+    def can_use_threads(self, calls: list[Call]) -> bool:
         return any(self.kernel(call, 2) is not self.kernels[call.operation] for call in calls)
 
 

@@ -34,7 +34,7 @@ MEMORY = 0.1
 LONG_FLOP = 2_000_000_000
 """Single calls of this size are never tried on one thread: the scheduler delays a thread by less than they take."""
 
-given = contextvars.ContextVar("given", default=False)
+is_set_by_user = contextvars.ContextVar("is_set_by_user", default=False)
 """True if the user has set the number of threads."""
 
 
@@ -61,15 +61,15 @@ def _granted_by(folder: Path) -> float:
 
 
 @dataclass
-class Way:
-    """A number of threads, and its measurements."""
+class Option:
+    """A number of threads to choose from, and its measurements."""
 
     threads: int
     seconds: float = 0.0
     work: float = 0.0
     last: float = -math.inf
     """When its last slice ended."""
-    again: float = 0.0
+    retry_after: float = 0.0
     """Seconds of work, of both numbers of threads, after which it is tried again."""
 
     def note(self, now: float, seconds: float, work: float) -> None:
@@ -93,10 +93,10 @@ class Choice:
     """
 
     def __init__(self, most: int, is_busy: bool = False) -> None:
-        self._one, self._all = Way(1), Way(most)
+        self._one, self._all = Option(1), Option(most)
         self._now = self._all
         if is_busy:  # a first slice with all can take as long as the scheduler lets others run
-            self._now, self._all.again = self._one, TRIALS * SLICE
+            self._now, self._all.retry_after = self._one, TRIALS * SLICE
         self._seconds, self._work = 0.0, 0.0
         self._worked = 0.0
         """Seconds of all slices."""
@@ -109,7 +109,7 @@ class Choice:
     @property
     def best(self) -> int:
         """The faster number so far."""
-        return min(self._all, self._one, key=lambda way: way.pace).threads
+        return min(self._all, self._one, key=lambda option: option.pace).threads
 
     def note(self, threads: int, seconds: float, work: float) -> None:
         """Add the time of some work with this number of threads to the current slice, which can end here."""
@@ -127,8 +127,8 @@ class Choice:
         self._worked += self._seconds
         is_slower = mine.pace > other.pace
         if is_slower:
-            mine.again = self._worked + TRIALS * self._seconds
-        if self._worked >= other.again or (is_slower and other is self._one):
+            mine.retry_after = self._worked + TRIALS * self._seconds
+        if self._worked >= other.retry_after or (is_slower and other is self._one):
             self._now = other
 
 
@@ -189,14 +189,14 @@ def slices(flop: int, kind: tuple[Hashable, ...], is_repeated: bool) -> Slices:
         return ONE
     start_layer()
     before = parallel._get_num_threads()  # numba.get_num_threads, without its locks, which take longer than small work
-    most = before if given.get() else min(before, cpus())
-    is_open = most > 1 and not given.get() and (is_repeated or flop < LONG_FLOP)
+    most = before if is_set_by_user.get() else min(before, cpus())
+    is_open = most > 1 and not is_set_by_user.get() and (is_repeated or flop < LONG_FLOP)
     return Slices(_choice(most, *kind) if is_open else None, before, most, 0 if is_repeated else flop)
 
 
 def possible() -> tuple[int, ...]:
     """The possible numbers of threads."""
-    if given.get():
+    if is_set_by_user.get():
         return (thread_count(),)
     if config.DISABLE_JIT or not can_have_threads():
         return (1,)

@@ -20,15 +20,15 @@ from ..process import disturbance, progress
 def in_two_processes(show: progress.Progress) -> Iterator[None]:
     """Within it, kernels are compiled by this process and by another one, if there are two cores."""
     if thread_choice.cpus() > 1:
-        cpu.assistant, show.processes = second_process, 2
+        cpu.helper_process, show.processes = second_process, 2
     try:
         yield
     finally:
-        cpu.assistant = contextlib.nullcontext
+        cpu.helper_process = contextlib.nullcontext
 
 
 @contextlib.contextmanager
-def second_process(kernels: list[cpu.Named]) -> Iterator[None]:
+def second_process(kernels: list[cpu.KernelId]) -> Iterator[None]:
     """Meanwhile another process compiles these kernels, the last one first. It ends with the `with`, or with us."""
     nothing = subprocess.DEVNULL
     asked = [*command("jitnet.cli.compiling"), json.dumps(kernels)]
@@ -49,4 +49,4 @@ def second_process(kernels: list[cpu.Named]) -> Iterator[None]:
 def main() -> None:
     """The second process. If it fails, the first one compiles everything."""
     for kernel in reversed(json.loads(sys.argv[1])):
-        compile_for(*cpu.named(kernel))
+        compile_for(*cpu.kernel_and_signature(kernel))

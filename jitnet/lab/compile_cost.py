@@ -33,7 +33,7 @@ from .benchmark.training import CLASSES
 from .formatting import count, duration, row, wrapped
 from .oracle import Shape
 from .problems import of_operation, size_in_words
-from .timing import in_turn, manageable, time_of
+from .timing import affordable_shape, time_alternating, time_of
 from .worker import NoAnswerError, ask
 
 WARM = 3
@@ -77,7 +77,7 @@ def account(
         measure, naive = costs_of_rung, (what, "python")
         rows = {rung: (what, rung) for rung, kernel in LADDERS[what].items() if is_compiled(kernel)}
     with np.errstate(all="ignore"):
-        shape = manageable(lambda smaller: _interpreted(what, smaller, number), asked, ladder.PATIENCE)
+        shape = affordable_shape(lambda smaller: _interpreted(what, smaller, number), asked, ladder.PATIENCE)
     processes = _Processes(measure, shape, number.name, 1 + len(rows) * (1 + WARM), report)
     with disturbance.Watch() as watch:
         with tempfile.TemporaryDirectory() as folder:
@@ -230,7 +230,7 @@ def costs_of_step(name: str, shape: Shape, dtype: str) -> dict[str, Any]:
 
 
 def _steady(call: Callable[[], object]) -> float:
-    return in_turn({"call": call}, most=1.0)["call"].seconds
+    return time_alternating({"call": call}, most=1.0)["call"].seconds
 
 
 def _step(run: backend.Backend, net: Network, loss: losses.Loss, optimizer: SGD, m: int) -> Callable[[], object]:

@@ -26,7 +26,7 @@ from .ladder_table import Ladder, as_text, errors
 from .loading import Custom
 from .oracle import Shape
 from .problems import Problem
-from .timing import CandidateError, Elsewhere, Timing, blas_threads, in_turn
+from .timing import CandidateError, RemoteCall, Timing, blas_threads, time_alternating
 
 __all__ = ["Ladder", "as_text", "compare", "dtype_of", "errors", "measure", "measure_gpu", "shape_of"]
 
@@ -222,10 +222,10 @@ def _times(
         calls = {name: who.call for name, who in found.items() if not who.error}
         try:
             with disturbance.Watch(threads) as watch:
-                times = in_turn(calls, most=1.0, report=stage("timing, round", report))
+                times = time_alternating(calls, most=1.0, report=stage("timing, round", report))
             return times, watch.reasons or disturbance.of_timings(times.values())
         except CandidateError as failure:
-            if not isinstance(found[failure.name].call, Elsewhere):
+            if not isinstance(found[failure.name].call, RemoteCall):
                 raise
             found[failure.name].error = str(failure.__cause__)
             tell(f"{failure.name} {found[failure.name].error}")

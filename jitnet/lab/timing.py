@@ -23,8 +23,8 @@ Call = Callable[[], Any]
 
 
 @dataclass(frozen=True)
-class Elsewhere:
-    """A call that another process makes and times: `seconds_of(calls)` is the time of one of this many in a row."""
+class RemoteCall:
+    """A call that another process makes and times: `seconds_of(calls)` is the mean time of this many in a row."""
 
     seconds_of: Callable[[int], float]
 
@@ -50,14 +50,14 @@ class Timing:
     best: float
 
 
-def in_turn(
+def time_alternating(
     candidates: dict[str, Call],
     rounds: int = 9,
     seconds: float = 0.02,
     most: float = 2.0,
     report: Report = ignore,
 ) -> dict[str, Timing]:
-    """Time all candidates. In a round, each makes as many calls as fit in `seconds`, at least one.
+    """Time all candidates, one after the other in each round, with as many calls as fit in `seconds`, at least one.
 
     A candidate that needs more than `most` seconds for all rounds runs in fewer of them, at least in three.
     `report` is called with (rounds done, rounds, candidate). `CandidateError` names a candidate that raised an
@@ -103,7 +103,7 @@ def _blaming(name: str) -> Iterator[None]:
         raise CandidateError(name) from error
 
 
-def manageable(
+def affordable_shape(
     call_for: Callable[[Shape], Call], shape: Shape, most: float, takes: Callable[[Shape], bool] = lambda shape: True
 ) -> Shape:
     """The shape, or its half, quarter, ...: the largest at which a call takes at most `most` seconds.
@@ -126,8 +126,8 @@ def manageable(
 
 
 def time_of(call: Call, calls: int) -> float:
-    """Seconds for one of this many calls in a row."""
-    if isinstance(call, Elsewhere):
+    """The mean seconds of this many calls in a row."""
+    if isinstance(call, RemoteCall):
         return call.seconds_of(calls)
     start = perf_counter()
     for _ in range(calls):

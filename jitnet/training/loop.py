@@ -99,7 +99,7 @@ class Training:
         backend, comm = self.plan.backend, self.plan.comm
         if self.threads is not None or not backend.uses_threads:
             return self.threads
-        if not backend.pay_for_threads(of_steps):
+        if not backend.can_use_threads(of_steps):
             return 1  # for validation too, which is shorter than the steps, so that no threaded kernel is compiled
         return None if comm.threads is None else min(comm.threads, max(backends.thread_choice.possible()))
 

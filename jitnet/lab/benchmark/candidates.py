@@ -16,7 +16,7 @@ from ...process.progress import ignore
 from ..formatting import first_sentence
 from ..oracle import Case, Shape
 from ..problems import Problem, of_operation, refuse_problem
-from ..timing import Elsewhere, manageable
+from ..timing import RemoteCall, affordable_shape
 from . import gpu, guarded, judge, sandbox, training
 
 ALSO_CALLED = {"update": "sgd"}
@@ -67,7 +67,7 @@ def problem_of(operation: str | Problem) -> Problem:
 def rung(problem: Problem, name: str, shape: Shape, dtype: np.dtype[Any], threads: int, most: float) -> Candidate:
     """A rung, at a size that takes at most `most` seconds. A wrong rung of jitnet is a `checks.Error`."""
     call_for = functools.partial(prepared, problem, name, dtype)
-    shape = manageable(lambda shape: call_for(shape)[0], shape, most, problem.takes)
+    shape = affordable_shape(lambda shape: call_for(shape)[0], shape, most, problem.takes)
     call, case = call_for(shape)
     if problem is training.STEP:
         call()
@@ -84,7 +84,7 @@ def rung(problem: Problem, name: str, shape: Shape, dtype: np.dtype[Any], thread
 
 def rung_of_gpu(operation: str, name: str, shape: Shape, most: float) -> Candidate:
     """A rung of the GPU, at a size that takes at most `most` seconds. A wrong rung is a `checks.Error`."""
-    shape = manageable(lambda shape: gpu.prepare(operation, name, shape)[0], shape, most)
+    shape = affordable_shape(lambda shape: gpu.prepare(operation, name, shape)[0], shape, most)
     call, case = gpu.prepare(operation, name, shape)
     who = Candidate(shape, idea=gpu.idea(operation, name), call=call)
     who = _measured(of_operation(operation), shape, np.dtype(np.float32), case, who)
@@ -100,7 +100,7 @@ def apart(tried: sandbox.Trial, most: float, report: Callable[[str], object]) ->
     tried.examine(most, report)
     if tried.error:
         return Candidate(tried.shape, tried.is_custom, error=tried.error)
-    who = Candidate(tried.shape, tried.is_custom, tried.threads, tried.idea, call=Elsewhere(tried.seconds_of))
+    who = Candidate(tried.shape, tried.is_custom, tried.threads, tried.idea, call=RemoteCall(tried.seconds_of))
     who.is_interpreted, who.untested = tried.is_interpreted, tried.untested
     return _measured(tried.problem, tried.shape, tried.dtype, tried.problem.case(tried.shape, tried.dtype), who)
 

@@ -26,7 +26,7 @@ from ...process import resources
 from .. import confinement, loading
 from ..oracle import Shape
 from ..problems import Problem, ProblemError, again
-from ..timing import blas_threads, manageable
+from ..timing import affordable_shape, blas_threads
 from . import custom, judge, shapes
 from .patches import Snapshot
 from .timed import Cores, Idle, Timed, other_process
@@ -126,7 +126,7 @@ class _Child:
         if found:
             return found
         most = min(self.job["most"], self.job["patience"] / 4)
-        self.shape = manageable(self.call_at, self.shape, most, self.problem.takes)
+        self.shape = affordable_shape(self.call_at, self.shape, most, self.problem.takes)
         found = self.error_at(self.shape) or self.error_of_growing()
         if not found and custom.threads_of(self.kernel, 2) > 1:
             self.work("called several times")

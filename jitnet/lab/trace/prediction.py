@@ -18,7 +18,7 @@ import numba
 
 from ...compiler.intrinsics import VECTOR_BYTES
 from ..sanitizer.syntax import tree_of, updates_of
-from ..timing import in_turn
+from ..timing import time_alternating
 from .caches import Level
 
 CYCLES_OF_AN_ADDITION, CYCLES_OF_INTEGERS, CYCLES_THROUGH_MEMORY = 4, 1, 5
@@ -170,4 +170,4 @@ def _executions(statement: ast.stmt, file: str, accesses: dict[tuple[str, int], 
 def measured(kernel: Callable[..., Any], arguments: list[Any]) -> float:
     """Seconds of a call of the compiled kernel on these arguments."""
     function = kernel if hasattr(kernel, "py_func") else numba.njit(kernel)
-    return in_turn({"kernel": lambda: function(*arguments)}, rounds=5, seconds=0.01)["kernel"].seconds
+    return time_alternating({"kernel": lambda: function(*arguments)}, rounds=5, seconds=0.01)["kernel"].seconds
