@@ -195,7 +195,7 @@ def test_warmup_says_which_dtype_of_how_many_it_compiles(capsys, monkeypatch):
 
 def test_estimated_time_is_printed_when_work_begins(capsys):
     lines = progress.Lines()
-    lines.expected = estimate.said(estimate.of_compile_cost("relu", 3))
+    lines.expected = estimate.in_words(estimate.of_compile_cost("relu", 3))
     with lines:
         assert capsys.readouterr().err == ""  # an error before the first event is still one line
         for done in range(3):
@@ -208,7 +208,7 @@ def test_run_that_takes_twice_the_estimate_says_so_each_time_it_doubles(capsys, 
     now = [100.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     lines = progress.Lines()
-    lines.expected, lines.expected_seconds = estimate.said(20), 20.0
+    lines.expected, lines.expected_seconds = estimate.in_words(20), 20.0
     for second in range(130):
         now[0] = 100.0 + second
         lines.measuring(1, 3, "timing: mine")
@@ -231,8 +231,8 @@ def test_every_command_has_an_estimated_time(operations):
         estimate.of_compile_cost("fast", 3),
     )
     assert all(0 < one < 3600 for one in seconds)
-    assert estimate.said(200).startswith("this takes about 3 min ")
-    assert estimate.said(5) == "this takes about 5 s on an idle machine (an estimate)"
-    assert estimate.said(4.9) == ""  # too short to mention
-    assert estimate.said(estimate.of_count("softmax", 1)) == ""
-    assert estimate.said(estimate.of_count("matmul", 9)).startswith("this takes about 80 s ")
+    assert estimate.in_words(200).startswith("this takes about 3 min ")
+    assert estimate.in_words(5) == "this takes about 5 s on an idle machine (an estimate)"
+    assert estimate.in_words(4.9) == ""  # too short to mention
+    assert estimate.in_words(estimate.of_count("softmax", 1)) == ""
+    assert estimate.in_words(estimate.of_count("matmul", 9)).startswith("this takes about 80 s ")

@@ -148,5 +148,5 @@ def test_repeated_rows_are_found_where_a_text_has_several_places():
     texts = [f"name {i}" for i in range(60)]
     table = from_frame({"a": [*texts, *texts], "b": ["y", "z"] * 60}, "b")
     table["a"].cells = Words([*texts, *texts], np.arange(120, dtype=np.int32))
-    (said,) = samples._said_of_repeated(table)
+    (said,) = samples._repeated_rows_notes(table)
     assert said.startswith("60 of 120 rows repeat another row")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .. import checks, data
 from ..data import Column, Recipe, Table
 from ..data.preprocessing.decisions import Choices
-from ..data.preprocessing.target import Target, said_of_empty
+from ..data.preprocessing.target import Target, empty_target_hint
 from ..data.sentinels import emptied
 from ..data.split import split_rows
 from ..data.table import as_named, called, listed_in
@@ -74,9 +74,9 @@ def read(options: argparse.Namespace) -> Samples:
     table, test_table = _tables(options)
     choices = Choices(*(_names(options, option) for option in ("drop", "categorical", "numeric", "missing")))
     table = emptied(table, choices.missing, learns=True)  # rows without a target are left out
-    warned: list[str] = []
-    rows = used = _rows_with_target(table, warned)
-    warned += _said_of_repeated(table)
+    warnings: list[str] = []
+    rows = used = _rows_with_target(table, warnings)
+    warnings += _repeated_rows_notes(table)
     codes = _codes(table, rows, options.task)
     held_out = rows[:0]
     if test_table is None:
@@ -95,16 +95,16 @@ def read(options: argparse.Namespace) -> Samples:
         )
     recipe = Recipe.learn(table, rows, options.task, choices)
     dtype = checks.dtype_of(options.dtype)
-    X, said = _prepared(recipe, table, used, dtype)
+    X, notes = _prepared(recipe, table, used, dtype)
     if test_table is None:
         test = X[held_out], recipe.Y(table, dtype, held_out)
-        warned += _missing_classes(recipe, table, rows, held_out)
+        warnings += _missing_classes(recipe, table, rows, held_out)
     else:
         test = recipe.X(test_table, dtype), recipe.Y(test_table, dtype)
     validation = test if options.early_stopping is None else (X[aside], recipe.Y(table, dtype, aside))
-    warned += said
+    warnings += notes
     recipe = replace(
-        recipe, decisions=[*recipe.decisions, *warned], warnings=[*recipe.warnings, *warned],
+        recipe, decisions=[*recipe.decisions, *warnings], warnings=[*recipe.warnings, *warnings],
         fingerprint=fingerprint(X[used]),
     )  # fmt: skip
     return Samples(recipe, (X[rows], recipe.Y(table, dtype, rows)), validation, test)
@@ -126,8 +126,8 @@ def _prepared(recipe: Recipe, table: Table, used: NDArray[np.int64], dtype: Any)
     if len(used) == len(table):
         return recipe.prepare(table, dtype)
     X = np.zeros((len(table), recipe.inputs), dtype)
-    X[used], said = recipe.prepare(table.of_rows(used), dtype)
-    return X, said
+    X[used], notes = recipe.prepare(table.of_rows(used), dtype)
+    return X, notes
 
 
 def _checked_fraction(options: argparse.Namespace) -> float:
@@ -166,7 +166,7 @@ def _names(options: argparse.Namespace, option: str) -> list[str]:
     return [entry for text in getattr(options, option) for entry in listed_in(text) or [""]]
 
 
-def _rows_with_target(table: Table, warned: list[str]) -> NDArray[np.int64]:
+def _rows_with_target(table: Table, warnings: list[str]) -> NDArray[np.int64]:
     """The rows to learn from.
 
     Errors    ValueError if half of the rows or more have no target
@@ -179,13 +179,13 @@ def _rows_with_target(table: Table, warned: list[str]) -> NDArray[np.int64]:
         if 2 * gaps >= len(table):
             raise checks.Error(
                 f"{text} (first: {first}); name another target, or leave these rows out of the file"
-                f"{said_of_empty(table)}{table.said_of_gap}"
+                f"{empty_target_hint(table)}{table.gap_hint}"
             )
-        warned.append(f"{text} and {'is' if gaps == 1 else 'are'} left out (first: {first}){table.said_of_gap}")
+        warnings.append(f"{text} and {'is' if gaps == 1 else 'are'} left out (first: {first}){table.gap_hint}")
     return rows
 
 
-def _said_of_repeated(table: Table) -> list[str]:
+def _repeated_rows_notes(table: Table) -> list[str]:
     """A warning about rows that are the same in all columns, as if a file had been appended to itself.
 
     A few are no harm, and in a table of categories they are no mistake: a column needs many different cells.
@@ -221,12 +221,12 @@ def _missing_classes(recipe: Recipe, table: Table, train: NDArray[np.int64], tes
         return []
     names, codes = distinct(table[table.target].cells)
     rows, learned, judged = (np.bincount(codes[part] + 1, minlength=len(names) + 1)[1:] for part in (..., train, test))
-    said = []
+    notes = []
     for lacking, what in ((learned == 0, "training sample, so it is never an answer"), (judged == 0, "test sample")):
         classes = [f"{names[j]} ({checks.count(int(rows[j]), 'row')})" for j in np.flatnonzero(lacking)]
         if classes:
-            said.append(f"{'class' if len(classes) == 1 else 'classes'} without a {what}: {checks.some(classes, 8)}")
-    return said
+            notes.append(f"{'class' if len(classes) == 1 else 'classes'} without a {what}: {checks.some(classes, 8)}")
+    return notes
 
 
 def named(name: str, path: str | None = None) -> tuple[Table, Table | None]:

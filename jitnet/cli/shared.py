@@ -107,7 +107,7 @@ def measuring(options: argparse.Namespace, seconds: float, why: str = "") -> pro
 
     backend.start()
     show = shown(options)
-    show.expected, show.expected_seconds = "\n".join(filter(None, [estimate.said(seconds), why])), seconds
+    show.expected, show.expected_seconds = "\n".join(filter(None, [estimate.in_words(seconds), why])), seconds
     return show
 
 

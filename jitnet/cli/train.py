@@ -265,12 +265,12 @@ def _introduction(options: argparse.Namespace, parts: samples.Samples, net: Netw
     sizes += f", {checks.count(len(recipe.features), 'column')}"
     if recipe.inputs != len(recipe.features):
         sizes += f" as {recipe.inputs} inputs"
-    said = [*recipe.decisions[:SENTENCES]]
+    sentences = [*recipe.decisions[:SENTENCES]]
     if len(recipe.decisions) > SENTENCES:
-        said.append(f"and {len(recipe.decisions) - SENTENCES} more of this kind; --json has all")
-    if any("(--" in sentence for sentence in said):
-        said.insert(0, "how the data are read (the option in parentheses changes it):")
-    return "\n".join([f"{options.data}: {sizes}, {what}", *said, f"{net!r}, backend {options.backend}"])
+        sentences.append(f"and {len(recipe.decisions) - SENTENCES} more of this kind; --json has all")
+    if any("(--" in sentence for sentence in sentences):
+        sentences.insert(0, "how the data are read (the option in parentheses changes it):")
+    return "\n".join([f"{options.data}: {sizes}, {what}", *sentences, f"{net!r}, backend {options.backend}"])
 
 
 def _held_out(options: argparse.Namespace) -> str:

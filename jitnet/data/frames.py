@@ -157,7 +157,7 @@ def _of_array(X: Any) -> Table:
         return Table([], "X", "npz", matrix=matrix, are_images=are_images)
     names = [str(j + 1) for j in range(array.shape[1])]
     columns = [
-        Column(name, values_of(array[:, j]), note=said_of_durations(name, array.dtype)) for j, name in enumerate(names)
+        Column(name, values_of(array[:, j]), note=durations_note(name, array.dtype)) for j, name in enumerate(names)
     ]
     return Table(columns, "X", "npz", are_images=are_images)
 
@@ -167,13 +167,13 @@ def column_of(name: Any, cells: Any) -> Column:
     kind = getattr(cells, "dtype", getattr(cells, "type", ""))  # of NumPy, pandas, polars or pyarrow
     values = values_of(cells, f"column {shown(str(name))}")
     is_category = str(kind).lower().startswith(("category", "categorical", "enum", "dictionary"))
-    return Column(str(name), values, is_category, said_of_durations(str(name), kind))
+    return Column(str(name), values, is_category, durations_note(str(name), kind))
 
 
 _DURATIONS = re.compile(r"timedelta64\[(?![YM]\])|[Dd]uration|dictionary<values=duration")
 
 
-def said_of_durations(name: str, kind: Any) -> str:
+def durations_note(name: str, kind: Any) -> str:
     """The sentence about a column of this type of NumPy, pandas, polars or pyarrow; "" for other types."""
     return f"{called(name)} holds durations, which become hours" if _DURATIONS.match(str(kind)) else ""
 
@@ -195,7 +195,7 @@ def values_of(cells: Any, what: str = "X") -> NDArray[Any]:
         return numbers
     if isinstance(cells, np.ndarray) and cells.dtype.kind == "M":  # nanoseconds become integers in a list
         cells = ["" if text == "NaT" else text.replace("T", " ") for text in np.datetime_as_string(cells).tolist()]
-    if isinstance(cells, np.ndarray) and said_of_durations("", cells.dtype):  # years and months are numbers
+    if isinstance(cells, np.ndarray) and durations_note("", cells.dtype):  # years and months are numbers
         return cells / np.timedelta64(1, "h")
     listed = next(
         (getattr(cells, name)() for name in ("tolist", "to_list", "to_pylist") if hasattr(cells, name)), cells

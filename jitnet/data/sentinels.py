@@ -69,9 +69,9 @@ def _at_the_end(values: NDArray[np.float64], extreme: Callable[..., Any]) -> lis
     return found
 
 
-def said_of_sentinels(found: dict[str, dict[str, int]], cells: str = "cells") -> list[str]:
+def sentinel_notes(found: dict[str, dict[str, int]], cells: str = "cells") -> list[str]:
     """A sentence for each value that seems to stand for a missing cell; value -> columns -> the number of cells."""
-    said = []
+    notes = []
     for value, columns in found.items():
         names = list(columns)
         offer = as_option("missing", *(f"{name}={value}" for name in names))
@@ -79,11 +79,11 @@ def said_of_sentinels(found: dict[str, dict[str, int]], cells: str = "cells") ->
             offer = f"{as_option('missing', value)}, for all columns"
         have, its = ("has", "its") if len(names) == 1 else ("have", "their")
         listed = some(list(map(called, names)), MOST_NAMED)
-        said.append(
+        notes.append(
             f"{listed} {have} {value} in {sum(columns.values())} {cells}, far from {its} other "
             f"numbers; if it means that the cell is missing, add {offer}"
         )
-    return said
+    return notes
 
 
 def emptied(table: Table, entries: list[str], learns: bool = False, names: Collection[str] = ()) -> Table:

@@ -138,7 +138,7 @@ class Table:
         return replace(self, columns=columns, matrix=matrix, lines=lines, line=line)
 
     @property
-    def said_of_gap(self) -> str:
+    def gap_hint(self) -> str:
         """What a sentence about missing targets of words adds, if they have a text: NA can be a class."""
         if not self.gap or not self[self.target].is_text:
             return ""

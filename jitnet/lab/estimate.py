@@ -29,7 +29,7 @@ PROCESS, PROCESS_OF_STEP, EXPLAINED, ON_GPU = 1.5, 3.0, 2.0, 9.0
 """Seconds of a process that measures the compile cost of a rung, or of a step; to explain a rung, or one of the GPU."""
 
 
-def said(seconds: float) -> str:
+def in_words(seconds: float) -> str:
     """The estimate in words; empty for a short time."""
     if seconds < WORTH_SAYING:
         return ""

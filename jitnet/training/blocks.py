@@ -26,7 +26,7 @@ class BlockEpoch(Epoch):
     """
 
     part = 1.0
-    """The share of the samples in X in the weight of the whole batch."""
+    """The fraction of the weight of the whole batch that the samples in X have."""
 
     def __init__(self, plan: Plan, state: State) -> None:
         super().__init__(plan, state)
@@ -34,7 +34,8 @@ class BlockEpoch(Epoch):
         assert plan.reduction is not None
         self._sum = distributed.sum_of(plan.reduction, plan.comm, net.theta.size, net.dtype)
         self._squares = aligned(SUMS, net.dtype)
-        self._finishing: dict[bool, tuple[list[Any], Any]] = {}
+        self._updates: dict[bool, tuple[list[Any], Any]] = {}
+        """With threads or without -> the bound calls that clip the gradient, and the kernel of the optimizer."""
         self._flop = plan.backend.flop_for_threads(steps(plan))
         seeds = (np.random.SeedSequence((plan.seed or 0, block)) for block in self._sum.mine)
         self._seeds = [int(seed.generate_state(1, np.uint64)[0]) % 2**63 for seed in seeds]  # Dropout in each block
@@ -76,15 +77,15 @@ class BlockEpoch(Epoch):
 
     def _update(self, optimizer: Optimizer, threads: int) -> None:
         """One step of the optimizer with the gradient of the whole batch."""
-        if (threads > 1) not in self._finishing:
+        if (threads > 1) not in self._updates:
             backend, net, grad = self._plan.backend, self._plan.net, self._sum.gradient
             clips = clipping(grad, self._squares, self._plan.extras)
-            *shorten, update = backend.bound([*clips, update_of(net, optimizer)], net.dtype, threads)
-            self._finishing[threads > 1] = shorten, update[0]
-        shorten, kernel = self._finishing[threads > 1]
-        for of_clip, arguments in shorten:
-            of_clip(*arguments)
-        optimizer.step(kernel, self._state.step, self._sum.gradient, self._state.memory, self._plan.net.theta)
+            *bound_clips, update = backend.bound([*clips, update_of(net, optimizer)], net.dtype, threads)
+            self._updates[threads > 1] = bound_clips, update[0]
+        bound_clips, update_kernel = self._updates[threads > 1]
+        for kernel, arguments in bound_clips:
+            kernel(*arguments)
+        optimizer.step(update_kernel, self._state.step, self._sum.gradient, self._state.memory, self._plan.net.theta)
 
     def _all(self, losses: Vector) -> Vector:
         """Each rank has the losses of its samples, and zeros for the others."""

@@ -1,4 +1,4 @@
-"""The course of a training run, for programs and as plot and table."""
+"""The record of a training run, for programs and as plot and table."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ENDINGS = {
 
 @dataclass(repr=False)
 class History:
-    """The course of a training run, one number per epoch."""
+    """The record of a training run, one number per epoch."""
 
     loss: list[float] = field(default_factory=list)
     """Mean loss over the samples of the epoch, each with the weights before its batch was learned."""

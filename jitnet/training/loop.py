@@ -60,7 +60,7 @@ class Training:
 
     _state: State = field(init=False)
     _train_epoch: Epochs = field(init=False)
-    _interrupt: Interrupt | ranks.Agreed = field(init=False)
+    _interrupt: Interrupt | ranks.SharedInterrupt = field(init=False)
 
     def run(self) -> History:
         """Train until the last epoch, or until something stops the training."""
@@ -115,7 +115,7 @@ class Training:
         self._train_epoch = _epochs(plan, self._state)
         watch = self._watch()
         with Interrupt() as pressed:
-            self._interrupt = pressed if plan.reduction is None else ranks.Agreed(pressed)
+            self._interrupt = pressed if plan.reduction is None else ranks.SharedInterrupt(pressed)
             while self._goes_on():
                 self._one_epoch()
                 self._call_back()

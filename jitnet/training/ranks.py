@@ -20,17 +20,17 @@ SAMPLES = 64
 """How many rows of X are compared between ranks; comparing all would require every rank to read all data."""
 
 
-class Agreed:
+class SharedInterrupt:
     """^C, which stops all ranks after the same batch."""
 
-    def __init__(self, heard: Interrupt) -> None:
-        self._heard = heard
+    def __init__(self, own: Interrupt) -> None:
+        self._own = own
         self.asked = False
 
     @property
     def pressed(self) -> bool:
         """True if this rank received it."""
-        return bool(self._heard.asked)
+        return bool(self._own.asked)
 
 
 def compare(plan: Plan, others: dict[str, Any]) -> None:

@@ -58,27 +58,27 @@ def decimal_sign(rows: list[list[str]], separator: str, decimal: str | None, not
     suggests_comma = not beside_comma and (beside_point or (with_comma and not pointed and is_usual))
     if not point and (comma or suggests_comma):
         sign = ","
-        sentence, is_sure = _said_of_comma(comma, pointed, beside_point, with_comma)
+        sentence, is_sure = _decimal_comma_note(comma, pointed, beside_point, with_comma)
     else:
         sign = "."
-        sentence, is_sure = _said_of_point(point, comma, pointed, with_comma, beside_comma, is_usual)
+        sentence, is_sure = _decimal_point_note(point, comma, pointed, with_comma, beside_comma, is_usual)
     notes += [sentence] if sentence else []
     return Sign(sign, "" if is_sure else sentence, sign == "." and not (point or sentence))
 
 
-def _said_of_comma(comma: str, pointed: str, beside_point: str, with_comma: str) -> tuple[str, bool]:
+def _decimal_comma_note(comma: str, pointed: str, beside_point: str, with_comma: str) -> tuple[str, bool]:
     """The sentence about a decimal comma, and whether it leaves no doubt."""
     if pointed:
         has = "a decimal comma" if "," in comma else "two points"
         why = f"{comma!r} has {has}" if comma else f"{beside_point!r} in its column has no point"
-        return _said_of_thousands(pointed, ".", why), bool(comma and (beside_point or "." in comma))
+        return _thousands_note(pointed, ".", why), bool(comma and (beside_point or "." in comma))
     if with_comma and not comma:
         return f"{with_comma!r} is read with a decimal comma; if it separates thousands, add --decimal .", False
     option = " (--decimal .)" if with_comma else ""  # with it, 0,13 is the same number
     return f"{with_comma or comma!r} and others are read as numbers with a decimal comma{option}", True
 
 
-def _said_of_point(
+def _decimal_point_note(
     point: str, comma: str, pointed: str, with_comma: str, beside_comma: str, is_usual: bool
 ) -> tuple[str, bool]:
     """The same about a decimal point; "" if no cell raises a doubt."""
@@ -87,11 +87,11 @@ def _said_of_point(
         return f"{pointed!r} is read with a decimal point{also}; if it separates thousands, add --decimal ,", False
     if with_comma and not point:
         why = f"{beside_comma!r} in its column has no comma" if beside_comma else ""
-        return _said_of_thousands(with_comma, ",", why), bool(why and not is_usual)
+        return _thousands_note(with_comma, ",", why), bool(why and not is_usual)
     return "", False
 
 
-def _said_of_thousands(cell: str, sign: str, why: str) -> str:
+def _thousands_note(cell: str, sign: str, why: str) -> str:
     because = f", because {why}" if why else ""
     return (
         f"{cell!r} is read as {cell.replace(sign, '')}{because}; if its {NAMES[sign]} is decimal, add --decimal {sign}"
@@ -141,7 +141,7 @@ def perhaps_thousands(columns: list[list[str]], sign: str) -> tuple[str, str]:
     return max(found, key=lambda pair: (bool(pair[1]), bool(pair[0])))
 
 
-def said_of_late_thousands(columns: Iterable[tuple[str, NDArray[Any]]]) -> str:
+def late_thousands_note(columns: Iterable[tuple[str, NDArray[Any]]]) -> str:
     """The sentence about a column whose points seem to separate thousands in rows that did not decide on the sign.
 
     columns    the names and numbers of whole columns, read with a decimal point

@@ -67,7 +67,7 @@ def dialect_of(
     learned = NAMES.get(learned or "", learned)
     if separator is None:
         separator = _likely_separator(lines, expected, learned)
-        notes += _said_of_separator(separator, learned)
+        notes += _separator_notes(separator, learned)
     rows = list(islice(_rows(lines, separator), SAMPLE))
     if not rows and '"' in lines[0]:
         raise checks.Error(f"{source}, line {skipped + 1}: a quote is never closed; close it, or write it twice")
@@ -84,7 +84,7 @@ def dialect_of(
     guesses = [sign.guess] if sign.guess else []
     if header is not False and (names := with_nameless_column(rows)):
         if not names[0]:
-            guesses += _said_of_nameless_column(rows, lines, separator, skipped, source, notes)
+            guesses += _nameless_column_notes(rows, lines, separator, skipped, source, notes)
         return Dialect(separator, sign, skipped, True, names, guesses)
     _expect_no_title(rows, lines, skipped, separator, source)
     if header is None:
@@ -126,7 +126,7 @@ def _after_comments(
     return last if is_header else end, True
 
 
-def _said_of_separator(separator: str, usual: str | None) -> list[str]:
+def _separator_notes(separator: str, usual: str | None) -> list[str]:
     """The sentence on a separator that is neither a comma nor that of the model's file."""
 
     def name(separator: str) -> str:
@@ -145,7 +145,7 @@ def _expect_no_quoted_lines(rows: list[list[str]], source: str) -> None:
         raise checks.Error(f"{source}: each line is one quoted cell, {checks.shown(cells[0])}; remove the outer quotes")
 
 
-def _said_of_nameless_column(
+def _nameless_column_notes(
     rows: list[list[str]], lines: list[str], separator: str, skipped: int, source: str, notes: list[str]
 ) -> list[str]:
     """Note that the header lacks the name of the first column; the same sentence, if commas may have split cells.

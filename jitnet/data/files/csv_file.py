@@ -18,7 +18,7 @@ from ..table import Column, Table
 from ..text_column import Words
 from .content import Content, text_of
 from .csv_builder import Builder
-from .csv_decimal import said_of_late_thousands
+from .csv_decimal import late_thousands_note
 from .csv_dialect import Dialect, dialect_of
 from .csv_fast import read_by_pyarrow
 from .csv_split import split_of
@@ -76,7 +76,7 @@ def _read(
         columns = [column for column in columns if column.name or not column.missing.all()]
     guesses = dialect.guesses
     if dialect.sign.is_open:
-        late = said_of_late_thousands((one.name, one.cells) for one in columns if not isinstance(one.cells, Words))
+        late = late_thousands_note((one.name, one.cells) for one in columns if not isinstance(one.cells, Words))
         notes, guesses = [*notes, *filter(None, [late])], [*guesses, *filter(None, [late])]
     table = Table(
         columns, content.source, "csv", dialect.has_header, lines, notes, guesses, reading=reading, line=content.line

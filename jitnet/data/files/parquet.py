@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ... import checks
-from ..frames import said_of_durations, values_of
+from ..frames import durations_note, values_of
 from ..table import Column, Table, called
 
 BINARY = ("binary", "large_binary", "fixed_size_binary")
@@ -43,7 +43,7 @@ def read_parquet(data: bytes, source: str) -> Table:
             unread[name] = f"{called(name)} holds {kind} and is not read; to learn from it, {how}"
         else:
             is_category = pa.types.is_dictionary(column.type) or name in categories
-            columns.append(Column(name, _values(column), is_category, said_of_durations(name, kind)))
+            columns.append(Column(name, _values(column), is_category, durations_note(name, kind)))
     sentences = list(unread.values())
     if not columns:
         raise checks.Error(f"{source}: {sentences[0]}")

@@ -45,7 +45,7 @@ def expect_table(sheet: Any, source: str, header: bool | None, names: Collection
         if above <= bottom and below >= top and before <= right and after >= left
     ]
     if merged:
-        raise _said_of_merged(merged, source, rows[0][0] - 1 if rows else -1, bottom)
+        raise _merged_cells_error(merged, source, rows[0][0] - 1 if rows else -1, bottom)
 
 
 def header_row(sheet: Any, names: Collection[str]) -> int:
@@ -75,7 +75,7 @@ def _expect_no_title(rows: list[tuple[int, list[Any]]], source: str) -> None:
         )
 
 
-def _said_of_merged(merged: list[Area], source: str, top: int, bottom: int) -> checks.Error:
+def _merged_cells_error(merged: list[Area], source: str, top: int, bottom: int) -> checks.Error:
     """The error about merged cells of a table from row `top` to row `bottom`, counted from 0."""
     (above, before), (below, after) = merged[0]
     fix = "unmerge them, and fill in the others"

@@ -66,19 +66,19 @@ def sign_of_sheet(sheet: Any, notes: list[str]) -> tuple[str, list[str]]:
         sign = max(suggested, key=suggested.count, default=".")
     against = [doubt for doubt in doubts if doubt.suggested not in ("", sign)]
     others = [doubt for doubt in doubts if doubt.suggested in ("", sign)]
-    said = [_said(doubt, sign) for doubt in against]
+    own_notes = [_doubt_note(doubt, sign) for doubt in against]
     if not proof:
-        said += [_said(doubt, sign) for doubt in others[:1]]
+        own_notes += [_doubt_note(doubt, sign) for doubt in others[:1]]
     elif sign == ",":
         has = "a decimal comma" if "," in proof else "two points"
         pointed = [
             doubt._replace(why=f"{shown(proof)} has {has}", suggested=sign) for doubt in others if "." in doubt.cell
         ]
         notes.append(f"{shown(proof)} and others are read as numbers with a decimal comma")
-        notes += (sure := [_said(doubt, sign) for doubt in pointed[:1] if "." in proof])
-        said += [] if sure else [_said(doubt, sign) for doubt in pointed[:1]]
-    notes += said
-    return sign, said
+        notes += (sure := [_doubt_note(doubt, sign) for doubt in pointed[:1] if "." in proof])
+        own_notes += [] if sure else [_doubt_note(doubt, sign) for doubt in pointed[:1]]
+    notes += own_notes
+    return sign, own_notes
 
 
 def _columns(sheet: Any) -> list[_Column]:
@@ -142,7 +142,7 @@ def _doubt(column: _Column) -> _Doubt | None:
     return None
 
 
-def _said(doubt: _Doubt, sign: str) -> str:
+def _doubt_note(doubt: _Doubt, sign: str) -> str:
     here, there = (f"{doubt.readings[one]:.10g}" for one in (sign, OTHER[sign]))
     why = f", {'because' if doubt.suggested == sign else 'although'} {doubt.why}" if doubt.why else ""
     return f"{shown(doubt.cell)} in {doubt.place} is read as {here}{why}; if it is {there}, add --decimal {OTHER[sign]}"

@@ -64,7 +64,7 @@ def file_of(archive: zipfile.ZipFile, sheet: str) -> str:
     return ""
 
 
-def said_of_formulas(cells: list[str], sheet: Any, source: str, names: Collection[str]) -> str:
+def formulas_note(cells: list[str], sheet: Any, source: str, names: Collection[str]) -> str:
     """The sentence about cells with formulas but no results; an error if one of these columns has nothing else."""
     header, start = header_row(sheet, names), sheet.start[1]
     row = next(islice(sheet.iter_rows(), header - 1, None)) if header else []
@@ -82,16 +82,16 @@ def said_of_formulas(cells: list[str], sheet: Any, source: str, names: Collectio
     return f"{len(cells)} {has}, {first}: {RESAVE}"
 
 
-def said_of_hidden(besides: Besides, sheet: Any) -> list[str]:
+def hidden_notes(besides: Besides, sheet: Any) -> list[str]:
     """Sentences about the hidden rows and columns of the table, which are read."""
     rows = [row for row in besides.rows if row <= sheet.end[0] + 1]
     columns = [column for column in besides.columns if sheet.start[1] < column <= sheet.end[1] + 1]
-    said = (
+    notes = (
         [f"{count(len(rows), 'hidden row is', 'hidden rows are')} read too; the first is row {min(rows)}"]
         if rows
         else []
     )
-    return said + ([f"hidden columns are read too; the first is {place(0, min(columns) - 1)[:-1]}"] if columns else [])
+    return notes + ([f"hidden columns are read too; the first is {place(0, min(columns) - 1)[:-1]}"] if columns else [])
 
 
 def number_of(letters: bytes) -> int:

@@ -19,7 +19,7 @@ from ...checks import shown
 from ...npz import DENSEST, office_document
 from .sheet import expect_table, header_row, text_of_sheet
 from .sheet_decimal import sign_of_sheet
-from .sheet_xml import Besides, besides_values, file_of, number_of, said_of_formulas, said_of_hidden
+from .sheet_xml import Besides, besides_values, file_of, formulas_note, hidden_notes, number_of
 
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 """The first bytes of documents of old Office programs, and of new ones with a password."""
@@ -146,10 +146,10 @@ def _said_besides_values(
         found = besides.get(file_of(archive, name))
     if found is None:
         return []
-    notes += said_of_hidden(found, sheet)
-    said = [said_of_formulas(found.formulas, sheet, source, names)] if found.formulas else []
-    notes += said
-    return said
+    notes += hidden_notes(found, sheet)
+    of_formulas = [formulas_note(found.formulas, sheet, source, names)] if found.formulas else []
+    notes += of_formulas
+    return of_formulas
 
 
 def _extent(xml: bytes, free: float) -> tuple[int, int]:

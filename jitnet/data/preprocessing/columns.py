@@ -59,7 +59,7 @@ class Standard:
         return len(self.names)
 
     def prepare(self, table: Table, out: NDArray[Any], outside: Outside) -> list[str]:
-        said = []
+        notes = []
         with np.errstate(all="ignore"):
             if table.matrix is not None and self.names == table.features:
                 own = table.matrix.dtype  # float32 for images, which can be many
@@ -73,8 +73,8 @@ class Standard:
                 missing = np.isnan(values)
                 if missing.any():
                     out[missing, j] = 0
-                    said.append(_filled(table, name, missing, f"the mean, {self.mean[j]:.6g}"))
-        return said
+                    notes.append(_filled(table, name, missing, f"the mean, {self.mean[j]:.6g}"))
+        return notes
 
     def check(self) -> None:
         columns = len(names_in("features", self.names))
@@ -144,24 +144,24 @@ class Number:
         return len(self.mean) + self.marked
 
     def prepare(self, table: Table, out: NDArray[Any], outside: Outside) -> list[str]:
-        numbers, said = self._numbers(table)
+        numbers, notes = self._numbers(table)
         outside.check(self.name, numbers[:, 0], self.extent, self.form)
         missing = np.isnan(numbers[:, 0])
         numbers[missing] = self.median
         with np.errstate(all="ignore"):
             out[:, : len(self.mean)] = (numbers - np.array(self.mean)) / np.array(self.scale)
-        said += self._other_unit(table)
+        notes += self._other_unit(table)
         if self.marked:
             out[:, -1] = missing
         elif missing.any():
-            said.append(_filled(table, self.name, missing, "the median"))
-        return said
+            notes.append(_filled(table, self.name, missing, "the median"))
+        return notes
 
     def _numbers(self, table: Table) -> tuple[NDArray[np.float64], list[str]]:
         if self.lenient or self.form == "yes/no":  # another word beside yes and no is a new category
-            numbers, said = lenient_numbers(table, self.name, self.form, self.gaps, self.first_year)
+            numbers, notes = lenient_numbers(table, self.name, self.form, self.gaps, self.first_year)
             if self.lenient or not np.isnan(numbers).all():  # but if all are other words, they can be yes and no
-                return numbers[:, : len(self.mean)], said
+                return numbers[:, : len(self.mean)], notes
         return strict_numbers(table, self.name, self.form, self.first_year)[:, : len(self.mean)], []
 
     def _other_unit(self, table: Table) -> list[str]:
@@ -239,7 +239,7 @@ class Category:
         out[...] = 0
         there = np.flatnonzero(chosen >= 0)
         out[there, chosen[there]] = 1
-        known, said = {*place, *map(canonical, self.rare), canonical(self.most_frequent)}, []
+        known, notes = {*place, *map(canonical, self.rare), canonical(self.most_frequent)}, []
         new = [j for j, name in enumerate(names) if name not in known]
         if new:
             alike = {as_people_read(name): name for name in sorted(known)}
@@ -247,7 +247,7 @@ class Category:
             new.sort(key=lambda j: j not in twin)  # the first has a hint, if any has
             first = table.where(int((codes == new[0]).argmax()))
             more = f" and {count(len(new) - 1, 'other word')}" if len(new) > 1 else ""
-            said.append(
+            notes.append(
                 f"{called(self.name)}: {shown(names[new[0]])} ({first}){more} did not occur in training: "
                 + f"counted {'with the rare ones' if self.rare else 'as none of the categories'}"
                 + (f"; training had {shown(twin[new[0]])}" if new[0] in twin else "")
@@ -256,8 +256,8 @@ class Category:
         if self.marked:
             out[missing, -1] = 1
         elif missing.any():
-            said.append(_filled(table, self.name, missing, f"the most frequent category, {shown(self.most_frequent)}"))
-        return said
+            notes.append(_filled(table, self.name, missing, f"the most frequent category, {shown(self.most_frequent)}"))
+        return notes
 
     def check(self) -> None:
         names_in("categories", [*checks.listed("categories", self.categories), *checks.listed("rare", self.rare)])

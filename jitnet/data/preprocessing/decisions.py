@@ -17,7 +17,7 @@ from ..dates import COMPACT, DATES, FIRST_YEAR, PLAIN_MONTH, TIMES, first_year_o
 from ..missing import is_missing_word
 from ..notation import different_units, instead_of, nearly_equal, taken_for_words, years_of_two_digits, zeros_as_dashes
 from ..sentinels import FEW as LEAST
-from ..sentinels import said_of_sentinels, sentinels
+from ..sentinels import sentinel_notes, sentinels
 from ..table import Table, as_named, as_option, called, listed
 from ..text_column import Words
 from ..values import (
@@ -34,7 +34,7 @@ from ..values import (
 )
 from .columns import MOST_WORDS, Category, Number, Standard, are_nearly_equal
 from .number_cells import too_large
-from .totals import said_of_totals
+from .totals import totals_notes
 
 Rows = NDArray[np.int64]
 
@@ -90,8 +90,8 @@ class Plan:
 
     standard: Standard
     columns: list[Number | Category]
-    said: list[str]
-    warned: list[str]
+    decisions: list[str]
+    warnings: list[str]
 
 
 UNNAMED = re.compile(r"(Unnamed: [0-9.]+|__index_level_[0-9]+__|level_[0-9]+)?")
@@ -132,8 +132,8 @@ class Planner:
         self.standard: list[str] = []
         self.columns: list[Number | Category] = []
         self.left_out: dict[str, list[str]] = {}  # the reason -> the columns
-        self.said: list[str] = []
-        self.warned: list[str] = []
+        self.decisions: list[str] = []
+        self.warnings: list[str] = []
         self.sentinels: dict[str, dict[str, int]] = {}  # the value -> the columns, and how many rows have it there
 
     def plan(self) -> Plan:
@@ -151,17 +151,17 @@ class Planner:
         if not self.standard and not self.columns:
             reasons = "; ".join(f"{listed(names, 5)}: {why}" for why, names in self.left_out.items())
             raise checks.Error(f"{table.source} has no column left to learn from: {reasons}")
-        self.warned += said_of_sentinels(self.sentinels, "cells of training rows")
-        self.warned += self._said_of_mostly_empty() + said_of_totals(table)
-        said = [f"left out: {listed(names)}: {why}" for why, names in self.left_out.items()]
+        self.warnings += sentinel_notes(self.sentinels, "cells of training rows")
+        self.warnings += self._mostly_empty_notes() + totals_notes(table)
+        decisions = [f"left out: {listed(names)}: {why}" for why, names in self.left_out.items()]
         if self.standard:
             numbers = f"{count(len(self.standard), 'column')} of numbers: {listed(self.standard)} (--categorical NAME)"
-            said = [numbers, *self.said, *said]
+            decisions = [numbers, *self.decisions, *decisions]
         else:
-            said = self.said + said
-        return Plan(Standard.learn(table, self.standard, self.train), self.columns, said, self.warned)
+            decisions = self.decisions + decisions
+        return Plan(Standard.learn(table, self.standard, self.train), self.columns, decisions, self.warnings)
 
-    def _said_of_mostly_empty(self) -> list[str]:
+    def _mostly_empty_notes(self) -> list[str]:
         """A warning about the columns that are learned although nearly all of their training cells are missing."""
         shares = {column.name: self.table[column.name].missing[self.train].mean() for column in self.columns}
         empty = {name: share for name, share in shares.items() if share > MOSTLY_EMPTY}
@@ -246,13 +246,13 @@ class Planner:
             return True
         leaves_out = is_identifier or (extent and not has_name and values.min() in (0, 1))
         if len(self.table.features) == 1 or (counts and not leaves_out):
-            self.warned.append(
+            self.warnings.append(
                 f"{called(name)} seems to number the rows; if it means nothing else, leave it out: "
                 f"{as_option('drop', name)}"
             )
             return False
         if is_id and not differ:
-            self.warned.append(
+            self.warnings.append(
                 f"{called(name)} seems to be an identifier, and is learned as a quantity; leave it out, or learn its "
                 f"values as categories: {as_option('drop', name)} or {as_option('categorical', name)}"
             )
@@ -281,7 +281,7 @@ class Planner:
         elif form is None:
             place, option = partial(self.table.place_of, name), as_option("numeric", name)
             if sentence := taken_for_words(called(name), times, place, option):
-                self.warned.append(sentence)
+                self.warnings.append(sentence)
             why = self._words(name, len(learned), present)
             return OWN_NUMBERS if why == OWN_WORDS and all(map(is_code, texts)) else why
         elif form == PLAIN:
@@ -321,7 +321,7 @@ class Planner:
             text = f"holds dates, {form}: {', '.join(parts_of(form)[: len(column.mean)])}"
             if other := other_order(form, read):
                 fits = f"is read as {form}, and {other} fits too; if that is meant, write year-month-day"
-                self.warned.append(f"{called(name)} {fits}")
+                self.warnings.append(f"{called(name)} {fits}")
         elif form in TIMES:
             text = f"holds times of day, {form}: hours"
         elif form == PLAIN:
@@ -337,14 +337,14 @@ class Planner:
         is_plain = not read or (is_number(read[0]) and self.table.decimal == ".")
         option = as_option("numeric" if form in DATES and is_plain else "categorical", name)
         if form == PLAIN_MONTH and is_plain:
-            self.warned.append(f"{called(name)} is read as months, month.year; if these are numbers, add {option}")
-        self.said.append(f"{called(name)} {text} ({option})")
+            self.warnings.append(f"{called(name)} is read as months, month.year; if these are numbers, add {option}")
+        self.decisions.append(f"{called(name)} {text} ({option})")
         for sentence in (
             different_units(called(name), read, self.table.is_sheet),
             zeros_as_dashes(called(name), read if form in NUMBERS else []),
             years_of_two_digits(called(name), read, form, first_year),
         ):
-            self.warned += [sentence] if sentence else []
+            self.warnings += [sentence] if sentence else []
 
     def _doubtful(self, form: str, read: list[str]) -> list[str]:
         """The texts that are another number with the other decimal sign, such as 1,137."""
@@ -385,9 +385,9 @@ class Planner:
             text += (
                 f"; {self._gaps(name, None)}, filled with the most frequent, {some([column.most_frequent])}, and marked"
             )
-        self.said.append(f"{text} ({as_option('drop', name)})")
+        self.decisions.append(f"{text} ({as_option('drop', name)})")
         if sentence := nearly_equal(called(name), "categories", names):
-            self.warned.append(sentence)
+            self.warnings.append(sentence)
 
 
 def _can_count(first: float, last: float) -> bool:

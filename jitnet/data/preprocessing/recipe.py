@@ -71,13 +71,15 @@ class Recipe:
         train = _row_numbers(train, len(table))
         choices = choices or Choices()
         table = emptied(table, choices.missing, learns=True)
-        target, said, warned = Target.learn(table, train, task)
+        target, decisions, warnings = Target.learn(table, train, task)
         plan = Planner(table, train, choices).plan()
         names = [name for name in table.names if name != table.target]
-        warned = [*table.guesses, *warned, *plan.warned]
-        said = [*(note for note in table.notes if note not in warned), *said, *plan.said, *warned]
+        warnings = [*table.guesses, *warnings, *plan.warnings]
+        decisions = [*(note for note in table.notes if note not in warnings), *decisions, *plan.decisions, *warnings]
         has_header = table.has_header if table.kind == "csv" else None
-        return cls(table.kind, names, has_header, plan.standard, plan.columns, target, said, warned, table.reading)
+        return cls(
+            table.kind, names, has_header, plan.standard, plan.columns, target, decisions, warnings, table.reading
+        )
 
     @classmethod
     def from_plain(cls, content: Any) -> "Recipe":
@@ -230,10 +232,10 @@ class Recipe:
         self._check_kind(table)
         out = np.empty((len(table), self.inputs), dtype)
         outside = Outside(table)
-        said = self.standard.prepare(table, out[:, : self.standard.width], outside)
+        notes = self.standard.prepare(table, out[:, : self.standard.width], outside)
         start = self.standard.width
         for column in self.columns:
-            said += column.prepare(table, out[:, start : start + column.width], outside)
+            notes += column.prepare(table, out[:, start : start + column.width], outside)
             start += column.width
         if not np.isfinite(out).all():
             i, j = (int(place) for place in np.argwhere(~np.isfinite(out))[0])
@@ -241,7 +243,7 @@ class Recipe:
             cell = table[name].cells[i]
             what = "too far from what was learned" if np.isfinite(cell) else "not a finite number; replace it"
             raise checks.Error(f"{table.where(i, name)}: {cell} is {what}")
-        return out, new + said + outside.sentences()
+        return out, new + notes + outside.sentences()
 
     def X(self, table: Table, dtype: str | np.dtype[Any] = "float32") -> NDArray[Any]:
         """The inputs (n, inputs); see `prepare`."""

@@ -23,7 +23,7 @@ from ..notation import (
     unread_numbers,
     zeros_as_dashes,
 )
-from ..sentinels import said_of_sentinels, sentinels
+from ..sentinels import sentinel_notes, sentinels
 from ..table import Table, as_option, called
 from ..text_column import Words
 from ..values import NUMBERS, PLAIN, distinct, form_at_all, form_of, form_of_dates, in_order, numbers_in, units_in
@@ -64,40 +64,40 @@ class Target:
         elif table.kind == "pictures" or table[table.target].is_category:  # then the labels are always classes
             task = "classification"
         cells = table[table.target].cells
-        said: list[str] = []
-        warned: list[str] = []
+        decisions: list[str] = []
+        warnings: list[str] = []
         name = called(table.target)
         is_text = isinstance(cells, Words)
         form = None if is_text and task == "classification" else _form(table, cells, anyhow=task == "regression")
         if form is not None:
             numbers = _numbers(table, form)
-            task = task or _likely(table, numbers, form, said, warned)
+            task = task or _likely(table, numbers, form, decisions, warnings)
         if form is None or task == "classification":
             classes = in_order(distinct(cells)[0])
             codes = None
             if isinstance(cells, Words) and task is None and form is None:
                 codes = codes_among_numbers(name, cells.counted(), partial(table.place_of, table.target))
             _check_classes(classes, table, codes, is_guess=task is None)
-            warned += [codes] if codes else []
+            warnings += [codes] if codes else []
             if sentence := nearly_equal(name, "classes", classes):
-                warned.append(sentence)
+                warnings.append(sentence)
             if task is None and (sentence := unread_numbers(name, classes)):
-                warned.append(sentence)
+                warnings.append(sentence)
             if no_words := [shown(one) for one in classes if is_missing_word(one)]:
-                warned.append(
+                warnings.append(
                     f"{name} has the class {some(no_words, 3)}; if it means that the target is missing, empty "
                     "these cells"
                 )
-            return cls(table.target, classes, 0.0, 1.0, PLAIN), said, warned
+            return cls(table.target, classes, 0.0, 1.0, PLAIN), decisions, warnings
         known = numbers[~np.isnan(numbers)]
         if len(known) > 1 and known.min() == known.max():
             raise checks.Error(f"the target {shown(table.target)} is {known[0]:.15g} in all rows: nothing to learn")
         found = {_written(cells, form, value): {table.target: rows} for value, rows in sentinels(known).items()}
-        warned += said_of_sentinels(found)
+        warnings += sentinel_notes(found)
         known = numbers[train]
         mean, scale = mean_and_scale(known[~np.isnan(known)])
         expect_finite(table.target, [mean, scale])
-        return cls(table.target, None, float(mean), float(scale), form), said, warned
+        return cls(table.target, None, float(mean), float(scale), form), decisions, warnings
 
     def check(self, task: str) -> None:
         checks.text("target", self.name)
@@ -221,7 +221,7 @@ def _are_quantities(texts: dict[str, int]) -> bool:
     return 2 * sum(times) > sum(texts.values()) and 2 * len(times) > sum(times)
 
 
-def _likely(table: Table, numbers: NDArray[np.float64], form: str, said: list[str], warned: list[str]) -> str:
+def _likely(table: Table, numbers: NDArray[np.float64], form: str, decisions: list[str], warnings: list[str]) -> str:
     """The task for a target of numbers, with the sentences that say so."""
     target = called(table.target)
     different = np.unique(numbers[~np.isnan(numbers)])
@@ -230,27 +230,27 @@ def _likely(table: Table, numbers: NDArray[np.float64], form: str, said: list[st
     if form != PLAIN and isinstance(cells, Words):
         texts = list(cells.counted())
         example = max(texts, key=len)
-        said.append(f"{target} is a number in text: {shown(example)} is {(NUMBERS[form](example) or [0])[0]:.15g}")
+        decisions.append(f"{target} is a number in text: {shown(example)} is {(NUMBERS[form](example) or [0])[0]:.15g}")
         has_unit = any(units_in(texts))
         sentences = different_units(target, texts), zeros_as_dashes(target, texts)
-        warned += filter(None, sentences)
+        warnings += filter(None, sentences)
     # whole numbers beside images are nearly always labels
     most = rows // 2 if table.are_images else min(FEW, rows // 2)
     if is_whole and len(different) <= most and not has_unit:
-        said.append(f"{target} has {len(different)} different whole numbers: classes (--task regression)")
+        decisions.append(f"{target} has {len(different)} different whole numbers: classes (--task regression)")
         return "classification"
     if not is_whole or 2 * len(different) > rows or has_unit:  # $1000 is a quantity
         kind = "whole numbers" if is_whole else "numbers"
         option = f" ({AS_CLASSES})" if _can_be_classes(len(different), rows) else ""
-        said.append(f"{target} has {len(different)} different {kind}: a regression{option}")
+        decisions.append(f"{target} has {len(different)} different {kind}: a regression{option}")
     else:
-        warned.append(
+        warnings.append(
             f"{target} has {len(different)} different whole numbers, learned as quantities; if they are classes, use "
             f"{AS_CLASSES}"
         )
     if form_of_dates(different):
         example = canonical(different[0])
-        warned.append(f"{target} has dates, such as {example}, learned as numbers; write the days since a fixed date")
+        warnings.append(f"{target} has dates, such as {example}, learned as numbers; write the days since a fixed date")
     return "regression"
 
 
@@ -272,7 +272,7 @@ def _written(cells: NDArray[np.float64] | Words, form: str, number: float) -> st
     return next((text for text in texts if NUMBERS[form](text) == (number,)), canonical(number))
 
 
-def said_of_empty(table: Table) -> str:
+def empty_target_hint(table: Table) -> str:
     """What a sentence about missing targets adds if they can be a class, such as an empty cell beside "reject"."""
     column = table[table.target]
     if table.gap or not column.missing.any() or len(distinct(column.cells)[0]) > FEW:
@@ -292,7 +292,7 @@ def _check_classes(classes: list[str], table: Table, codes: str | None, is_guess
         raise checks.Error(f"the target {target} is missing in all rows")
     if len(classes) < 2:
         one = f"the target {target} has only one class, {shown(classes[0])}; at least two are needed"
-        raise checks.Error(f"{one}{said_of_empty(table)}{table.said_of_gap}")
+        raise checks.Error(f"{one}{empty_target_hint(table)}{table.gap_hint}")
     can_be_classes = _can_be_classes(len(classes), len(table))
     are_many = len(classes) >= LEAST_NUMBERED and 2 * len(classes) > len(table)
     if not can_be_classes or (is_guess and are_many and all(re.search(r"\d", name) for name in classes)):

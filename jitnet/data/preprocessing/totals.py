@@ -19,16 +19,16 @@ from ..text_column import Words
 from ..values import NUMBERS
 
 ENDS = 5
-"""So many of the last rows, and the first one, can have sums; and of each repeated word, one row is among them."""
+"""How many of the last rows are examined, in addition to the first one: for sums, and for words such as Total."""
 SKIPPED = 50
-"""Among the last so many rows, those without numbers are skipped: blank ones and footers."""
+"""Rows without numbers, such as blank ones and footers, are skipped if they are among this many of the last rows."""
 LEAST = 5
-"""So many rows that sums or means summarize: with fewer, numbers can have this relation by chance."""
+"""The minimum number of rows that a sum or mean must summarize: with fewer, the relation can be a coincidence."""
 FEW = 2
-"""A word that more rows have is a category, unless each of these rows has gaps where others have none."""
+"""A word in more rows than this is a category, unless each of these rows has gaps where other rows have none."""
 
 HALF = "half"
-"""A grand total is half of the sum, if each row counts twice: in the rows and in the subtotals."""
+"""A grand total is half of the sum if each row counts twice: by itself and in a subtotal."""
 SUM, MEAN, MIN, MAX, SPREAD, COUNT, PART = "sum", "mean", "min", "max", "spread", "count", "part"
 _TOTALS = (
     "total", "totals", "subtotal", "subtotals", "sub total", "grand total", "sum", "sums", "summe", "gesamt",
@@ -46,7 +46,7 @@ KINDS = {**dict.fromkeys(_TOTALS, SUM), **{word: kind for kind, words in _OTHERS
 """Words of rows that summarize others, in lower case, without points and hyphens."""
 _OF_A_GROUP = re.compile(rf"({'|'.join(_TOTALS)}) .{{1,40}}|.{{1,40}} ({'|'.join(_TOTALS)})")
 LONGEST, MOST = 60, 1000
-"""Longer texts are no such words, and of the rows with such words, so many are examined."""
+"""The length of the longest text that is compared with these words, and how many rows with such a word are examined."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Numbers:
     not_zero: int
 
 
-def said_of_totals(table: Table) -> list[str]:
+def totals_notes(table: Table) -> list[str]:
     """A sentence about the rows that seem to summarize others, if they have a target, and so are learned."""
     if table.matrix is not None or len(table) < 2:
         return []

@@ -57,7 +57,7 @@ def left(expected: list[float], results: list[dict[str, Any]]) -> str:
 def expected(assignment: Assignment, found: list[tuple[str, Path]]) -> str:
     """The estimate in words, with what a submission may add that does not end."""
     again = max(sum(test.is_chosen for test in kernel.tests) for kernel in assignment.kernels)
-    said, most = estimate.said(expected_seconds(assignment, found)), (1 + again) * assignment.limits.seconds
+    said, most = estimate.in_words(expected_seconds(assignment, found)), (1 + again) * assignment.limits.seconds
     return f"{said}; a slow kernel takes longer, and one that does not end adds up to {most:g} s" if said else ""
 
 
