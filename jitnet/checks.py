@@ -31,7 +31,7 @@ class NotFiniteError(Error):
 
 UNNAMED = "(unnamed)"
 """What lists of names show for an empty one."""
-LATIN = str.maketrans("АВЕКМНОРСТУХІЈЅаеорсухіјѕΑΒΕΖΗΙΚΜΝΟΡΤΥΧο", "ABEKMHOPCTYXIJSaeopcyxijsABEZHIKMNOPTYXo")
+LOOKALIKES = str.maketrans("АВЕКМНОРСТУХІЈЅаеорсухіјѕΑΒΕΖΗΙΚΜΝΟΡΤΥΧο", "ABEKMHOPCTYXIJSaeopcyxijsABEZHIKMNOPTYXo")
 """Cyrillic and Greek letters that look like Latin ones, which keyboards with two alphabets mix up."""
 LONGEST = 300
 """The maximum number of characters that are quoted from a value or from another message."""
@@ -147,7 +147,7 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
 
     names = list(known)
     for place, one in enumerate(names, 1):
-        if isinstance(name, str) and name != one and name.translate(LATIN) == one.translate(LATIN):
+        if isinstance(name, str) and name != one and name.translate(LOOKALIKES) == one.translate(LOOKALIKES):
             other = next(c for c, d in zip(one, name, strict=True) if c != d)
             letter = f"U+{ord(other):04X}, {unicodedata.name(other)}"
             return f" (number {place}, {shown(one)}, looks the same, but has the letter {letter}; copy that name)"

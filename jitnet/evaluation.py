@@ -48,16 +48,16 @@ FEW = 32
 
 
 def _output(net: Any, backend: Backend, X: Matrix, work: Workspace) -> Matrix:
-    """The output for X, in the work space. For few samples the calls are reused, because listing them takes longer."""
-    if work.forward and work.forward[0] is backend:
+    """The output for X, in the work space. For few samples the bound calls are kept: making them takes longer."""
+    if work.bound_forward and work.bound_forward[0] is backend:
         work.X[...] = X
-        for kernel, arguments in work.forward[1]:
+        for kernel, arguments in work.bound_forward[1]:
             kernel(*arguments)
         return work.A[-1]  # type: ignore[no-any-return]
     calls = net.pass_forward(backend.to_device(X), work)
     net.execute(backend, "forward", calls)  # compiles the kernels
     if work.m <= FEW and not backend.is_remote and not backend.can_use_threads(calls):
-        work.forward = backend, backend.bound(net.pass_forward(work.X, work), net.dtype)
+        work.bound_forward = backend, backend.bound(net.pass_forward(work.X, work), net.dtype)
     return backend.to_host(work.A[-1])  # type: ignore[no-any-return]
 
 
@@ -156,8 +156,8 @@ def measure(
             is_right = None if task == "numbers" else _are_right(backend.to_host(work.A[-1]), Y[rows], task)
             sums.append((_weighted_sum(of_samples, w), 0.0 if is_right is None else _weighted_sum(is_right, w)))
     totals, rights = zip(*itertools.chain(*ranks.gather(sums)), strict=True)
-    accuracy = {} if task == "numbers" else {"accuracy": _in_order(rights) / of_all}
-    return {"loss": _in_order(totals) / of_all, **accuracy}
+    accuracy = {} if task == "numbers" else {"accuracy": _sum_in_order(rights) / of_all}
+    return {"loss": _sum_in_order(totals) / of_all, **accuracy}
 
 
 def _are_right(A: Matrix, Y: Matrix, task: Task) -> NDArray[np.bool_]:
@@ -170,7 +170,7 @@ def _weighted_sum(values: NDArray[Any], weights: NDArray[Any] | None) -> float:
     return float(values.sum(dtype=np.float64) if weights is None else values @ weights)
 
 
-def _in_order(sums: Sequence[float]) -> float:
+def _sum_in_order(sums: Sequence[float]) -> float:
     """The sum, rounded after each addition; `sum` rounds otherwise from Python 3.12 on."""
     return functools.reduce(operator.add, sums, 0.0)
 

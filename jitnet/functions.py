@@ -22,8 +22,8 @@ from .compiler.threads import LEAST_FLOP
 from .compiler.types import BackendName
 from .kernels.matmul import IF_CONTIGUOUS, matmul_if_contiguous
 
-USUAL: Final = "fast"
-"""The default backend. It is compared by identity, which takes the least time; another object goes the long way."""
+DEFAULT: Final = "fast"
+"""The default backend. It is compared by identity, which is fastest; an equal string takes the slow path."""
 
 
 class _MachineCode(dict[np.dtype[Any], Callable[..., Any] | None]):
@@ -37,9 +37,9 @@ class _MachineCode(dict[np.dtype[Any], Callable[..., Any] | None]):
         self.pattern, self.kernel = pattern, kernel
 
     def __missing__(self, dtype: np.dtype[Any]) -> Callable[..., Any] | None:
-        if dtype not in backends.REGISTRY[USUAL].dtypes:
+        if dtype not in backends.REGISTRY[DEFAULT].dtypes:
             return None
-        kernel, signature = self.kernel(backends.get(USUAL)), signature_for(self.pattern, dtype)
+        kernel, signature = self.kernel(backends.get(DEFAULT)), signature_for(self.pattern, dtype)
         compile_for(kernel, signature)
         self[dtype] = entry_point(kernel, signature)
         return self[dtype]
@@ -58,7 +58,7 @@ def prepare(dtype: np.dtype[Any]) -> None:
     _product[dtype]
 
 
-def matmul(A: ArrayLike, B: ArrayLike, backend: BackendName = USUAL) -> NDArray[Any]:
+def matmul(A: ArrayLike, B: ArrayLike, backend: BackendName = DEFAULT) -> NDArray[Any]:
     """Matrix product.
 
     Formula   C[i,j] = Σ_k A[i,k]·B[k,j]
@@ -72,7 +72,7 @@ def matmul(A: ArrayLike, B: ArrayLike, backend: BackendName = USUAL) -> NDArray[
     array([[ 5., 14.],
            [14., 50.]])
     """
-    if backend is USUAL and type(A) is type(B) is ndarray:
+    if backend is DEFAULT and type(A) is type(B) is ndarray:
         try:
             (m, n), (rows, p) = A.shape, B.shape
         except ValueError:  # not two matrices
@@ -99,28 +99,28 @@ def matmul(A: ArrayLike, B: ArrayLike, backend: BackendName = USUAL) -> NDArray[
     return C
 
 
-def sigmoid(Z: ArrayLike, backend: BackendName = USUAL) -> NDArray[Any]:
+def sigmoid(Z: ArrayLike, backend: BackendName = DEFAULT) -> NDArray[Any]:
     """1/(1 + e^{−Z}), element by element; Z float32 or float64 of any shape and layout; NaN stays NaN."""
     return _element_by_element("sigmoid", Z, backend)
 
 
-def tanh(Z: ArrayLike, backend: BackendName = USUAL) -> NDArray[Any]:
+def tanh(Z: ArrayLike, backend: BackendName = DEFAULT) -> NDArray[Any]:
     """Hyperbolic tangent, element by element; Z float32 or float64 of any shape and layout; NaN stays NaN."""
     return _element_by_element("tanh", Z, backend)
 
 
-def relu(Z: ArrayLike, backend: BackendName = USUAL) -> NDArray[Any]:
+def relu(Z: ArrayLike, backend: BackendName = DEFAULT) -> NDArray[Any]:
     """max(Z, 0), element by element; Z float32 or float64 of any shape and layout; NaN stays NaN."""
     return _element_by_element("relu", Z, backend)
 
 
-def softmax(Z: ArrayLike, backend: BackendName = USUAL) -> NDArray[Any]:
+def softmax(Z: ArrayLike, backend: BackendName = DEFAULT) -> NDArray[Any]:
     """e^Z / Σ e^Z along the last axis; Z float32 or float64 of any shape and layout; a NaN makes its row NaN."""
     return _element_by_element("softmax", Z, backend)
 
 
 def _element_by_element(operation: str, Z: ArrayLike, backend: str) -> NDArray[Any]:
-    if backend is USUAL and type(Z) is ndarray and Z.flags.carray:
+    if backend is DEFAULT and type(Z) is ndarray and Z.flags.carray:
         kernel = _functions[operation][Z.dtype]
         if kernel and FLOP[operation](Z, Z) < LEAST_FLOP:
             A = empty(Z.shape, Z.dtype)

@@ -41,8 +41,8 @@ IDLE = 2
 """The number of idle twins (copies for other threads, with their own gradients and work space) that a network keeps."""
 
 
-class Twin:
-    """For `with`: an idle twin of a network, or a new one. A class, because a generator would take longer."""
+class BorrowedTwin:
+    """For `with`: an idle twin of a network, or a new one. It is a class because a generator would take longer."""
 
     __slots__ = ("_net", "_twin")
 
@@ -53,7 +53,7 @@ class Twin:
         try:
             self._twin = self._net._twins.pop()  # atomic, without a lock that could stay locked in a forked child
         except IndexError:
-            self._twin = self._net._with_views_of_its_own()
+            self._twin = self._net._sharing_theta()
             self._twin._lay_out(theta=self._net.theta)
         return self._twin
 
@@ -93,13 +93,13 @@ class Network:
         self.recipe: Any = None  # how the columns of a table are prepared, as the command line learned it
         self.task: Task | None = None  # that it was trained for: one class of several, several labels, numbers
         self._classes: NDArray[Any] | None = None
-        self._begin_alone()
+        self._reset_private_state()
         self._lay_out()
         rng = np.random.default_rng(seed)
         for layer in self.layers:
             layer.initialize(rng)
 
-    def _begin_alone(self) -> None:
+    def _reset_private_state(self) -> None:
         """Create what belongs to this object alone, and is not copied: work space, twins, the state of a training."""
         self._workspaces: dict[int, Workspace] = {}
         self._on_gpu: Network | None = None
@@ -120,26 +120,26 @@ class Network:
     def __getstate__(self) -> dict[str, Any]:
         """For copy and pickle: theta without views, which would become copies, and without the optimizer's state."""
         blank: Network = object.__new__(type(self))
-        blank._begin_alone()
+        blank._reset_private_state()
         made_anew = {"grad", "_memory", *vars(blank)}
         state = {name: value for name, value in vars(self).items() if name not in made_anew}
         return {**state, "layers": tuple(map(replace, self.layers))}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        self._begin_alone()
+        self._reset_private_state()
         self._lay_out()
         self.theta[...] = state["theta"]
 
-    def _twin(self) -> Twin:
+    def _twin(self) -> BorrowedTwin:
         """A network with the same parameters, but with work space and gradients for the calling thread only."""
-        return Twin(self)
+        return BorrowedTwin(self)
 
-    def _with_views_of_its_own(self) -> Network:
-        """A copy that shares theta; `_lay_out` then creates the views of its layers."""
+    def _sharing_theta(self) -> Network:
+        """A copy with the same theta, whose layers get views of their own from `_lay_out`."""
         other: Network = object.__new__(type(self))
         vars(other).update(vars(self), layers=tuple(map(replace, self.layers)))
-        other._begin_alone()
+        other._reset_private_state()
         return other
 
     @contextlib.contextmanager
@@ -158,7 +158,7 @@ class Network:
         if not backend.is_remote:
             return self
         if self._on_gpu is None:
-            replica = self._with_views_of_its_own()
+            replica = self._sharing_theta()
             replica._lay_out(backend.memory)  # can run out of memory
             self._on_gpu = replica
         self._on_gpu.theta.copy_to_device(self.theta)

@@ -15,19 +15,19 @@ from .compiler.memory import whole_lines
 from .layers import Layer
 
 
-def _rooms(layers: Sequence[Layer], dtype: np.dtype[Any]) -> list[int]:
+def _padded_lengths(layers: Sequence[Layer], dtype: np.dtype[Any]) -> list[int]:
     """The length of each parameter's part, in whole cache lines."""
     return [whole_lines(math.prod(shape), dtype) for layer in layers for shape in layer.shapes.values()]
 
 
 def length(layers: Sequence[Layer], dtype: np.dtype[Any]) -> int:
     """The length of the flat vector."""
-    return sum(_rooms(layers, dtype))
+    return sum(_padded_lengths(layers, dtype))
 
 
 def views(layers: Sequence[Layer], flat: Any) -> list[tuple[Any, ...]]:
     """The views of each layer into a flat vector; each starts on a cache line."""
-    starts = accumulate(_rooms(layers, flat.dtype), initial=0)
+    starts = accumulate(_padded_lengths(layers, flat.dtype), initial=0)
     return [
         tuple(_view(flat, start, shape) for shape, start in zip(layer.shapes.values(), starts, strict=False))
         for layer in layers

@@ -51,7 +51,8 @@ class Workspace:
         self.w = memory(m, dtype)  # weights of the samples, if there are any
         self.sums = memory(SUMS, dtype)
         self.clock = memory(2, np.dtype(np.int64))
-        self.forward: tuple[Any, list[Any]] | None = None  # a backend, and the forward pass of X bound to its kernels
+        self.bound_forward: tuple[Any, list[Any]] | None = None
+        """A backend, and the forward pass of X bound to its kernels, if `forward` keeps it."""
         self.contexts = [
             Context(l, self.clock, memory((m, layer.kept_per_sample), dtype) if layer.kept_per_sample else None)
             for l, layer in enumerate(layers)

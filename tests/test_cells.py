@@ -9,7 +9,7 @@ from jitnet.canonical import canonical
 from jitnet.data import Recipe, read_table
 from jitnet.data.cells import has_code
 from jitnet.data.dates import DATES
-from jitnet.data.values import NUMBERS, PLAIN, distinct, form_of, labels_of, numbers_in, twins
+from jitnet.data.values import NUMBERS, PLAIN, distinct, form_of, labels_of, lookalikes, numbers_in
 
 
 def test_leading_zeros_make_a_column_a_code():
@@ -32,8 +32,8 @@ def test_a_number_that_is_infinite_as_a_float64_is_named(tmp_path, name):
 
 
 def test_names_of_one_number_are_twins():
-    assert twins(["1" + 14 * "0", "1e14", "2"]) == ["'100000000000000' and '1e14'"]
-    assert twins(["1" + 15 * "0", "1e15"]) == []  # it may be a code
+    assert lookalikes(["1" + 14 * "0", "1e14", "2"]) == ["'100000000000000' and '1e14'"]
+    assert lookalikes(["1" + 15 * "0", "1e15"]) == []  # it may be a code
 
 
 def test_equal_values_have_one_spelling():

@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
             several = f" ({place} of {len(backend.dtypes)})" if len(backend.dtypes) > 1 else ""
             show.dtype = dtype.name + several  # since the estimate is for one of them
             compiled += backend.compile(LADDERS, dtype, show.compiling)
-            if backend.name == functions.USUAL:
+            if backend.name == functions.DEFAULT:
                 functions.prepare(dtype)
     seconds, folder = time.perf_counter() - began, str(cache_folder())
     if options.json:

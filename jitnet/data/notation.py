@@ -8,7 +8,7 @@ from ..canonical import is_code, is_number
 from ..checks import count, shown, some
 from .dates import DATES, with_four_digits
 from .missing import is_missing_word
-from .values import form_at_all, is_zero_as_dash, reader_of, twins, units_in
+from .values import form_at_all, is_zero_as_dash, lookalikes, reader_of, units_in
 
 _NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
 _ONE_SIGN = re.compile(r"[0-9]+(?:[.,][0-9]+)?")
@@ -107,7 +107,7 @@ def _has_unit(form: str) -> bool:
 
 def nearly_equal(name: str, what: str, words: list[str]) -> str | None:
     """The sentence about words, such as classes, that people would read as one."""
-    if not (alike := twins(words)):
+    if not (alike := lookalikes(words)):
         return None
     return f"{name} has {what} that are nearly the same: {some(alike, 5, 100)}; if they mean the same, write them alike"
 

@@ -73,7 +73,7 @@ def as_people_read(name: str) -> Parts | str:
     return text if number is None or len(text) > DIGITS else number
 
 
-def twins(names: list[str]) -> list[str]:
+def lookalikes(names: list[str]) -> list[str]:
     """Names that people would read as one, each list of them as a text."""
     alike: dict[Parts | str, list[str]] = {}
     for name in names:

@@ -71,8 +71,8 @@ TESTS: dict[str, list[list[str]]] = {
     **{
         f"jitnet/lab/sanitizer/{name}.py": [["tests/test_sanitizer.py"], ["tests/test_endless_kernels.py"]]
         for name in (
-            "arrays", "checking", "given", "loops", "numbers", "places", "races", "recorded", "stale", "syntax",
-            "targets", "twin",
+            "argument_copies", "arrays", "checking", "instrumented", "loops", "numbers", "places", "races", "recorded",
+            "stale", "syntax", "targets",
         )
     },
     "jitnet/lab/sanitizer/arguments.py": [["tests/test_check_command.py"], ["tests/test_blocks.py"]],

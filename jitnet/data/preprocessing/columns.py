@@ -243,14 +243,14 @@ class Category:
         new = [j for j, name in enumerate(names) if name not in known]
         if new:
             alike = {as_people_read(name): name for name in sorted(known)}
-            twin = {j: alike[read] for j in new[:MOST_TWINS] if (read := as_people_read(names[j])) in alike}
-            new.sort(key=lambda j: j not in twin)  # the first has a hint, if any has
+            lookalike = {j: alike[read] for j in new[:MOST_LOOKALIKES] if (read := as_people_read(names[j])) in alike}
+            new.sort(key=lambda j: j not in lookalike)  # the first has a hint, if any has
             first = table.where(int((codes == new[0]).argmax()))
             more = f" and {count(len(new) - 1, 'other word')}" if len(new) > 1 else ""
             notes.append(
                 f"{called(self.name)}: {shown(names[new[0]])} ({first}){more} did not occur in training: "
                 + f"counted {'with the rare ones' if self.rare else 'as none of the categories'}"
-                + (f"; training had {shown(twin[new[0]])}" if new[0] in twin else "")
+                + (f"; training had {shown(lookalike[new[0]])}" if new[0] in lookalike else "")
             )
         missing = codes < 0
         if self.marked:
@@ -267,7 +267,7 @@ class Category:
 
 MOST_CATEGORIES = 100
 """Categories of a column beyond the most frequent ones are rare."""
-MOST_TWINS = 1000
+MOST_LOOKALIKES = 1000
 """New words that are compared with those of the training, in upper and lower case and as numbers."""
 
 RESOLUTION = 1e-14

@@ -14,9 +14,9 @@ from numba.typed import Dict, List
 from numpy.typing import NDArray
 
 from .arrays import Traced
+from .instrumented import Instrumenter
 from .races import Memory, address_of, bounds_of
 from .recorded import mapped
-from .twin import Twins
 
 _UNDERSTOOD = (
     int, float, complex, str, bytes, np.generic, np.dtype, types.Type, dict, set, type(None),
@@ -26,7 +26,10 @@ _UNDERSTOOD = (
 
 
 def recording_copies(
-    twins: Twins, arguments: Sequence[Any], names: Sequence[str], may_write: Callable[[int, NDArray[Any]], bool]
+    instrumenter: Instrumenter,
+    arguments: Sequence[Any],
+    names: Sequence[str],
+    may_write: Callable[[int, NDArray[Any]], bool],
 ) -> list[Any]:
     """The arguments as the copy of a kernel gets them: arrays record, functions are copies too.
 
@@ -48,7 +51,7 @@ def recording_copies(
         copies = {}
         for i in group:
             copies[i] = copied(arrays[i], block, address_of(arrays[i]) - start)
-        memory = Memory(twins.run, copies[group[0]], called[group[0]], block=block)
+        memory = Memory(instrumenter.run, copies[group[0]], called[group[0]], block=block)
         memory.origin = start
         memory.is_input = not any(may_write(k, arrays[i]) for i in group for k in of[i])
         if len(group) == 1 and not memory.is_input and is_empty(arrays[group[0]]):
@@ -61,8 +64,8 @@ def recording_copies(
             return made[id(value)]
         if not isinstance(value, _UNDERSTOOD):
             kind = type(value).__name__
-            twins.not_covered(f"what the kernel does with its argument of type {kind} is not recorded")
-        return twins.replaced(value, parallel=True)
+            instrumenter.not_covered(f"what the kernel does with its argument of type {kind} is not recorded")
+        return instrumenter.replaced(value, parallel=True)
 
     return [mapped(argument, recording) for argument in arguments]
 

@@ -29,11 +29,11 @@ from ..loading import Custom, body_of, called_with, load
 from .argument_copies import arrays_in, as_python, recording_copies
 from .arrays import Traced, traced_in
 from .findings import BROKEN, Finding, Report, returned
+from .instrumented import Instrumenter
 from .numbers import listeners
 from .races import MOST, Memory, Run, TooLongError, numbers_of
 from .syntax import integers_in, renamed
 from .targets import name_of, opened
-from .twin import Twins
 
 _HERE, _NUMBA = os.path.dirname(__file__), os.path.dirname(numba.__file__)
 
@@ -256,9 +256,9 @@ class _Case:
         sizes = [array.size for argument in self.arguments for array in arrays_in(argument)]
         sizes += [abs(argument) for argument in self.arguments if isinstance(argument, int)]  # such as steps
         run.most = min(self.most, FEW + sum(sizes) ** 3)
-        twins = Twins(run)
-        body = twins.of(self.function, self.as_compiled)
-        given = recording_copies(twins, self.arguments, self.names, self._may_write)
+        instrumenter = Instrumenter(run)
+        body = instrumenter.instrumented(self.function, self.as_compiled)
+        given = recording_copies(instrumenter, self.arguments, self.names, self._may_write)
         self.traced = {name: a for name, a in zip(self.names, given, strict=True) if isinstance(a, Traced)}
         shapes = [f"{name} {a.shape}" for name, a in self.traced.items()]
         shapes = shapes or [f"{name} = {value}" for name, value in zip(self.names, given, strict=True)]

@@ -18,11 +18,11 @@ from .argument_copies import as_python, recording_copies
 from .arrays import Traced
 from .checking import limited, names_of
 from .findings import Report
+from .instrumented import Instrumenter
 from .places import here
 from .races import Memory, Run, TooLongError, numbers_of
 from .syntax import renamed
 from .targets import opened
-from .twin import Twins
 
 ACCESSES = 200_000
 """Accesses of an interpreted run, a second or two."""
@@ -183,9 +183,9 @@ def _found(
         function, bound = opened(kernel)
         arguments = [as_python(argument) for argument in (*bound, *case.arguments)]
         run = _Watching(report)
-        twins = Twins(run)
-        body = twins.of(function, as_compiled=True)
-        everything = recording_copies(twins, arguments, names_of(function, arguments), lambda *_: True)
+        instrumenter = Instrumenter(run)
+        body = instrumenter.instrumented(function, as_compiled=True)
+        everything = recording_copies(instrumenter, arguments, names_of(function, arguments), lambda *_: True)
         given = everything[len(bound) :]
         target = given[inputs + output]
         run.watch(target, index, given[:inputs])

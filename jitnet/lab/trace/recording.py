@@ -27,11 +27,11 @@ from ..sanitizer.argument_copies import arrays_in, copied, recording_copies, sha
 from ..sanitizer.arrays import Traced, traced_in
 from ..sanitizer.checking import SECONDS, limited, names_of
 from ..sanitizer.findings import Report
+from ..sanitizer.instrumented import Instrumenter
 from ..sanitizer.places import OF_SANITIZER, Place, innermost_outside, name_of_new
 from ..sanitizer.races import Memory, Run, address_of, bounds_of, numbers_of
 from ..sanitizer.recorded import mapped
 from ..sanitizer.targets import name_of
-from ..sanitizer.twin import Twins
 
 PAGE = 4096
 
@@ -108,15 +108,15 @@ def record(
     body = body_of(kernel)
     name = name_of(body)
     run = _Recording(Report(name), most, [a for argument in arguments for a in arrays_in(argument)], say)
-    twins = Twins(run)
-    twin = twins.of(body, as_compiled=True)
-    given = recording_copies(twins, arguments, names_of(body, arguments), lambda *_: True)
+    instrumenter = Instrumenter(run)
+    instrumented = instrumenter.instrumented(body, as_compiled=True)
+    given = recording_copies(instrumenter, arguments, names_of(body, arguments), lambda *_: True)
     for recording in traced_in(given):
         recording.memory.initialized = None  # whether elements are written before they are read is for `check`
         run.put(recording.memory)
     try:
         with np.errstate(all="ignore"), limited(SECONDS, lambda: len(run.addresses)):
-            twin(*given)
+            instrumented(*given)
     except races.TooLongError:
         if len(run.addresses) < most:
             raise checks.Error(

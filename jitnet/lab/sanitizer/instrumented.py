@@ -1,4 +1,4 @@
-"""Copies of functions for a check: prange starts threads that are recorded, NumPy makes arrays that record.
+"""Instrumented copies of functions: prange starts threads that are recorded, NumPy makes arrays that record.
 
 A copy has the code of the original, so its lines are those of the source. Only the names that it looks up differ:
 compiled helpers are replaced by copies of their Python functions, `np` and `math` by modules whose results are
@@ -37,8 +37,8 @@ _LEFT_ALONE = ("numba", "numpy", "builtins", "llvmlite")
 """Packages whose functions are called as they are."""
 
 
-class Twins:
-    """The copies of a kernel and of the functions that it calls, for one run."""
+class Instrumenter:
+    """Makes the instrumented copies of a kernel and of the functions that it calls, for one run."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
@@ -46,7 +46,7 @@ class Twins:
         self.globals: dict[Any, dict[str, Any]] = {}
         self.numpy = NumPy(run)
 
-    def of(self, kernel: Callable[..., Any], as_compiled: bool = False) -> Callable[..., Any]:
+    def instrumented(self, kernel: Callable[..., Any], as_compiled: bool = False) -> Callable[..., Any]:
         """The copy of a kernel. Its prange loops are parallel, unless the way it is compiled decides."""
         body = body_of(kernel)
         options = getattr(kernel, "targetoptions", {})
