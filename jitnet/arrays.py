@@ -21,6 +21,21 @@ def numeric(what: str, values: ArrayLike) -> NDArray[Any]:
     """An array of real numbers; for anything else, an error says how to convert it."""
     if type(values) is np.ndarray and values.dtype.kind in "fiub":
         return values
+    _expect_array_like(what, values)
+    array = converted(what, values)
+    if array.dtype.kind == "O" and hasattr(values, "to_numpy"):  # pandas with bool columns, or with its own NA; polars
+        try:
+            array = as_floats(values, array)
+        except (TypeError, ValueError, OverflowError) as error:
+            _expect_number_columns(what, values)
+            raise Error(f"{what} is a {type(values).__name__} that holds more than numbers: {reason(error)}") from None
+    if array.dtype.kind not in "fiub":
+        raise _error_of_other_dtype(what, array)
+    return array
+
+
+def _expect_array_like(what: str, values: Any) -> None:
+    """An error for what NumPy would convert into something else than the numbers in it."""
     expect_unmasked(what, values)
     if hasattr(values, "toarray"):
         raise Error(f"{what} is a sparse matrix; write {what}.toarray()")
@@ -32,30 +47,24 @@ def numeric(what: str, values: ArrayLike) -> NDArray[Any]:
     if hasattr(values, "collect"):  # polars
         raise Error(f"{what} is a {type(values).__name__}; write {what}.collect()")
     _expect_no_dates(what, values)
-    array = converted(what, values)
-    if array.dtype.kind == "O" and hasattr(values, "to_numpy"):  # pandas with bool columns, or with its own NA; polars
-        try:
-            array = as_floats(values, array)
-        except (TypeError, ValueError, OverflowError) as error:
-            _expect_number_columns(what, values)
-            raise Error(f"{what} is a {type(values).__name__} that holds more than numbers: {reason(error)}") from None
-    if array.dtype.kind == "O":
-        fix = f"; write np.array({what}, float)" if can_be_numbers(array) else ""
-        odd = (i for i in np.ndindex(array.shape) if not isinstance(array[i], (int, float, np.number, np.bool_)))
-        if (place := next(odd, None)) is None:
-            raise Error(f"{what} holds Python objects, but must hold real numbers{fix}")
-        kind = type(array[place]).__name__
-        if not place:
-            raise Error(f"{what} is a {kind}, but must be an array of real numbers{fix}")
-        raise Error(f"{_element(what, place)} is {shown(array[place])}, a {kind}, but must be a real number{fix}")
-    if array.dtype.kind in "UST":
-        fix = f"; write np.array({what}, float)" if can_be_numbers(array) else ""
-        raise Error(f"{what} holds text, but must hold real numbers{fix}")
-    if array.dtype.kind not in "fiub":
+
+
+def _error_of_other_dtype(what: str, array: NDArray[Any]) -> Error:
+    """What is wrong with an array that does not hold real numbers, and how to convert it."""
+    if array.dtype.kind not in "OUST":
         kind = "records" if array.dtype.names else f"{array.dtype} values"
         fix = "" if kind.startswith("|V") else _INSTEAD.get(array.dtype.kind, "").format(what)
-        raise Error(f"{what} holds {kind}, but must hold real numbers{fix}")
-    return array
+        return Error(f"{what} holds {kind}, but must hold real numbers{fix}")
+    fix = f"; write np.array({what}, float)" if can_be_numbers(array) else ""
+    if array.dtype.kind != "O":
+        return Error(f"{what} holds text, but must hold real numbers{fix}")
+    odd = (i for i in np.ndindex(array.shape) if not isinstance(array[i], (int, float, np.number, np.bool_)))
+    if (place := next(odd, None)) is None:
+        return Error(f"{what} holds Python objects, but must hold real numbers{fix}")
+    kind = type(array[place]).__name__
+    if not place:
+        return Error(f"{what} is a {kind}, but must be an array of real numbers{fix}")
+    return Error(f"{_element(what, place)} is {shown(array[place])}, a {kind}, but must be a real number{fix}")
 
 
 _INSTEAD = {
@@ -72,9 +81,9 @@ def converted(what: str, values: ArrayLike) -> NDArray[Any]:
     try:
         return np.asarray(values)
     except (ValueError, TypeError, RuntimeError) as error:
-        fault = "is not a rectangular array" if "inhomogeneous" in str(error) else "cannot become a NumPy array"
+        problem = "is not a rectangular array" if "inhomogeneous" in str(error) else "cannot become a NumPy array"
         fix = f"; write {what}.float()" if "ScalarType" in str(error) else ""  # bfloat16 of PyTorch
-        raise Error(f"{what} {fault}: {reason(error)}{fix}") from None
+        raise Error(f"{what} {problem}: {reason(error)}{fix}") from None
 
 
 def can_be_numbers(array: NDArray[Any]) -> bool:

@@ -287,22 +287,27 @@ def class_weights(weights: Any, wanted: Targets, classes: NDArray[Any] | None) -
         with np.errstate(divide="ignore"):
             factors = len(Y) / (np.count_nonzero(counts) * counts)
     elif isinstance(weights, Mapping):
-        names = list(range(len(counts))) if classes is None else classes.tolist()
-        spellings, factors, named = _spellings(names), np.ones(len(counts)), dict[int, Any]()
-        for label, weight in weights.items():
-            value = label.item() if isinstance(label, np.generic) else label
-            place = spellings.get(canonical(value)) if isinstance(value, (str, int, float)) else None
-            place = names.index(value) if value in names else place
-            if place is None:
-                known = checks.some([checks.shown(name) for name in names])
-                raise checks.Error(f"class_weight has {checks.shown(value)}, but the classes are {known}")
-            if place in named:
-                raise checks.Error(
-                    f"class_weight has {checks.shown(named[place])} and {checks.shown(value)}, which are one class; "
-                    "leave one out"
-                )
-            named[place] = value
-            factors[place] = checks.number(f"class_weight[{checks.shown(value)}]", weight, least=0)
+        factors = _given_class_weights(weights, list(range(len(counts))) if classes is None else classes.tolist())
     else:
         raise checks.Error(f'class_weight is {checks.shown(weights)}, but must be "balanced" or a dict of labels')
     return np.asarray(factors[of_samples], np.float64)
+
+
+def _given_class_weights(weights: Mapping[Any, Any], classes: list[Any]) -> NDArray[np.float64]:
+    """The weight of each class; 1 for a class that `weights` omits."""
+    positions_of, factors, named = _spellings(classes), np.ones(len(classes)), dict[int, Any]()
+    for label, weight in weights.items():
+        value = label.item() if isinstance(label, np.generic) else label
+        place = positions_of.get(canonical(value)) if isinstance(value, (str, int, float)) else None
+        place = classes.index(value) if value in classes else place
+        if place is None:
+            known = checks.some([checks.shown(name) for name in classes])
+            raise checks.Error(f"class_weight has {checks.shown(value)}, but the classes are {known}")
+        if place in named:
+            raise checks.Error(
+                f"class_weight has {checks.shown(named[place])} and {checks.shown(value)}, which are one class; "
+                "leave one out"
+            )
+        named[place] = value
+        factors[place] = checks.number(f"class_weight[{checks.shown(value)}]", weight, least=0)
+    return factors

@@ -96,16 +96,16 @@ def _target(path: str | Path) -> Path:
     checks.expect_path(path)
     try:
         target = Path(os.path.realpath(path))
-        fault = _fault(target)
+        problem = _why_not_writable(target)
     except (OSError, UnicodeError) as error:  # the name is too long or not text, or the working folder was removed
-        fault = checks.reason(error)
-    if fault:
-        raise checks.Error(f"cannot write {checks.printable(str(path))}: {fault}")
+        problem = checks.reason(error)
+    if problem:
+        raise checks.Error(f"cannot write {checks.printable(str(path))}: {problem}")
     return target
 
 
-def _fault(target: Path) -> str:
-    """Why this file cannot be written; an empty string if nothing speaks against it."""
+def _why_not_writable(target: Path) -> str:
+    """Why this file cannot be written; an empty string if it can, as far as can be seen."""
     if target.is_dir():
         return "it is a folder; name a file"
     if not target.parent.is_dir():
