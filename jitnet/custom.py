@@ -25,7 +25,7 @@ from types import FunctionType
 from typing import Any
 
 from . import checks
-from .compiler.registry import FLOP, LADDERS, MADE, SIGNATURES
+from .compiler.registry import FLOP, LADDERS, SIGNATURES, USER_DEFINED
 from .kernels.elementwise import ACTIVATIONS, Activation, Function
 from .kernels.losses import LOSSES, Loss
 
@@ -118,21 +118,21 @@ def _check_that_free(what: str, operations: list[str]) -> None:
     """A user's function can be replaced by one of the same kind, as happens in a notebook."""
     for operation in operations:
         is_taken = operation in {*LADDERS, *ACTIVATIONS, *LOSSES, "cuda"}
-        if is_taken and MADE.get(operation) != what:
-            owner = f" by {MADE[operation]}" if operation in MADE else ""
+        if is_taken and USER_DEFINED.get(operation) != what:
+            owner = f" by {USER_DEFINED[operation]}" if operation in USER_DEFINED else ""
             raise checks.Error(f"{what}: the name is taken{owner}; give the function another one")
 
 
 @contextlib.contextmanager
 def _registering(what: str, entry: Any, operations: list[str]) -> Iterator[None]:
     """For `with`: if registering fails, everything is as before, including an earlier function of this name."""
-    registries: list[dict[str, Any]] = [LADDERS, SIGNATURES, FLOP, ACTIVATIONS, LOSSES, MADE, vars(entry)]
+    registries: list[dict[str, Any]] = [LADDERS, SIGNATURES, FLOP, ACTIVATIONS, LOSSES, USER_DEFINED, vars(entry)]
     before = [dict(registry) for registry in registries]
     try:
         _check_that_free(what, operations)
         for operation in operations:
             LADDERS.pop(operation, None)
-            MADE[operation] = what
+            USER_DEFINED[operation] = what
         yield
     except BaseException as error:
         for registry, content in zip(registries, before, strict=True):

@@ -124,7 +124,7 @@ def test_hash_of_sources_depends_on_names_contents_and_versions(tmp_path):
 def test_hash_of_sources_depends_on_the_caches_of_the_cpu(monkeypatch):
     """Two machines with the same CPU but other caches can share a home folder."""
     smaller = cpu_caches.Cache(2, 1 << 18, 8, 64)
-    monkeypatch.setattr(cpu_caches, "data_caches", lambda: {**cpu_caches.USUAL, 2: smaller})
+    monkeypatch.setattr(cpu_caches, "data_caches", lambda: {**cpu_caches.TYPICAL, 2: smaller})
     there = importlib.util.module_from_spec(cache.__spec__)
     cache.__spec__.loader.exec_module(there)
     assert there.SOURCES != cache.SOURCES

@@ -226,7 +226,7 @@ def test_wrong_functions_are_reported_and_not_registered(make, message):
         *ACTIVATIONS,
         *LOSSES,
         *LADDERS,
-        *custom.MADE,
+        *custom.USER_DEFINED,
     }
 
 
@@ -337,8 +337,8 @@ def test_activation_whose_derivative_has_the_name_of_a_loss_is_refused(restored_
 
 
 def test_names_for_type_checkers_equal_the_registered_names():
-    assert list(ActivationName.__args__) == [name for name in ACTIVATIONS if name not in custom.MADE]
-    assert list(LossName.__args__) == [name for name in LOSSES if name not in custom.MADE]
+    assert list(ActivationName.__args__) == [name for name in ACTIVATIONS if name not in custom.USER_DEFINED]
+    assert list(LossName.__args__) == [name for name in LOSSES if name not in custom.USER_DEFINED]
     assert list(OptimizerName.__args__) == list(OPTIMIZERS)
 
 

@@ -75,7 +75,7 @@ class Heap:
         self.taken.append(not_initialized(0 if self.is_full else size, like))
         return self.taken[-1]
 
-    def give_back(self, array):
+    def free_array(self, array):
         self.taken = [other for other in self.taken if other is not array]
 
 
@@ -99,7 +99,7 @@ def small(monkeypatch):
     heap = Heap()
     for module in (register_tile, parts):
         monkeypatch.setattr(module, "heap_array", heap.take)
-        monkeypatch.setattr(module, "give_back", heap.give_back)
+        monkeypatch.setattr(module, "free_array", heap.free_array)
     return heap
 
 

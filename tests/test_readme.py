@@ -10,7 +10,7 @@ import pytest
 from course import run_here
 
 import jitnet
-from jitnet.compiler.registry import MADE
+from jitnet.compiler.registry import USER_DEFINED
 from jitnet.kernels.activations import ActivationName
 from jitnet.losses import LossName
 
@@ -95,7 +95,9 @@ def test_table_of_rungs_names_every_rung(operation):
 def test_table_of_rungs_names_no_other_loop():
     rows = [line.split(" | ") for line in KERNELS.splitlines() if line.startswith("| ")][1:]
     named = [name for _, loops, rungs in rows if rungs.startswith("python") for name in re.findall(r"`(\w+)`", loops)]
-    assert sorted(named) == sorted(jitnet.kernels.LADDERS.keys() - MADE.keys())  # users' functions, as on the pages
+    assert sorted(named) == sorted(
+        jitnet.kernels.LADDERS.keys() - USER_DEFINED.keys()
+    )  # users' functions, as on the pages
 
 
 def test_library_guide_names_every_function_and_optimizer():

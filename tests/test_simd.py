@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jitnet.compiler.intrinsics import VECTOR_BYTES, give_back, heap_array, lanes, stack_array, submatrix, window
+from jitnet.compiler.intrinsics import VECTOR_BYTES, free_array, heap_array, lanes, stack_array, submatrix, window
 from jitnet.compiler.memory import aligned
 from jitnet.compiler.simd import (
     broadcast,
@@ -87,7 +87,7 @@ def test_heap_memory_has_the_requested_size_and_is_freed(dtype):
             memory[j] = source[j]
         for j in range(memory.size):
             target[j] = memory[j]
-        give_back(memory)
+        free_array(memory)
 
     compiled = numba.njit(**OPTIONS)(body)
     source = np.arange(1, 1025, dtype=dtype)

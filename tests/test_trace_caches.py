@@ -45,8 +45,8 @@ def test_caches_are_those_that_linux_describes(kind, level, size, ways, line, ex
 
 
 def test_usual_caches_grow_with_the_level():
-    assert [cache.level for cache in described.USUAL.values()] == list(described.USUAL) == [1, 2, 3]
-    sizes = [cache.size for cache in described.USUAL.values()]
+    assert [cache.level for cache in described.TYPICAL.values()] == list(described.TYPICAL) == [1, 2, 3]
+    sizes = [cache.size for cache in described.TYPICAL.values()]
     assert sizes == sorted(set(sizes))
 
 

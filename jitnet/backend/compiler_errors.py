@@ -14,8 +14,8 @@ import numba
 from numba.core.errors import NumbaError
 
 from .. import checks
-from ..compiler.jit import EXPLAIN
-from ..compiler.registry import MADE
+from ..compiler.jit import ERROR_HANDLERS
+from ..compiler.registry import USER_DEFINED
 
 NOT_USEFUL = re.compile(
     r"Failed in|\w*Error: Failed|>>>|There are|- Of which|Overload |With argument|Rejected as|No match|During|File "
@@ -47,12 +47,11 @@ def raise_if_refused(operation: str, error: Exception) -> None:
         error = error.__context__
     frames = traceback.extract_tb(error.__traceback__)
     is_from_compiler = isinstance(error, NumbaError) or any(frame.name == "compile" for frame in frames)
-    if operation in MADE and is_from_compiler and not isinstance(error, (OSError, MemoryError, checks.Error)):
+    if operation in USER_DEFINED and is_from_compiler and not isinstance(error, (OSError, MemoryError, checks.Error)):
         lines = [line.strip() for line in str(error).splitlines()]
         useful = next((line for line in lines if line and not NOT_USEFUL.match(line)), type(error).__name__)
-        raise checks.Error(
-            f"{MADE[operation]} cannot be compiled: {useful.rstrip('.:')}; use numbers and functions of math only"
-        ) from None
+        owner, problem = USER_DEFINED[operation], useful.rstrip(".:")
+        raise checks.Error(f"{owner} cannot be compiled: {problem}; use numbers and functions of math only") from None
 
 
 def explained(body: Callable[..., Any], error: Exception) -> None:
@@ -70,7 +69,7 @@ def explained(body: Callable[..., Any], error: Exception) -> None:
     raise RefusedError(f"{REFUSES} {where}: {reason}{hint and f'; {hint}'}") from None
 
 
-EXPLAIN.append(explained)
+ERROR_HANDLERS.append(explained)
 
 
 def _parsed(text: str) -> tuple[str, Place | None]:

@@ -33,7 +33,7 @@ from numba.core.typing import signature
 from . import linking
 from .cache_folder import cache_folder, is_cached, packed, read_cached, unpacked, write_cached
 from .cpu_caches import data_caches
-from .fingerprint import FOLDERS, HASHED, described, is_lasting
+from .fingerprint import FOLDERS, HASHED, described, is_reproducible
 from .parallel_for import start_layer
 
 FunctionIdentity._unique_ids = iter(functools.partial(secrets.randbits, 64), None)
@@ -91,7 +91,7 @@ class KernelCache(_Cache):  # type: ignore[misc]
     def content(self) -> str:
         """A hash of the file and of the closure, or "". Computed on first use: it can take a millisecond."""
         closure = described(self.body) if self.body.__closure__ else ""
-        if self.source is None or not is_lasting(closure):
+        if self.source is None or not is_reproducible(closure):
             return ""
         whole = self.source.copy()
         whole.update(closure.encode())

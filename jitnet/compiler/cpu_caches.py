@@ -20,7 +20,7 @@ class Cache(NamedTuple):
     line: int
 
 
-USUAL = {1: Cache(1, 32 << 10, 8, LINE), 2: Cache(2, 1 << 20, 16, LINE), 3: Cache(3, 8 << 20, 16, LINE)}
+TYPICAL = {1: Cache(1, 32 << 10, 8, LINE), 2: Cache(2, 1 << 20, 16, LINE), 3: Cache(3, 8 << 20, 16, LINE)}
 """Assumed if the system does not describe its caches: on anything but Linux, and in some virtual machines."""
 
 

@@ -31,7 +31,7 @@ def fingerprint(f: Any) -> str:
 
 
 def described(value: Any, within: tuple[Any, ...] = ()) -> str:
-    """A string that is the same in every process, unless it contains the address of an object (`is_lasting`)."""
+    """A string that is the same in every process, unless it contains the address of an object (`is_reproducible`)."""
     value = getattr(value, "py_func", getattr(value, "__wrapped__", value))  # the original function
     if isinstance(value, FunctionType):
         is_hashed = value.__code__.co_filename.startswith(BEGINNINGS)
@@ -50,7 +50,7 @@ def described(value: Any, within: tuple[Any, ...] = ()) -> str:
     return repr(value)
 
 
-def is_lasting(text: str) -> bool:
+def is_reproducible(text: str) -> bool:
     return " at 0x" not in text
 
 

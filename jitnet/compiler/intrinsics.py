@@ -8,7 +8,7 @@ interpreted, it runs the plain-Python version.
                                         end up in registers
     heap_array(size, like)              the same for large sizes, since a thread's stack can be as small as 64 KB; empty
                                         if there is no memory
-    give_back(array)                    frees the memory of heap_array, which the kernel must do
+    free_array(array)                   frees the memory of heap_array, which the kernel must do
     window(array, start, count)         a view of the array's memory from element `start` on, without Python's rules
                                         for negative and too large indices, which cost ten instructions per row
     submatrix(matrix, i0, i1, j0, j1)   matrix[i0:i1, j0:j1], again without these rules
@@ -105,7 +105,7 @@ def heap_array(size: int, like: Any) -> Vector:
     return np.empty(size // like.itemsize, like.dtype)
 
 
-def give_back(array: Vector) -> None:
+def free_array(array: Vector) -> None:
     """Free the memory of `heap_array`; does nothing for an empty array."""
 
 
@@ -114,14 +114,14 @@ def _type_of_heap_array(context):
     return lambda size, like: types.Array(like.dtype, 1, "C")
 
 
-@type_callable(give_back)
-def _type_of_give_back(context):
+@type_callable(free_array)
+def _type_of_free_array(context):
     return lambda array: types.none
 
 
 @lower_builtin(heap_array, types.Integer, types.Array)
 def _heap_array(context, builder, signature, arguments):
-    """Numba's malloc. The word before the array stores the address that it returned, for `give_back`."""
+    """Numba's malloc. The word before the array stores the address that it returned, for `free_array`."""
     vector, size = signature.return_type, builder.sext(arguments[0], cgutils.intp_t)
     address_of_dtype = context.get_value_type(vector.dtype).as_pointer()
     malloc = _function(builder, "NRT_Allocate", cgutils.voidptr_t, cgutils.intp_t)
@@ -140,8 +140,8 @@ def _heap_array(context, builder, signature, arguments):
     return _array_at(context, builder, vector, builder.inttoptr(line, address_of_dtype), count)
 
 
-@lower_builtin(give_back, types.Array)
-def _give_back(context, builder, signature, arguments):
+@lower_builtin(free_array, types.Array)
+def _free_array(context, builder, signature, arguments):
     array = context.make_array(signature.args[0])(context, builder, arguments[0])
     with builder.if_then(builder.icmp_signed(">", array.nitems, array.nitems.type(0))):
         line = builder.ptrtoint(array.data, cgutils.intp_t)

@@ -61,8 +61,8 @@ def compiled_later(
     return make
 
 
-EXPLAIN: list[Callable[[Callable[..., Any], Exception], None]] = []
-"""Called with a body that Numba refuses, and its error, to raise a clear one; `backend/compiler_errors.py` adds one."""
+ERROR_HANDLERS: list[Callable[[Callable[..., Any], Exception], None]] = []
+"""Called with a body that Numba rejects and the error; each may raise a clearer one (`backend/compiler_errors.py`)."""
 
 
 def _compile(body: Callable[..., Any], compile_: Callable[[Any], Any], signature: Any) -> Any:
@@ -71,8 +71,8 @@ def _compile(body: Callable[..., Any], compile_: Callable[[Any], Any], signature
     except ForceLiteralArg:  # no error: Numba's dispatcher compiles again
         raise
     except Exception as error:
-        for explain in EXPLAIN:
-            explain(body, error)
+        for handler in ERROR_HANDLERS:
+            handler(body, error)
         raise
 
 

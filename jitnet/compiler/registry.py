@@ -20,8 +20,8 @@ SIGNATURES: dict[str, str] = {}
 FLOP: dict[str, Callable[..., int]] = {}
 """Operation -> approximate FLOP of a call with these arguments, which decides whether it uses threads."""
 
-MADE: dict[str, str] = {}
-"""Operation of a user's function -> what it belongs to: "activation 'mish'"."""
+USER_DEFINED: dict[str, str] = {}
+"""Operation that a user has defined -> its owner, such as "activation 'mish'"."""
 
 
 class Call(NamedTuple):

@@ -1,7 +1,7 @@
 """How a product is divided: parts of C, each of which one thread computes with the register tile."""
 
 from ..compiler.cpu_caches import PAGE
-from ..compiler.intrinsics import IS_AMD, give_back, heap_array, lanes, matrix_in, submatrix, window
+from ..compiler.intrinsics import IS_AMD, free_array, heap_array, lanes, matrix_in, submatrix, window
 from ..compiler.jit import part_of_kernels
 from ..compiler.types import Matrix, Vector
 from .register_tile import (
@@ -86,7 +86,7 @@ def transposed(A: Matrix, B: Matrix, C: Matrix, variant: int, lr: float) -> bool
         for i in range(m):
             for j in range(n):
                 C[i, j] = C[i, j] - lr * Ct[j, i] if variant == DESCENT else Ct[j, i]
-    give_back(memory)
+    free_array(memory)
     return has_memory
 
 

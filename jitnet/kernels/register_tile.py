@@ -20,12 +20,12 @@ B (`packed`), whose sums may begin with a bias and may end as a step of gradient
 
 from typing import Any
 
-from ..compiler.cpu_caches import PAGE, USUAL, data_caches
+from ..compiler.cpu_caches import PAGE, TYPICAL, data_caches
 from ..compiler.intrinsics import (
     IS_AMD,
     REGISTERS,
     VECTOR_BYTES,
-    give_back,
+    free_array,
     heap_array,
     lanes,
     matrix_in,
@@ -78,7 +78,7 @@ def edge(A: Matrix, B: Matrix, C: Matrix, i: int) -> None:
         masked_store(s, c, j, n - j)
 
 
-L1, L2 = (cache.size for level, cache in sorted((USUAL | data_caches()).items())[:2])
+L1, L2 = (cache.size for level, cache in sorted((TYPICAL | data_caches()).items())[:2])
 """Bytes of the first two caches, or typical sizes if the system does not report them. Panels are sized for L2, because
 L3 and memory are several times as slow."""
 
@@ -377,5 +377,5 @@ def product(A: Matrix, B: Matrix, C: Matrix, variant: int, b: Vector, lr: float)
             else:
                 one_panel(left, panel, copy, begin, adds, descends, lr, target)
         k0 = max(k1, 1)  # without terms, one round writes zeros or the bias
-    give_back(rows_of_A)
-    give_back(heap)
+    free_array(rows_of_A)
+    free_array(heap)

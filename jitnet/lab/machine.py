@@ -26,7 +26,7 @@ from .. import checks, storage
 from ..backend import threads
 from ..compiler.cache import SOURCES, settings
 from ..compiler.cache_folder import cache_folder, make_cache_folder
-from ..compiler.cpu_caches import USUAL, data_caches
+from ..compiler.cpu_caches import TYPICAL, data_caches
 from ..compiler.intrinsics import VECTOR_BYTES, lanes
 from ..compiler.memory import aligned
 from ..process import disturbance
@@ -307,7 +307,7 @@ def _bandwidth(size: int, count: int) -> dict[str, float]:
 
 def cache_sizes() -> dict[str, int]:
     """Bytes of each data cache; caches that the system does not describe get the usual size."""
-    return {f"L{level}": cache.size for level, cache in sorted((USUAL | data_caches()).items())}
+    return {f"L{level}": cache.size for level, cache in sorted((TYPICAL | data_caches()).items())}
 
 
 def _working_sets(caches: dict[str, int]) -> dict[str, tuple[int, bool]]:

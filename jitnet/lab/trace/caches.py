@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import checks
-from ...compiler.cpu_caches import DESCRIPTIONS, USUAL, bytes_of, data_caches
+from ...compiler.cpu_caches import DESCRIPTIONS, TYPICAL, bytes_of, data_caches
 from ...compiler.jit import compiled, part_of_kernels
 from ...compiler.memory import LINE
 from ...compiler.types import Matrix, Vector
@@ -44,7 +44,7 @@ class Level:
         return f"{self.name} {size}, {self.ways} ways"
 
 
-UNKNOWN = [Level(f"L{level}", *described) for level, *described in USUAL.values()][:2]
+UNKNOWN = [Level(f"L{level}", *described) for level, *described in TYPICAL.values()][:2]
 """Assumed if the system does not describe its caches: on anything but Linux."""
 
 
