@@ -36,11 +36,11 @@ class Counting(MpiComm):
         others = sum(part.nbytes for rank, part in enumerate(received) if part is not None and rank != self.rank)
         self._timed(lambda: MpiComm.exchange(self, vector, cuts, received), others)
 
-    def collect(self, part, cuts, whole):
-        self._timed(lambda: MpiComm.collect(self, part, cuts, whole), whole.nbytes - part.nbytes)
+    def allgather_parts(self, part, cuts, whole):
+        self._timed(lambda: MpiComm.allgather_parts(self, part, cuts, whole), whole.nbytes - part.nbytes)
 
-    def add_up(self, vector):  # at least as many bytes as a ring
-        self._timed(lambda: MpiComm.add_up(self, vector), 2 * vector.nbytes * (self.size - 1) // self.size)
+    def allreduce(self, vector):  # at least as many bytes as a ring
+        self._timed(lambda: MpiComm.allreduce(self, vector), 2 * vector.nbytes * (self.size - 1) // self.size)
 
 
 def made(widths):
@@ -98,7 +98,7 @@ def exchanges(comm, size, rounds=30):
         for _ in range(rounds):
             for block in total.mine:
                 total.add(block, gradient, 0.125)
-            comm.gather(None)
+            comm.allgather(None)
             began = time.perf_counter()
             total.finish(False)
             times.append(time.perf_counter() - began)

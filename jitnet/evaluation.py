@@ -155,7 +155,7 @@ def measure(
             w = None if weights is None else weights[rows]
             is_right = None if task == "numbers" else _are_right(backend.to_host(work.A[-1]), Y[rows], task)
             sums.append((_weighted_sum(of_samples, w), 0.0 if is_right is None else _weighted_sum(is_right, w)))
-    totals, rights = zip(*itertools.chain(*ranks.gather(sums)), strict=True)
+    totals, rights = zip(*itertools.chain(*ranks.allgather(sums)), strict=True)
     accuracy = {} if task == "numbers" else {"accuracy": _sum_in_order(rights) / of_all}
     return {"loss": _sum_in_order(totals) / of_all, **accuracy}
 

@@ -41,14 +41,14 @@ class ThreadComm(Comm):
     def __init__(self, shared, rank):
         self._shared, self.rank, self.size = shared, rank, shared.size
 
-    def gather(self, value):
+    def allgather(self, value):
         return [pickle.loads(sent) for sent in self._shared.swap(self.rank, pickle.dumps(value))]
 
-    def share(self, vector):
+    def broadcast(self, vector):
         values = self._shared.swap(self.rank, vector.copy())
         vector[...] = values[0]
 
-    def add_up(self, vector):
+    def allreduce(self, vector):
         vector[...] = np.sum(self._shared.swap(self.rank, vector.copy()), axis=0)
 
     def exchange(self, vector, cuts, received):
@@ -58,7 +58,7 @@ class ThreadComm(Comm):
                 part[...] = sent[cuts[self.rank] : cuts[self.rank + 1]]
         self._shared.swap(self.rank, None)  # now the vectors can be overwritten
 
-    def collect(self, part, cuts, whole):
+    def allgather_parts(self, part, cuts, whole):
         parts = self._shared.swap(self.rank, part.copy())
         assert [len(part) for part in parts] == list(np.diff(cuts))
         whole[...] = np.concatenate(parts)

@@ -222,5 +222,5 @@ def test_one_rank_needs_no_communicator():
     comm, vector = Alone(), np.ones(3)
     received = [np.zeros(3)]
     comm.exchange(vector, [0, 3], received)
-    comm.collect(received[0], [0, 3], vector)
+    comm.allgather_parts(received[0], [0, 3], vector)
     assert vector.tolist() == [1, 1, 1]

@@ -1,4 +1,4 @@
-"""The messages between ranks. `Alone` is the single rank of a training without MPI; mpi.py has several."""
+"""Messages between ranks, named as in MPI. `Alone` is the single rank of a training without MPI; mpi.py has several."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ class Comm(ABC):
     """The cores for each rank of this machine; None leaves the number of threads to the backend."""
 
     @abstractmethod
-    def gather(self, thing: Any) -> list[Any]:
+    def allgather(self, thing: Any) -> list[Any]:
         """The objects of all ranks, as the same list on each. A rank that waits releases its core to the others."""
 
     @abstractmethod
-    def share(self, vector: Vector) -> None:
+    def broadcast(self, vector: Vector) -> None:
         """Overwrite the vector with that of rank 0."""
 
     @abstractmethod
-    def add_up(self, vector: Vector) -> None:
+    def allreduce(self, vector: Vector) -> None:
         """Overwrite the vector with the sum over all ranks, in any order."""
 
     @abstractmethod
@@ -43,7 +43,7 @@ class Comm(ABC):
         """
 
     @abstractmethod
-    def collect(self, part: Vector, cuts: list[int], whole: Vector) -> None:
+    def allgather_parts(self, part: Vector, cuts: list[int], whole: Vector) -> None:
         """The parts of all ranks as one vector, on all of them."""
 
     @abstractmethod
@@ -67,7 +67,7 @@ class Comm(ABC):
 
         Errors    ValueError on all ranks, which names the first that differs from rank 0, and in what
         """
-        ranks = self.gather(described)
+        ranks = self.allgather(described)
         for rank, of_rank in enumerate(ranks):
             for name, value in of_rank.items():
                 if repr(value) != repr(ranks[0][name]):  # NaN is not equal to itself
@@ -88,14 +88,14 @@ class Comm(ABC):
             if error is not None:
                 raise error
             return
-        said = self.gather(None if error is None else _said(error))
-        if not any(said):
+        messages = self.allgather(None if error is None else _message(error))
+        if not any(messages):
             return
-        if error is not None and said == said[:1] * self.size:
+        if error is not None and messages == messages[:1] * self.size:
             raise of_all(error)
-        rank = next(rank for rank, of_rank in enumerate(said) if of_rank)
-        words, is_result = said[rank]
-        raise of_all(checks.NotFiniteError(words) if is_result else checks.Error(f"rank {rank}: {words}")) from error
+        rank = next(rank for rank, message in enumerate(messages) if message)
+        text, is_result = messages[rank]
+        raise of_all(checks.NotFiniteError(text) if is_result else checks.Error(f"rank {rank}: {text}")) from error
 
     @contextlib.contextmanager
     def or_abort(self) -> Iterator[None]:
@@ -109,10 +109,10 @@ class Comm(ABC):
             raise
 
 
-def _said(error: Exception) -> tuple[str, bool]:
+def _message(error: Exception) -> tuple[str, bool]:
     """The description of an error for the other ranks, and whether it is a result of training instead of a mistake."""
-    words = str(error) if isinstance(error, checks.Error) else _in_words(error)
-    return words, isinstance(error, checks.NotFiniteError)
+    text = str(error) if isinstance(error, checks.Error) else _in_words(error)
+    return text, isinstance(error, checks.NotFiniteError)
 
 
 def _in_words(error: BaseException) -> str:
@@ -145,19 +145,19 @@ class Alone(Comm):
 
     rank, size, first_here, threads = 0, 1, 0, None
 
-    def gather(self, thing: Any) -> list[Any]:
+    def allgather(self, thing: Any) -> list[Any]:
         return [thing]
 
-    def share(self, vector: Vector) -> None:
+    def broadcast(self, vector: Vector) -> None:
         """Nothing to do."""
 
-    add_up = share
+    allreduce = broadcast
 
     def exchange(self, vector: Vector | None, cuts: list[int], received: list[Vector | None]) -> None:
         if vector is not None and received[0] is not None:
             received[0][...] = vector
 
-    def collect(self, part: Vector, cuts: list[int], whole: Vector) -> None:
+    def allgather_parts(self, part: Vector, cuts: list[int], whole: Vector) -> None:
         whole[...] = part
 
     def abort(self, message: str, status: int) -> None:

@@ -50,14 +50,14 @@ class MpiComm(Comm):
             self._witness = witness.connected(address, self.rank)
         here.Free()
 
-    def gather(self, thing: Any) -> list[Any]:
+    def allgather(self, thing: Any) -> list[Any]:
         self._wait(self._comm.Ibarrier())
         return list(self._comm.allgather(thing))
 
-    def share(self, vector: Vector) -> None:
+    def broadcast(self, vector: Vector) -> None:
         self._wait(self._comm.Ibcast(vector, root=0))
 
-    def add_up(self, vector: Vector) -> None:
+    def allreduce(self, vector: Vector) -> None:
         self._wait(self._comm.Iallreduce(MPI.IN_PLACE, vector, MPI.SUM))
 
     def exchange(self, vector: Vector | None, cuts: list[int], received: list[Vector | None]) -> None:
@@ -77,7 +77,7 @@ class MpiComm(Comm):
                 mine[...] = part
         self._wait(waiting)
 
-    def collect(self, part: Vector, cuts: list[int], whole: Vector) -> None:
+    def allgather_parts(self, part: Vector, cuts: list[int], whole: Vector) -> None:
         sizes = [stop - start for start, stop in itertools.pairwise(cuts)]
         self._wait(self._comm.Iallgatherv(part, [whole, (sizes, cuts[:-1])]))
 

@@ -47,7 +47,7 @@ def read_once(comm: Comm, read: Callable[[], Data]) -> Data:
         with comm.together():
             if comm.is_first_here:
                 packed = _packed(read(), stack)
-        mine: Any = comm.gather(packed)[comm.first_here]
+        mine: Any = comm.allgather(packed)[comm.first_here]
         with comm.together():  # the name of the file is removed after all ranks have opened it
             opened: Data = _opened(mine)
     return opened

@@ -104,7 +104,7 @@ class TreeSum(Sum):
         if self._comm.size == 1:
             self._total[...] = nodes[0].sum
         else:
-            self._comm.collect(self._part([node.sum for node in nodes]), self._parts, self._total)
+            self._comm.allgather_parts(self._part([node.sum for node in nodes]), self._parts, self._total)
         self._tree.clear()
         return bool(self._total[-1])
 
@@ -131,7 +131,7 @@ class FastSum(Sum):
 
     def finish(self, asks: bool) -> bool:
         self._total[-1] = asks
-        self._comm.add_up(self._total)
+        self._comm.allreduce(self._total)
         return bool(self._total[-1])
 
 

@@ -89,7 +89,7 @@ class BlockEpoch(Epoch):
 
     def _all(self, losses: Vector) -> Vector:
         """Each rank has the losses of its samples, and zeros for the others."""
-        self._plan.comm.add_up(losses)
+        self._plan.comm.allreduce(losses)
         return losses
 
 

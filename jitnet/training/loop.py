@@ -89,7 +89,7 @@ class Training:
             of_validation = plan.net.needed(len(plan.held_out[0]), plan.loss) if plan.held_out else []
             plan.backend.check([*of_steps, *of_validation])
             self._state = initial_state(self.net, plan, self.checkpoint, self.resume)
-        ranks.share(self._state, plan)
+        ranks.broadcast_state(self._state, plan)
         self.net._state = None
         plan.record_task(self.net, self.resume)
         return of_steps, of_validation
@@ -174,7 +174,7 @@ class Training:
         for callback in self.callbacks:
             with comm.together():
                 asks = asks_to_stop(callback(self.net, history))
-            if any(comm.gather(asks)) and not history.stopped:
+            if any(comm.allgather(asks)) and not history.stopped:
                 history.stopped = "callback"
 
     def _save(self) -> None:

@@ -129,7 +129,7 @@ class Plan:
         """The checksums of the parts of an array. Each rank reads some of them, and all must call it."""
         parts = cuts(len(array), PARTS)
         mine = range(PARTS)[self.comm.part(PARTS)]
-        of_ranks = self.comm.gather([zlib.crc32(array[parts[k] : parts[k + 1]].data) for k in mine])
+        of_ranks = self.comm.allgather([zlib.crc32(array[parts[k] : parts[k + 1]].data) for k in mine])
         return list(itertools.chain.from_iterable(of_ranks))
 
     def choices(self) -> dict[str, Any]:

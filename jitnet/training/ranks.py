@@ -76,13 +76,13 @@ def read_together(plan: Plan) -> None:
     assert plan.fingerprint  # which is kept
 
 
-def share(state: State, plan: Plan) -> None:
+def broadcast_state(state: State, plan: Plan) -> None:
     """All ranks begin with what rank 0 has: its parameters, and what it continues."""
     comm = plan.comm
     if comm.size == 1:
         return
     numbers = (state.seed, plan.epochs, state.step, state.history, state.best_loss, state.best_theta is not None)
-    state.seed, plan.epochs, state.step, state.history, state.best_loss, has_best = comm.gather(numbers)[0]
+    state.seed, plan.epochs, state.step, state.history, state.best_loss, has_best = comm.allgather(numbers)[0]
     plan.seed = state.seed
     vectors = [state.theta, *state.memory]
     if has_best:
@@ -91,7 +91,7 @@ def share(state: State, plan: Plan) -> None:
     else:
         state.best_theta = None
     for vector in vectors:
-        comm.share(vector)
+        comm.broadcast(vector)
 
 
 def weight_of(batch: float | None, plan: Plan, place: str) -> float | None:
@@ -101,7 +101,7 @@ def weight_of(batch: float | None, plan: Plan, place: str) -> float | None:
 
     Errors    ValueError if the iterators of some ranks have ended, and those of others have not
     """
-    of_ranks = plan.comm.gather(batch)
+    of_ranks = plan.comm.allgather(batch)
     if None not in of_ranks:
         return float(sum(of_ranks))
     longer = next((rank for rank, weight in enumerate(of_ranks) if weight is not None), None)
@@ -120,7 +120,7 @@ def agree_on_epoch(plan: Plan, state: State, seconds: float, interrupt: Any) -> 
     """
     if plan.comm.size == 1:
         return seconds
-    ranks = plan.comm.gather((seconds, _checksum(state.theta), interrupt.pressed))
+    ranks = plan.comm.allgather((seconds, _checksum(state.theta), interrupt.pressed))
     for rank, (_, checksum, _) in enumerate(ranks):
         if checksum != ranks[0][1]:
             raise distributed.of_all(checks.Error(

@@ -117,7 +117,7 @@ class StreamEpoch:
                 show.batch(min(seen, self._samples), self._samples)
             if interrupt.asked:
                 return None
-        total, mass = (sum(of_ranks) for of_ranks in zip(*plan.comm.gather((total, mass)), strict=True))
+        total, mass = (sum(of_ranks) for of_ranks in zip(*plan.comm.allgather((total, mass)), strict=True))
         if mass == 0:
             said = f"the weight is 0 for all samples of epoch {epoch + 1}; give some a weight above 0"
             raise distributed.of_all(checks.Error(said))
