@@ -1,4 +1,4 @@
-"""Compile in two processes: the second begins with a part of the register tile, and goes on from the end of the list.
+"""Compile in two processes: the second begins with a part of the register tile, and continues from the end of the list.
 
 Each stores machine code in the cache and loads what the other has stored, so they need no communication. Only the
 command line does this, because a library should not start processes that a program does not expect.

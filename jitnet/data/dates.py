@@ -126,7 +126,7 @@ def first_year_of(texts: Iterable[str]) -> int:
     for year, after in zip(years, [*years[1:], years[0] + 100], strict=True):
         gap, last = after - year, _LATEST - (_LATEST - year) % 100
         first = last + gap - 100
-        if first > 1900:  # nobody means 1850 to 1949 by 50 to 99 and 00 to 49
+        if first > 1900:  # 50 to 99 and 00 to 49 hardly mean 1850 to 1949
             choices.append((gap, last, first))
     gap, _, first = max(choices)  # there is one: years from 1940 to 2039 are always possible
     return max(1901, first - gap // 2)  # 1900 was no leap year, and 29.02.00 is a date
@@ -247,7 +247,7 @@ def can_be_days(texts: Iterable[str]) -> bool:
 
 
 def _first(*readers: Reader) -> Reader:
-    """What the first of these readers reads that can."""
+    """A reader that returns the result of the first of these readers that can read the cell."""
     return lambda cell: next((parts for read in readers if (parts := read(cell)) is not None), None)
 
 

@@ -74,7 +74,7 @@ def as_people_read(name: str) -> Parts | str:
 
 
 def lookalikes(names: list[str]) -> list[str]:
-    """Names that people would read as one, each list of them as a text."""
+    """Groups of names that people would read as the same, each as one text."""
     alike: dict[Parts | str, list[str]] = {}
     for name in names:
         alike.setdefault(as_people_read(name), []).append(name)

@@ -53,7 +53,7 @@ def of_ladder(rungs: int, custom: int = 0, on_gpu: bool = False, flops: float = 
 
 
 def of_reference(seconds: float, custom: int) -> float:
-    """Seconds of all calls of a reference, of which one takes this long."""
+    """Seconds for all calls of a reference, given the seconds for one."""
     return seconds * (REFERENCE + REFERENCE_APART * custom)
 
 

@@ -72,7 +72,7 @@ def ratio(value: float, digits: int = 3, decimals: int = 1) -> str:
 
 
 def small(value: float, decimals: int) -> str:
-    """With so many decimals, or as many as it needs not to be 0: `0.0002`."""
+    """With this many decimals, or with more if it would otherwise be shown as 0: `0.0002`."""
     places = -math.floor(math.log10(value)) if value > 0 else 0
     return f"{value:.{max(places, decimals)}f}"
 

@@ -99,7 +99,7 @@ def _better(one: Any, other: Any) -> Any:
 
 
 def raised(found: dict[str, Any], where: tuple[str, ...], threads: int, factor: float) -> dict[str, Any]:
-    """The peaks, of which one is larger by a factor: ("peak", dtype) or ("bandwidth", cache, kind); they are kept.
+    """The peaks with one of them, ("peak", dtype) or ("bandwidth", cache, kind), larger by a factor; they are saved.
 
     For a number of threads between two measured ones, the peaks of both are raised.
     """

@@ -182,7 +182,7 @@ class Reader:
             self._say_once(f"the empty rows at the end, from {self._line} {empty[0]} on, are skipped")
 
     def _reader(self, above: int) -> Any:
-        """A reader of the rows below so many lines."""
+        """A reader of the rows below this many lines."""
         text = io.TextIOWrapper(io.BytesIO(self._data), "utf-8", newline="")
         for _ in range(above):
             text.readline()

@@ -35,7 +35,7 @@ class Candidate:
     moves: float = 0.0
     """Bytes that must at least be read and written."""
     kind: str = "copy"
-    """How they move: "read" if hardly anything is written, else "copy"."""
+    """How they move: "read" if next to nothing is written, else "copy"."""
     call: Callable[[], object] = ignore
     error: str | None = None
     is_interpreted: bool = False

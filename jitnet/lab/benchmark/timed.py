@@ -28,21 +28,21 @@ from ..timing import time_of
 from .guarded import LATE, Late, placed
 
 SMALL = 1 << 26
-"""Bytes of arguments of which there can be several sets."""
+"""Arguments of up to this many bytes are kept in several sets."""
 
 FASTER, SLACK = 1.5, 3e-5
-"""By how much a call on numbers that it has seen may be faster: a factor, and seconds, since a processor remembers
-branches. `WAKING` is added for many calls in a row."""
+"""How much faster a call on numbers that the kernel has seen may be: a factor, and seconds, because branch prediction
+learns. `WAKING` is added for many calls in a row."""
 
 WAKING = 3e-4
-"""Seconds until threads that sleep between two questions work again."""
+"""Seconds until threads that sleep between two requests run again."""
 
 SHORT, FRESH, TOGETHER = 2e-3, 64, 0.02
-"""Seconds of a call up to which calls on new numbers are made in a row too; how many of them, and seconds, at most."""
+"""Calls shorter than SHORT seconds are also made in a row on new numbers: at most FRESH calls, in TOGETHER seconds."""
 
 SLOWER, NOISE = 2.0, 1e-6
-"""By how much these may be slower than calls on the same numbers: a factor, since the branches of a short call can all
-be remembered (1.5 is usual for a sorted list), and seconds."""
+"""How much slower these may be than calls on the same numbers: a factor, because all branches of a short call can be
+predicted the second time (1.5 is usual for a sorted list), and seconds."""
 
 BLOCK = 1e-4
 """Seconds of calls between two readings of the clock, so that stopping it costs nothing; at least one call."""
@@ -51,26 +51,25 @@ CLEARED = 8
 """Elements of each output that are cleared, at random, before the last call of a block."""
 
 QUICK = 0.05
-"""Seconds of a call that may be made once more, to warm up caches and threads."""
+"""A call shorter than this many seconds is made once more, to warm up caches and threads."""
 
 FIRST_CALLS = 5
-"""Timings of first calls, of which the fastest is used."""
+"""The number of first calls that are timed; the fastest counts."""
 
 LEAST_DOUBTS, DOUBTS, DOUBTING = 3, 15, 1.0
-"""More timings on new numbers, by which a kernel that seems to store results can clear itself: at least, at most, and
-the seconds after which it is not asked again. On a busy machine, several calls in a row on new numbers may each wait
-for a core."""
+"""A kernel that seems to store results is timed again on new numbers, which can clear it: at least LEAST_DOUBTS times,
+then up to DOUBTS times or for DOUBTING seconds. On a busy machine, several calls in a row may each wait for a core."""
 
 VERIFYING = 1.0
-"""Seconds that new numbers and the verification may take; then every fourth timing has them."""
+"""After this many seconds for new numbers and verification, only every fourth timing has them."""
 
 SKIPPED = "skips calls: after one that was timed, its outputs were as before; every call must do all the work"
 
 CROWDED, MORE = 0.1, 1.3
-"""Seconds of timed calls after which their cores are counted; a factor, by which they may exceed the threads."""
+"""After CROWDED seconds of timed calls, the cores that they use are counted: at most MORE times the threads."""
 
 IDLE = 1.5
-"""Seconds between questions, after which it counts whether the process was busy in them."""
+"""Seconds between requests from which it matters that the process was busy meanwhile."""
 
 Timing = Callable[[], contextlib.AbstractContextManager[object]]
 
@@ -153,7 +152,7 @@ class Timed:
         return seconds, self._error(case)
 
     def _in_a_row(self, case: Case, calls: int, timing: Timing) -> tuple[float, str | None]:
-        """Seconds for one of so many calls, and the error that they show."""
+        """The mean seconds of this many calls, and the error that they show."""
         self._clear(case)
         call = functools.partial(self.kernel, *case.arguments)
         spots = [_Spots(output, self.places) for output in self._written(case) if output.size]
@@ -330,10 +329,10 @@ def other_process() -> str | None:
 
 
 class Idle:
-    """The time between questions, in which a kernel's process should use no processor.
+    """The time between requests, in which a kernel's process should be idle.
 
-    A loop that goes on in the background makes the others look slow that are timed meanwhile. Threads of a library
-    may wait actively for some tenths of a second.
+    A loop that continues in the background slows down the kernels that are timed meanwhile. Threads of a library may
+    spin for some tenths of a second before they sleep.
     """
 
     def __init__(self) -> None:

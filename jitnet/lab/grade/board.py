@@ -47,7 +47,7 @@ class Board:
             self.memory, self.size = mmap(self.number, size), size
 
     def place(self, arguments: Sequence[Any], inputs: int) -> dict[str, Any]:
-        """Write the arguments of a call, of which the first so many are inputs; returns where they are, for a line."""
+        """Write the arguments of a call, the first `inputs` of them inputs; returns where they are, for a line."""
         self.calls += 1
         pattern, of_outputs = PATTERNS[self.calls % len(PATTERNS)]
         places, end = [], GUARD
@@ -97,7 +97,7 @@ class Board:
 
 
 def _anonymous_file() -> int:
-    """A file in memory, which nobody can make shorter while the grader reads it, nor seal further."""
+    """A file in memory, which cannot be made shorter while the grader reads it, or sealed further."""
     if hasattr(os, "memfd_create"):
         import fcntl
 

@@ -133,7 +133,7 @@ class Process:
         self.loaded_bytes = self._resident()
 
     def call(self, arguments: Sequence[Any], inputs: int) -> float:
-        """Call it with these arguments, of which the first so many are inputs; seconds until it says that it is done.
+        """Call it with these arguments, the first `inputs` of them inputs; seconds until it says that it is done.
 
         The outputs are then in the board. Raises `FailureError`.
         """

@@ -1,7 +1,7 @@
-"""The functions of a submission that its language allows: one that it does not costs only itself and its callers.
+"""A submission without the functions that its language does not allow; only these and their callers lose points.
 
-A function that is not allowed is taken out of the text, and what is left is read again. So what runs is a text that the
-language allows as a whole.
+A function that is not allowed is removed from the source, and the rest is checked again, until the language allows all
+of it. Only this rest runs.
 """
 
 import ast
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from .language import Language
 
 MOST = 8
-"""Times that a submission is read: without one function, others may not be allowed either."""
+"""The maximum number of checks: without one function, others may not be allowed either."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Parts:
     """A submission without the functions that are not allowed."""
 
     source: bytes
-    """Its text, in which the lines of these functions are blank."""
+    """Its source, in which the lines of these functions are blank."""
     error: str | None = None
     """Why nothing of it may run, as a sentence."""
     refused: dict[str, str] = field(default_factory=dict)

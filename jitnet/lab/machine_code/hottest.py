@@ -26,13 +26,13 @@ ITERATIONS = 12
 """Assumed number of iterations of a loop, to compare loops of different depth."""
 
 REMAINDER = 64
-"""The most numbers that are left after the whole vectors of an array."""
+"""The maximum number of elements that remain after the whole vectors of an array."""
 
 ENOUGH = 20
 """Fewer samples do not decide which loop is the hottest."""
 
 HARDLY = 1000
-"""One version hardly ran if another one did so many times its work."""
+"""A version counts as hardly run if another one did this many times its work."""
 
 CALL = 10
 

@@ -1,6 +1,6 @@
-"""A check: the kernel runs on copies of its arguments, once for each number of threads that matters.
+"""A check: the kernel runs on copies of its arguments, and everything that it does wrong is reported.
 
-With two and three threads too, if it asks how many there are; the results are then compared bit for bit.
+A kernel that asks for the number of threads also runs with two and three, and its results are compared bit for bit.
 """
 
 import contextlib
@@ -134,7 +134,7 @@ def written(kernel: Callable[..., Any], arguments: Sequence[Any]) -> dict[str, N
 
 
 def _unreported(kernel: Callable[..., Any], arguments: Sequence[Any], most: int = MOST) -> "_Case":
-    """A case whose findings nobody hears of."""
+    """A case whose findings are discarded."""
     function, bound = opened(kernel)
     return _Case(Report(""), function, [as_python(argument) for argument in (*bound, *arguments)], most=most)
 
@@ -163,7 +163,7 @@ def limited(seconds: float, progress: Callable[[], object] = lambda: None) -> It
 
     The number of accesses does not limit a loop without arrays, which can be endless in Python, whose integers do not
     wrap. Only the main thread can be interrupted, and not on Windows. A timer that runs already, such as that of a
-    `limited` around this one, goes on afterwards; if it ends first, it ends this one too.
+    `limited` around this one, continues afterwards; if it ends first, it ends this one too.
     """
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
         yield
@@ -237,7 +237,7 @@ class _Case:
 
     @contextlib.contextmanager
     def _possible(self, is_certain: bool, threads: int) -> Iterator[None]:
-        """Errors are warnings if the kernel may know that this machine never has so many threads."""
+        """Errors become warnings if this machine cannot have that many threads, which the kernel may rely on."""
         report = self.report
         self.report = report if is_certain else Report(report.name)
         try:

@@ -1,4 +1,4 @@
-"""Statements of a kernel that no run has reached: what they do was not checked."""
+"""Statements of a kernel that no run has executed: what they do was not checked."""
 
 import ast
 import sys
@@ -23,7 +23,7 @@ class Coverage:
         self._lines: set[int] = set()
 
     def __enter__(self) -> "Coverage":
-        self._is_traced = sys.gettrace() is not None  # by a debugger, which goes on instead
+        self._is_traced = sys.gettrace() is not None  # by a debugger, which must keep working
         if not self._is_traced:
             sys.settrace(self._called)
         return self

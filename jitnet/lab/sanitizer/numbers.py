@@ -66,7 +66,7 @@ class Single(np.float32):
 
 
 class Double(np.float64):
-    """A float64, of which a division by zero is heard; `promotion` is where a float32 became it, if one did."""
+    """A float64 that reports a division by zero; `promotion` is where a float32 became it, if one did."""
 
     __slots__ = ("promotion",)
     promotion: Any

@@ -53,7 +53,7 @@ class Run(Listener):
         self.stale: dict[Place, dict[str, Stale]] = {}
         """Loop -> variables that an iteration may read before it assigns them."""
         self.used: set[str] = set()
-        """Those of them that an iteration has read so."""
+        """Those that an iteration did read before it assigned them."""
         self.serial_loops: set[Place] = set()
         """Loops to run as `range`."""
         self.reductions: set[Place] = set()

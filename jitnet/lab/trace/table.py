@@ -27,13 +27,13 @@ CALL = 3e-6
 """Seconds of a call that has nothing to do, and a little work."""
 
 SHORT = 10
-"""The call itself is part of the time of a kernel that takes so many times CALL."""
+"""For a kernel that takes less than this many times CALL, the call itself is a part of the time."""
 
 UNPREDICTED = 0.5
 """A call of at most CALL seconds is mostly the call itself if more than this part of it is not predicted."""
 
 UNEXPLAINED = 3
-"""A kernel that takes so many times the predicted time does something else most of the time."""
+"""A kernel that takes this many times the predicted time spends most of it on something else."""
 
 OVERLAPS = 0.85
 """A kernel that takes less than this part of the time of its additions one by one executes several sums at once."""
