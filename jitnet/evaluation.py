@@ -144,20 +144,20 @@ def measure(
 ) -> dict[str, float]:  # fmt: skip
     """`evaluate` for validated arrays. Each rank of `comm` evaluates some blocks of samples; all add up the results."""
     replica, ranks = net.on(backend), comm or Alone()
-    of_all = float(len(X)) if weights is None else float(weights.sum())
+    total_weight = float(len(X)) if weights is None else float(weights.sum())
     portions, sums = list(_portions(replica, len(X))), []
     with ranks.together():
         for rows, work in portions[ranks.part(len(portions))]:
             replica.execute(backend, "forward", replica.pass_forward(backend.to_device(X[rows]), work, loss.reads_Z))
             replica.execute(backend, "output", replica.pass_output(backend.to_device(Y[rows]), loss, work))
-            of_samples = backend.to_host(work.losses)
-            arrays.expect_finite_results("loss", of_samples, rows.start)
+            sample_losses = backend.to_host(work.losses)
+            arrays.expect_finite_results("loss", sample_losses, rows.start)
             w = None if weights is None else weights[rows]
             is_right = None if task == "numbers" else _are_right(backend.to_host(work.A[-1]), Y[rows], task)
-            sums.append((_weighted_sum(of_samples, w), 0.0 if is_right is None else _weighted_sum(is_right, w)))
+            sums.append((_weighted_sum(sample_losses, w), 0.0 if is_right is None else _weighted_sum(is_right, w)))
     totals, rights = zip(*itertools.chain(*ranks.allgather(sums)), strict=True)
-    accuracy = {} if task == "numbers" else {"accuracy": _sum_in_order(rights) / of_all}
-    return {"loss": _sum_in_order(totals) / of_all, **accuracy}
+    accuracy = {} if task == "numbers" else {"accuracy": _sum_in_order(rights) / total_weight}
+    return {"loss": _sum_in_order(totals) / total_weight, **accuracy}
 
 
 def _are_right(A: Matrix, Y: Matrix, task: Task) -> NDArray[np.bool_]:
@@ -211,12 +211,12 @@ def gradients(
         if replica is not twin:
             twin.grad[...] = chosen.to_host(replica.grad)
         net.grad[...] = twin.grad
-        of_samples = chosen.to_host(work.losses)
-        arrays.expect_finite_results("loss", of_samples)
+        sample_losses = chosen.to_host(work.losses)
+        arrays.expect_finite_results("loss", sample_losses)
         if not np.isfinite(twin.grad).all():
             raise checks.Error(f"the gradient is not finite in {net.dtype}: {arrays.TOO_LARGE}")
         grads = [
             layer.gradient_copies(None if layer.only_in_training else chosen.to_host(delta))
             for layer, delta in zip(twin.layers, work.delta, strict=True)
         ]
-    return mean(of_samples, weights), grads
+    return mean(sample_losses, weights), grads

@@ -14,7 +14,7 @@ from command import jitnet_command
 
 import jitnet
 from jitnet.distributed import launcher, witness
-from jitnet.distributed.comm import is_of_all
+from jitnet.distributed.comm import is_on_all_ranks
 
 LAUNCHED = [
     ({}, None),
@@ -79,13 +79,13 @@ time.sleep(60)
 
 
 @contextlib.contextmanager
-def on_witness(ranks, of_all, monkeypatch):
+def on_witness(ranks, total, monkeypatch):
     """A witness in a thread of this process, and sleeping processes that are connected to it."""
     monkeypatch.setattr(witness, "GRACE", 0.05)
     server, name = socket.socket(socket.AF_UNIX), f"jitnet-test-{os.getpid()}-{ranks}"
     server.bind("\0" + name)
     server.listen(ranks)
-    watch = threading.Thread(target=witness.watch, args=[server, ranks, of_all])
+    watch = threading.Thread(target=witness.watch, args=[server, ranks, total])
     watch.start()
     yield name, watch
     server.close()
@@ -93,10 +93,10 @@ def on_witness(ranks, of_all, monkeypatch):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
 @pytest.mark.parametrize(
-    ("of_all", "hint"), [(3, ""), (6, " (each machine has such a line, and the first one names the cause)")]
+    ("total", "hint"), [(3, ""), (6, " (each machine has such a line, and the first one names the cause)")]
 )
-def test_witness_names_the_killed_rank(monkeypatch, capsys, of_all, hint):
-    with on_witness(3, of_all, monkeypatch) as (name, watch):
+def test_witness_names_the_killed_rank(monkeypatch, capsys, total, hint):
+    with on_witness(3, total, monkeypatch) as (name, watch):
         words = [sys.executable, "-I", "-S", "-c", RANK, witness.__file__, name]
         processes = [subprocess.Popen([*words, str(rank)], stdout=subprocess.PIPE) for rank in range(3)]
         for process in processes:
@@ -124,7 +124,7 @@ def test_stopped_witness_prints_nothing(monkeypatch, capsys):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
 def test_witness_process_serves_the_ranks_of_one_machine(capfd):
-    address, process = witness.started(1, of_all=2)
+    address, process = witness.started(1, total=2)
     with witness.connected(address, 0) as connection:
         connection.sendall(witness.LEAVE)
         assert process.wait(20) == 0  # it does not wait for the rank of another machine
@@ -137,4 +137,4 @@ def test_mpiexec_of_another_mpi_library_is_an_error_on_all_ranks(monkeypatch):
     monkeypatch.setattr(launcher, "place", lambda: (0, 4))
     with pytest.raises(jitnet.Error, match="mpiexec started 4 processes, but MPI knows 1") as caught:
         launcher.world()
-    assert is_of_all(caught.value)
+    assert is_on_all_ranks(caught.value)

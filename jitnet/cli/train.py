@@ -15,7 +15,7 @@ from .. import checks, optimizers
 from ..data import Recipe
 from ..data.table import called
 from ..display import plots
-from ..distributed import Alone, Comm, is_of_all, launcher, of_all, read_once
+from ..distributed import Alone, Comm, is_on_all_ranks, launcher, on_all_ranks, read_once
 from ..kernels.activations import ACTIVATIONS
 from ..layers import Dense, Dropout, Layer
 from ..losses import LOSSES
@@ -156,7 +156,7 @@ def run(options: argparse.Namespace) -> int:
         with contextlib.closing(comm), comm.or_abort():
             return _train(options, comm, comm)
     except Exception as error:
-        if is_of_all(error) and not launcher.is_first():  # the first rank reports it
+        if is_on_all_ranks(error) and not launcher.is_first():  # the first rank reports it
             return 2
         raise
 
@@ -298,10 +298,10 @@ def _fit(
         if options.save is None or (comm is not None and comm.rank > 0):
             raise
         if not error.history.epochs:
-            raise of_all(checks.Error(f"{error}; {options.save} was not written")) from None
+            raise on_all_ranks(checks.Error(f"{error}; {options.save} was not written")) from None
         where, problem = _save(net, options.save)
         kept = problem or f"the model as of epoch {error.history.epochs} is in {where}"
-        raise of_all(checks.Error(f"{error}; {kept}")) from None
+        raise on_all_ranks(checks.Error(f"{error}; {kept}")) from None
 
 
 def _write(net: Network, history: History, options: argparse.Namespace) -> tuple[str | None, str | None, list[str]]:

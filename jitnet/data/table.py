@@ -86,7 +86,7 @@ class Table:
     decimal_is_given: bool = False
     """True if the caller gave the decimal sign of a CSV with rows to predict."""
     has_other_decimal: bool = False
-    """True if a CSV with rows to predict seems to have another decimal sign than the training data, and none was given."""
+    """True if a CSV with rows to predict seems to have another decimal sign than the training data; none was given."""
 
     def __post_init__(self) -> None:
         wide = 0 if self.matrix is None else self.matrix.shape[1]

@@ -18,11 +18,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from .. import checks
-from .comm import Alone, Comm, is_of_all, of_all
+from .comm import Alone, Comm, is_on_all_ranks, on_all_ranks
 from .one_copy import read_once
 from .reduction import Reduction, checked, sum_of
 
-__all__ = ["Alone", "Comm", "Reduction", "checked", "is_of_all", "joined", "of_all", "read_once", "sum_of"]
+__all__ = ["Alone", "Comm", "Reduction", "checked", "is_on_all_ranks", "joined", "on_all_ranks", "read_once", "sum_of"]
 
 
 @contextlib.contextmanager

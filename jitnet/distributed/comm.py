@@ -71,7 +71,7 @@ class Comm(ABC):
         for rank, of_rank in enumerate(ranks):
             for name, value in of_rank.items():
                 if repr(value) != repr(ranks[0][name]):  # NaN is not equal to itself
-                    raise of_all(checks.Error(
+                    raise on_all_ranks(checks.Error(
                         f"rank {rank}: {name} is {checks.shown(value)}, but {checks.shown(ranks[0][name])} on rank 0; "
                         f"{fix}"
                     ))  # fmt: skip
@@ -92,10 +92,12 @@ class Comm(ABC):
         if not any(messages):
             return
         if error is not None and messages == messages[:1] * self.size:
-            raise of_all(error)
+            raise on_all_ranks(error)
         rank = next(rank for rank, message in enumerate(messages) if message)
         text, is_result = messages[rank]
-        raise of_all(checks.NotFiniteError(text) if is_result else checks.Error(f"rank {rank}: {text}")) from error
+        raise on_all_ranks(
+            checks.NotFiniteError(text) if is_result else checks.Error(f"rank {rank}: {text}")
+        ) from error
 
     @contextlib.contextmanager
     def or_abort(self) -> Iterator[None]:
@@ -103,7 +105,7 @@ class Comm(ABC):
         try:
             yield
         except BaseException as error:
-            if self.size > 1 and not is_of_all(error):
+            if self.size > 1 and not is_on_all_ranks(error):
                 is_interrupt = isinstance(error, KeyboardInterrupt)
                 self.abort("interrupted" if is_interrupt else _in_words(error), 130 if is_interrupt else 2)
             raise
@@ -129,15 +131,15 @@ def _in_words(error: BaseException) -> str:
 Raised = TypeVar("Raised", bound=BaseException)
 
 
-def of_all(error: Raised) -> Raised:
+def on_all_ranks(error: Raised) -> Raised:
     """Mark an error that all ranks raise."""
-    error.is_of_all = True  # type: ignore[attr-defined]
+    error.is_on_all_ranks = True  # type: ignore[attr-defined]
     return error
 
 
-def is_of_all(error: BaseException) -> bool:
+def is_on_all_ranks(error: BaseException) -> bool:
     """True if all ranks raise this error, so that one of them is enough to report it."""
-    return getattr(error, "is_of_all", False)
+    return getattr(error, "is_on_all_ranks", False)
 
 
 class Alone(Comm):

@@ -9,7 +9,7 @@ import time
 
 from .. import checks
 from ..process import progress
-from .comm import Comm, of_all
+from .comm import Comm, on_all_ranks
 
 VARIABLES = {
     "PMI_SIZE": "PMI_RANK",  # MPICH, Intel MPI, and Slurm with PMI-2
@@ -58,7 +58,7 @@ def world() -> Comm | None:
             _end_all(rank, message)
         raise checks.Error(message) from None
     if MPI.COMM_WORLD.size != size:
-        raise of_all(checks.Error(
+        raise on_all_ranks(checks.Error(
             f"mpiexec started {checks.count(size, 'process', 'processes')}, but MPI knows {MPI.COMM_WORLD.size}: "
             "mpiexec belongs to another MPI library than mpi4py; use the mpiexec of that library"
         ))  # fmt: skip

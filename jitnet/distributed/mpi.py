@@ -39,9 +39,9 @@ class MpiComm(Comm):
         here = self._comm.Split_type(MPI.COMM_TYPE_SHARED)
         cores = here.allgather(resources.cores())
         self.first_here = here.bcast(self.rank)
-        of_all = len(set().union(*cores))
-        self.threads = max(1, min(len(resources.cores()), of_all // here.size))
-        self._spin = SPIN if here.size <= of_all else 0.0
+        cores_here = len(set().union(*cores))
+        self.threads = max(1, min(len(resources.cores()), cores_here // here.size))
+        self._spin = SPIN if here.size <= cores_here else 0.0
         address, self._process = "", None
         if self.size > 1 and self.is_first_here:
             address, self._process = witness.started(here.size, self.size)

@@ -28,10 +28,10 @@ START = 60.0
 LEAVE, ENDED = b".", b""
 
 
-def started(ranks: int, of_all: int) -> tuple[str, subprocess.Popen[bytes] | None]:
+def started(ranks: int, total: int) -> tuple[str, subprocess.Popen[bytes] | None]:
     """Start a witness for this many ranks, and return its address; "" on systems without such addresses.
 
-    of_all    the number of ranks on all machines
+    total    the number of ranks on all machines
     """
     if sys.platform != "linux":
         return "", None
@@ -40,7 +40,7 @@ def started(ranks: int, of_all: int) -> tuple[str, subprocess.Popen[bytes] | Non
         server.bind(address)
         server.listen(ranks)
         process = subprocess.Popen(
-            [sys.executable, "-I", "-S", __file__, str(ranks), str(of_all)],
+            [sys.executable, "-I", "-S", __file__, str(ranks), str(total)],
             stdin=server.fileno(), stdout=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
     return address, process
@@ -54,7 +54,7 @@ def connected(address: str, rank: int) -> socket.socket:
     return connection
 
 
-def watch(server: socket.socket, count: int, of_all: int) -> None:
+def watch(server: socket.socket, count: int, total: int) -> None:
     """Wait until one of this many ranks ends, and report it.
 
     The launcher then kills the ranks of other machines, too, whose witnesses cannot know that it was the launcher.
@@ -73,7 +73,7 @@ def watch(server: socket.socket, count: int, of_all: int) -> None:
             return
         names = " and ".join(f"rank {rank} (process {pid})" for _, rank, pid in first)
         end = "was killed or crashed" if len(first) == 1 else "were killed or crashed, or ended by the launcher"
-        hint = "" if count == of_all else " (each machine has such a line, and the first one names the cause)"
+        hint = "" if count == total else " (each machine has such a line, and the first one names the cause)"
         sys.stderr.write(f"jitnet: {names} {end}; the training of all ranks ends{hint}\n")
         sys.stderr.flush()
         time.sleep(GRACE)

@@ -65,9 +65,9 @@ class Training:
     def run(self) -> History:
         """Train until the last epoch, or until something stops the training."""
         with self.net.in_training() as self.plan.net:
-            of_steps, of_validation = self._begin()
-            with backends.threads(self._threads(of_steps)), np.errstate(all="ignore"), self.show:
-                self._compile([*of_steps, *of_validation])
+            step_calls, validation_calls = self._begin()
+            with backends.threads(self._threads(step_calls)), np.errstate(all="ignore"), self.show:
+                self._compile([*step_calls, *validation_calls])
                 self._train()
             self._end()
         return self._state.history
@@ -85,21 +85,21 @@ class Training:
         if self.checkpoint.is_wanted and comm.size > 1:
             ranks.read_together(plan)
         with comm.together():
-            of_steps = steps(plan)
-            of_validation = plan.net.needed(len(plan.held_out[0]), plan.loss) if plan.held_out else []
-            plan.backend.check([*of_steps, *of_validation])
+            step_calls = steps(plan)
+            validation_calls = plan.net.needed(len(plan.held_out[0]), plan.loss) if plan.held_out else []
+            plan.backend.check([*step_calls, *validation_calls])
             self._state = initial_state(self.net, plan, self.checkpoint, self.resume)
         ranks.broadcast_state(self._state, plan)
         self.net._state = None
         plan.record_task(self.net, self.resume)
-        return of_steps, of_validation
+        return step_calls, validation_calls
 
-    def _threads(self, of_steps: list[Call]) -> int | None:
+    def _threads(self, step_calls: list[Call]) -> int | None:
         """The number of threads of all kernels; None leaves it to the backend."""
         backend, comm = self.plan.backend, self.plan.comm
         if self.threads is not None or not backend.uses_threads:
             return self.threads
-        if not backend.can_use_threads(of_steps):
+        if not backend.can_use_threads(step_calls):
             return 1  # for validation too, which is shorter than the steps, so that no threaded kernel is compiled
         return None if comm.threads is None else min(comm.threads, max(backends.thread_choice.possible()))
 
@@ -145,7 +145,7 @@ class Training:
             measured = self._validated(mean, is_good)
         except checks.NotFiniteError as error:
             state.theta[...] = good
-            raise distributed.of_all(_diverged(history, error)) from None
+            raise distributed.on_all_ranks(_diverged(history, error)) from None
         history.add(mean, ranks.agree_on_epoch(plan, state, time.perf_counter() - began, self._interrupt), measured)
         if plan.early_stopping is not None:
             plan.early_stopping.note(state)

@@ -107,7 +107,7 @@ def weight_of(batch: float | None, plan: Plan, place: str) -> float | None:
     longer = next((rank for rank, weight in enumerate(of_ranks) if weight is not None), None)
     if longer is None:
         return None
-    raise distributed.of_all(checks.Error(
+    raise distributed.on_all_ranks(checks.Error(
         f"rank {of_ranks.index(None)}: its iterator has no {place}, but that of rank {longer} has; give all ranks the "
         "same number of batches, or batches_per_epoch"
     ))  # fmt: skip
@@ -123,7 +123,7 @@ def agree_on_epoch(plan: Plan, state: State, seconds: float, interrupt: Any) -> 
     ranks = plan.comm.allgather((seconds, _checksum(state.theta), interrupt.pressed))
     for rank, (_, checksum, _) in enumerate(ranks):
         if checksum != ranks[0][1]:
-            raise distributed.of_all(checks.Error(
+            raise distributed.on_all_ranks(checks.Error(
                 f"rank {rank}: its parameters are not those of rank 0 after epoch {state.history.epochs + 1}: its "
                 "machine computes differently, or a callback has changed them; use processors of one kind"
             ))  # fmt: skip

@@ -119,8 +119,8 @@ class StreamEpoch:
                 return None
         total, mass = (sum(of_ranks) for of_ranks in zip(*plan.comm.allgather((total, mass)), strict=True))
         if mass == 0:
-            said = f"the weight is 0 for all samples of epoch {epoch + 1}; give some a weight above 0"
-            raise distributed.of_all(checks.Error(said))
+            message = f"the weight is 0 for all samples of epoch {epoch + 1}; give some a weight above 0"
+            raise distributed.on_all_ranks(checks.Error(message))
         self._samples = seen
         return float(total / mass)
 
@@ -130,11 +130,11 @@ class StreamEpoch:
         part    their share of the weight of all ranks
         """
         plan, state = self._plan, self._state
-        of_batch, train = self._step(batch)
-        of_batch.X, of_batch.Y, of_batch.weights = batch.X, batch.Y, batch.weights
+        batch_plan, train = self._step(batch)
+        batch_plan.X, batch_plan.Y, batch_plan.weights = batch.X, batch.Y, batch.weights
         if plan.schedule is not None:
-            of_batch.optimizer = plan.optimizer.scaled(plan.schedule(time, state.history))
-        train = train or plan.backend.epoch(of_batch, state)  # on a GPU, a new `Epoch` copies the batch
+            batch_plan.optimizer = plan.optimizer.scaled(plan.schedule(time, state.history))
+        train = train or plan.backend.epoch(batch_plan, state)  # on a GPU, a new `Epoch` copies the batch
         if plan.reduction is not None:
             train.part = part
         mean: float = train(interrupt, Progress())
@@ -165,11 +165,11 @@ class StreamEpoch:
             if len(self._steps) == SIZES:
                 del self._steps[next(iter(self._steps))]
             extras = plan.extras._replace(is_weighted=is_weighted)
-            of_batch = replace(
+            batch_plan = replace(
                 plan, X=batch.X, Y=batch.Y, batch_size=m, shuffle=False, held_out=None, schedule=None, extras=extras
             )
             epoch_of = plan.backend.epoch if plan.reduction is None else OwnBlocks
-            self._steps[key] = of_batch, None if plan.backend.is_remote else epoch_of(of_batch, self._state)
+            self._steps[key] = batch_plan, None if plan.backend.is_remote else epoch_of(batch_plan, self._state)
         return self._steps[key]
 
     def sync_optimizer(self) -> None:
