@@ -93,7 +93,7 @@ def small(monkeypatch):
     for name, value in {"MOST_ROWS": 10, "COPIED_ROWS": 4, "PAGE": 16, "L2": 800, "LEAST_OF_A": 8}.items():
         monkeypatch.setattr(parts, name, value)
     rows = {"DEPTH": 6, "EVICTING_ROWS": 7, "SPLIT_ROWS": 9, "OTHER_ROWS": 11}
-    for name, value in {**rows, "OF_L2": room * 9 // 16, "OF_L1": 600 * 9 // 16}.items():
+    for name, value in {**rows, "EVICTING_L2": room * 9 // 16, "EVICTING_L1": 600 * 9 // 16}.items():
         monkeypatch.setattr(register_tile, name, value)
     monkeypatch.setattr(register_tile, "STACK_BYTES", 2 * register_tile.VECTORS * 16)  # two rows of a panel
     heap = Heap()

@@ -28,13 +28,13 @@ from jitnet.kernels.parts import (
 from jitnet.kernels.register_tile import (
     DEPTH,
     DESCENT,
+    EVICTING_L2,
     EVICTING_ROWS,
     L2,
     LOW,
     NARROW_LOW,
     NARROW_ROWS,
     NARROW_TILES,
-    OF_L2,
     OTHER_ROWS,
     PLAIN,
     ROW_BYTES,
@@ -163,7 +163,7 @@ def test_seams_between_panels_along_the_sum_equal_the_oracle(dtype, m):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_rows_with_cache_conflicts_equal_the_oracle(dtype):
     n = PAGE // np.dtype(dtype).itemsize
-    depth = OF_L2 // PAGE + 1
+    depth = EVICTING_L2 // PAGE + 1
     for m in (EVICTING_ROWS - 1, EVICTING_ROWS):
         check(m, depth, n, dtype)
 
@@ -219,7 +219,7 @@ def test_packing_is_used_where_it_pays():
     def B(depth, n, offset=0):
         return aligned(depth * n + offset, np.float32)[offset:].reshape(depth, n)
 
-    page, deep = PAGE // 4, OF_L2 // PAGE + 1
+    page, deep = PAGE // 4, EVICTING_L2 // PAGE + 1
     crowded, half, roomy, split = B(deep, page), B(deep // 2 + 1, page), B(deep, page + LINE // 4), B(64, page + 1)
     in_pages = SPLIT_PAGES
     assert [packing_pays(crowded, rows) for rows in (EVICTING_ROWS - 1, EVICTING_ROWS)] == [False, True]

@@ -43,7 +43,7 @@ from ..compiler.types import Matrix, Vector
 
 ROWS, LOW = 6, 4
 NARROW_ROWS, NARROW_LOW = 10, 5
-"""Rows of a tile, and of the tiles at the end: of a wide panel, and of a narrow one. Comments assume 6 and 4."""
+"""Rows of a tile, and of the lower tiles at the end, in a wide panel and in a narrow one. Comments assume 6 and 4."""
 
 VECTORS = 4 if REGISTERS == 32 else 2
 HALF = VECTORS // 2
@@ -95,17 +95,19 @@ READS_L3 = IS_AMD and VECTOR_BYTES == 64
 """An AMD core reads what L2 has evicted nearly as fast from its L3 cache, if it reads several lines of a row."""
 
 EVICTING_ROWS = 32 if READS_L3 else 2 * ROWS + 1
-SPLIT_ROWS = 200 if IS_AMD else 2 * ROWS + 1
-OTHER_ROWS = 200 if IS_AMD else 48
-"""Rows of C from which packing B is about as fast as reading it in place, or faster: for rows of B that evict each
-other from the L2 cache; for those that are not aligned to cache lines and are in more than SPLIT_PAGES pages; and for
-those that are not aligned, or evict each other only where their pages are unfavorable. Measured on Emerald
-Rapids, Zen 4 and Zen 5: an Intel core makes two accesses for a load that crosses a line, as all unaligned loads of
-AVX-512 do, and half of those of AVX2. From 2·ROWS + 1 rows on there are three tiles, two of which read the copy."""
+"""The rows of C from which packing B pays if rows of B evict each other from the L2 cache. With 2·ROWS + 1 rows there
+are three tiles, two of which read the copy. This and the next two were measured on Emerald Rapids, Zen 4 and Zen 5."""
 
-OF_L1 = L1 * 9 // 16
-OF_L2 = L2 * 7 // 4 if READS_L3 else L2 * 9 // 16
-"""Bytes from which rows evict each other from a cache, as `rows_evict_each_other` counts them."""
+SPLIT_ROWS = 200 if IS_AMD else 2 * ROWS + 1
+"""The same if rows of B are not aligned to cache lines, and are in more than SPLIT_PAGES pages: an Intel core makes two
+accesses for a load that crosses a line, as all unaligned loads of AVX-512 do, and half of those of AVX2."""
+
+OTHER_ROWS = 200 if IS_AMD else 48
+"""The same if rows of B are not aligned, or evict each other only where their pages are unfavorable."""
+
+EVICTING_L1 = L1 * 9 // 16
+EVICTING_L2 = L2 * 7 // 4 if READS_L3 else L2 * 9 // 16
+"""Bytes from which rows evict each other from the L1 and L2 caches, as `rows_evict_each_other` counts them."""
 
 TLB_PAGES = 64
 """The pages whose addresses every core keeps in its first TLB: 64 in Ice Lake, 72 in Zen 4, 96 in Golden Cove."""
@@ -294,12 +296,12 @@ def rows_evict_each_other(B: Matrix, least: int, most: int) -> bool:
 @part_of_kernels
 def packing_pays(B: Matrix, rows: int) -> bool:
     """Whether whole panels of B are read faster from a copy, for this many rows of C."""
-    if rows_evict_each_other(B, ROW_BYTES, OF_L2):
+    if rows_evict_each_other(B, ROW_BYTES, EVICTING_L2):
         return rows >= EVICTING_ROWS
     is_split = B.strides[0] % LINE > 0 or B.ctypes.data % LINE > 0
     if is_split and B.shape[0] * min(B.strides[0], PAGE) > SPLIT_PAGES * PAGE:
         return rows >= SPLIT_ROWS
-    return rows >= OTHER_ROWS and (is_split or rows_evict_each_other(B, ROW_BYTES, OF_L2 // 2))
+    return rows >= OTHER_ROWS and (is_split or rows_evict_each_other(B, ROW_BYTES, EVICTING_L2 // 2))
 
 
 @part_of_kernels
@@ -311,7 +313,9 @@ def copying_pays(A: Matrix, columns: int) -> bool:
     """
     if A.strides[0] != A.itemsize or columns < 2 * VECTORS * lanes(A):
         return False
-    return bool(rows_evict_each_other(A.T, LINE, OF_L1) or A.shape[1] * min(A.strides[1], PAGE) > TLB_PAGES * PAGE)
+    return bool(
+        rows_evict_each_other(A.T, LINE, EVICTING_L1) or A.shape[1] * min(A.strides[1], PAGE) > TLB_PAGES * PAGE
+    )
 
 
 PLAIN, WITH_BIAS, DESCENT = range(3)
