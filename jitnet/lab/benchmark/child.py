@@ -203,7 +203,7 @@ class _Child:
                 if found := found or busy or self.cores.error() or other_process() or self.before.changed():
                     self.answer(error=found)
                 else:
-                    self.answer(seconds=seconds, claimed=timed.claimed)
+                    self.answer(seconds=seconds, claimed=timed.timed_seconds)
             except BaseException as error:
                 arguments = timed.sets[0].arguments
                 self.answer(error=self.in_words(error, timed.kernel, arguments, TIMED))

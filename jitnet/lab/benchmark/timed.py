@@ -95,23 +95,23 @@ class Timed:
         """Seconds of one of several short calls, each on new numbers, and of one of many on the same numbers."""
         self.repeated: list[tuple[float, float]] = []
         """Seconds of the latest call on new numbers, and of one in a later question, on numbers of an earlier one."""
-        self.places = np.random.default_rng()
-        self.claimed = self.spent = 0.0
+        self.rng = np.random.default_rng()
+        self.timed_seconds = self.verifying = 0.0
         """Seconds that the timed calls of the last question took, and that all verification has taken."""
 
     def ask(self, number: int, calls: int, timing: Timing) -> tuple[float, str | None]:
         """Seconds for one of this many calls in a row, and their error; they are made within `timing()`."""
         case, start = self.sets[number % len(self.sets)], perf_counter()
-        is_new, self.claimed = self.spent < VERIFYING or number % 4 == 0, 0.0
+        is_new, self.timed_seconds = self.verifying < VERIFYING or number % 4 == 0, 0.0
         seconds, error = self._answer(case, calls, is_new, timing)
         error = error or self._doubted(case, calls, timing)
-        self.spent += perf_counter() - start - self.claimed
+        self.verifying += perf_counter() - start - self.timed_seconds
         return seconds, error
 
     def _doubted(self, case: Case, calls: int, timing: Timing) -> str | None:
         """The error of a kernel that seems to store results, if it does not clear itself on more new numbers."""
         doubts, start = 0, perf_counter()
-        while found := self._kept():
+        while found := self._stores_results():
             if doubts == DOUBTS or (doubts >= LEAST_DOUBTS and perf_counter() - start > DOUBTING):
                 return found
             doubts += 1
@@ -148,27 +148,27 @@ class Timed:
         self._clear(case)
         with timing():
             seconds = time_of(functools.partial(self.kernel, *case.arguments), 1)
-        self.claimed += seconds
+        self.timed_seconds += seconds
         return seconds, self._error(case)
 
     def _in_a_row(self, case: Case, calls: int, timing: Timing) -> tuple[float, str | None]:
         """The mean seconds of this many calls, and the error that they show."""
         self._clear(case)
         call = functools.partial(self.kernel, *case.arguments)
-        spots = [_Spots(output, self.places) for output in self._written(case) if output.size]
+        cleared = [_ClearedElements(output, self.rng) for output in self._written(case) if output.size]
         least = max(1, int(BLOCK / max(min(self.fastest, self.first[-1]), 1e-7)))
         seconds, left, skipped = 0.0, calls, False
         with timing():
             start = perf_counter()
             while left:
-                block = min(left, int(self.places.integers(least, 2 * least)))
+                block = min(left, int(self.rng.integers(least, 2 * least)))
                 seconds += (block - 1) * time_of(call, block - 1) if block > 1 else 0.0
-                for spot in spots:
-                    spot.clear()
+                for elements in cleared:
+                    elements.clear()
                 seconds += time_of(call, 1)
-                skipped = skipped or any(spot.are_left for spot in spots)
+                skipped = skipped or any(elements.are_left for elements in cleared)
                 left -= block
-            self.claimed += perf_counter() - start
+            self.timed_seconds += perf_counter() - start
         # an update of an update is another one
         error = SKIPPED if skipped else self._error(case) if all(self.written_only) else None
         return seconds / calls, error
@@ -176,7 +176,7 @@ class Timed:
     def _on_new_numbers(self, case: Case, timing: Timing) -> tuple[float, str | None]:
         """Seconds for one of several calls, each on new numbers that are copied to the same place, and its error."""
         most = min(FRESH, max(2, min(SMALL // (1 + _bytes_of(case)), int(TOGETHER / min(self.first)))))
-        seeds = range(self.seed + 1, self.seed + 1 + int(self.places.integers(most // 2, most, endpoint=True)))
+        seeds = range(self.seed + 1, self.seed + 1 + int(self.rng.integers(most // 2, most, endpoint=True)))
         self.seed = seeds[-1]
         new = [self.problem.numbers(self.shape, self.dtype, seed) for seed in seeds]
         kept = len(case.arguments) - len(case.outputs)
@@ -198,7 +198,7 @@ class Timed:
                 start = perf_counter()
                 self.kernel(*case.arguments)
                 seconds += perf_counter() - start
-            self.claimed += perf_counter() - begin
+            self.timed_seconds += perf_counter() - begin
         self.seed_of[id(case)], case.bounds = self.seed, []
         return seconds / len(new), self._error(case)
 
@@ -248,7 +248,7 @@ class Timed:
         case.arguments[:] = before
         return f"was right in the check, but is wrong when it is timed, on new numbers: {found}" if found else None
 
-    def _kept(self) -> str | None:
+    def _stores_results(self) -> str | None:
         """The error of a kernel that is faster on numbers that it has seen."""
         pairs = (self.alone, FASTER, SLACK), (self.repeated, FASTER, SLACK), (self.in_a_row, SLOWER, NOISE)
         return next(filter(None, (_faster(*each) for each in pairs)), None)
@@ -276,14 +276,14 @@ def _bytes_of(case: Case) -> int:
     return sum(argument.nbytes for argument in case.arguments if isinstance(argument, np.ndarray))
 
 
-class _Spots:
+class _ClearedElements:
     """Some elements of an output, others each time, that are cleared before a call, and that it must write."""
 
-    def __init__(self, output: NDArray[Any], places: np.random.Generator) -> None:
-        self.flat, self.places, self.nothing = output.reshape(-1), places, nothing((), output.dtype)
+    def __init__(self, output: NDArray[Any], rng: np.random.Generator) -> None:
+        self.flat, self.rng, self.nothing = output.reshape(-1), rng, nothing((), output.dtype)
 
     def clear(self) -> None:
-        self.at = self.places.integers(self.flat.size, size=CLEARED)
+        self.at = self.rng.integers(self.flat.size, size=CLEARED)
         self.were_written = ~self._are_empty()
         self.flat[self.at] = self.nothing
 
