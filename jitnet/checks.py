@@ -1,4 +1,7 @@
-"""Errors that a user can fix, and the checks of options: what was wrong, what was expected, how to fix it."""
+"""Errors that a user can fix, and the checks of options: what was wrong, what was expected, how to fix it.
+
+`expect_...` raises an error; the other checks return the value. `jitnet check` is another matter: lab/sanitizer.
+"""
 
 import contextlib
 import inspect
