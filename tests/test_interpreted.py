@@ -10,7 +10,17 @@ import pytest
 
 from jitnet.compiler import intrinsics, threads
 from jitnet.compiler.jit import compiled
-from jitnet.kernels import LADDERS, activations, elementwise, exponential, optimizers, parts, register_tile, softmax
+from jitnet.kernels import (
+    LADDERS,
+    activations,
+    elementwise,
+    exponential,
+    few_columns,
+    optimizers,
+    parts,
+    register_tile,
+    softmax,
+)
 from jitnet.kernels.matmul import matmul_if_contiguous
 from jitnet.lab import oracle
 
@@ -88,7 +98,10 @@ def small(monkeypatch):
     monkeypatch.setattr(softmax, "PART_BYTES", 96)
     monkeypatch.setattr(softmax, "SCRATCH_BYTES", 96 + 16)
     monkeypatch.setattr(softmax, "stack_array", not_initialized)
-    monkeypatch.setattr(register_tile, "stack_array", not_initialized)
+    for module in (register_tile, few_columns):
+        monkeypatch.setattr(module, "stack_array", not_initialized)
+    monkeypatch.setattr(few_columns, "LEAST_TERMS", 4)
+    monkeypatch.setattr(few_columns, "STACK_BYTES", 160)  # six rows of B, and a vector
     room = 16 * register_tile.ROW_BYTES  # nine rows need more than half of it
     for name, value in {"MOST_ROWS": 10, "COPIED_ROWS": 4, "PAGE": 16, "L2": 800, "LEAST_OF_A": 8}.items():
         monkeypatch.setattr(parts, name, value)
@@ -97,7 +110,7 @@ def small(monkeypatch):
         monkeypatch.setattr(register_tile, name, value)
     monkeypatch.setattr(register_tile, "STACK_BYTES", 2 * register_tile.VECTORS * 16)  # two rows of a panel
     heap = Heap()
-    for module in (register_tile, parts):
+    for module in (few_columns, parts, register_tile):
         monkeypatch.setattr(module, "heap_array", heap.take)
         monkeypatch.setattr(module, "free_array", heap.free_array)
     return heap

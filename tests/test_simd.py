@@ -17,7 +17,7 @@ from jitnet.compiler.simd import (
     swapped,
 )
 from jitnet.compiler.simd_rows import load_rows, prefetch_rows, rank_1_update, repeated, store_rows
-from jitnet.compiler.simd_transpose import transpose_part, transpose_square
+from jitnet.compiler.simd_transpose import TERMS_BYTES, rank_n_update, transpose_part, transpose_square
 
 DTYPES = ["float32", pytest.param("float64", marks=pytest.mark.slow)]  # a second dtype doubles the compile time
 
@@ -233,6 +233,36 @@ def test_blocks_of_rows_equal_numpy(rows, vectors, dtype):
                 expected = np.full((m + 1, n + 1), 42, dtype)
                 its = slice(i, min(i + rows, m))
                 expected[its, :count] = (M[its] - source[1:-1] + np.outer(A[its, 3], source[1:-1]))[:, :count]
+                np.testing.assert_array_equal(ours, expected)
+                np.testing.assert_array_equal(theirs, expected)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("vectors", [1, 2])
+def test_several_outer_products_are_added_in_order(vectors, dtype):
+    """The first ones can be left out. With 2⁴⁰ in one term, another order of the sums would have other bits."""
+    import numba
+
+    from jitnet.compiler.jit import OPTIONS
+
+    def body(A, M, target, i, k, first):
+        block = rank_n_update(load_rows(target, 0, 3, vectors, target.shape[1]), M, A, i, k, first)
+        store_rows(block, target, 0, target.shape[1])
+
+    compiled = numba.njit(**OPTIONS)(body)
+    lanes, terms = VECTOR_BYTES // np.dtype(dtype).itemsize, TERMS_BYTES // np.dtype(dtype).itemsize
+    rng = np.random.default_rng(0)
+    A = rng.integers(-9, 9, (2 + vectors * lanes, 9)).astype(dtype)[:, 1:]
+    A[:, 2] = 2.0**40
+    B = rng.integers(-9, 9, (8, 3)).astype(dtype)
+    for M in (B.T, np.ascontiguousarray(B.T)):
+        for i, k in ((0, 0), (2, 1), (1, 8 - terms)):
+            for first in range(terms):
+                ours, theirs, expected = (np.ones((3, vectors * lanes), dtype) for _ in range(3))
+                body(A, M, ours, i, k, first)
+                compiled(A, M, theirs, i, k, first)
+                for t in range(k + first, k + terms):
+                    expected += np.outer(M[:, t], A[i : i + vectors * lanes, t])
                 np.testing.assert_array_equal(ours, expected)
                 np.testing.assert_array_equal(theirs, expected)
 

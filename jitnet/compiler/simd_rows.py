@@ -83,7 +83,7 @@ typed(repeated, _repeated_rows)
 typed(rank_1_update, lambda block, M, i, k, simd: block if isinstance(block, SimdVectors) else None)
 
 
-def _row_addresses(context, builder, array_type, array, i, rows):
+def row_addresses(context, builder, array_type, array, i, rows):
     """The address of the first number of each row, and the step to its next number in bytes."""
     memory = context.make_array(array_type)(context, builder, array)
     (m, _), (down, right) = (cgutils.unpack_tuple(builder, pair) for pair in (memory.shape, memory.strides))
@@ -110,7 +110,7 @@ def _load_rows(context, builder, signature, arguments):
     M, i, _, _, count = arguments
     register = context.get_value_type(block).element
     widen(builder.function)
-    addresses, _ = _row_addresses(context, builder, array_type, M, i, block.rows)
+    addresses, _ = row_addresses(context, builder, array_type, M, i, block.rows)
     masks = masks_for(builder, ir.ArrayType(register, block.vectors), count) * block.rows
     nothing, align = ir.Constant(register, None), alignment(array_type)
     places = _registers_at(builder, addresses, block.vectors, register)
@@ -126,7 +126,7 @@ def _store_rows(context, builder, signature, arguments):
     block, array_type, *_ = signature.args
     simd, M, i, count = arguments
     register = simd.type.element
-    addresses, _ = _row_addresses(context, builder, array_type, M, i, block.rows)
+    addresses, _ = row_addresses(context, builder, array_type, M, i, block.rows)
     masks = masks_for(builder, ir.ArrayType(register, block.vectors), count) * block.rows
     align = alignment(array_type)
     places = _registers_at(builder, addresses, block.vectors, register)
@@ -139,7 +139,7 @@ def _store_rows(context, builder, signature, arguments):
 def _prefetch_rows(context, builder, signature, arguments):
     array_type, _, rows, vectors = signature.args
     M, i, _, _ = arguments
-    addresses, _ = _row_addresses(context, builder, array_type, M, i, rows.literal_value)
+    addresses, _ = row_addresses(context, builder, array_type, M, i, rows.literal_value)
     for address in addresses:
         prefetch_lines(builder, address, vectors.literal_value * VECTOR_BYTES)
     return context.get_dummy_value()
@@ -154,7 +154,7 @@ def _repeated(context, builder, signature, arguments):
 def _rank_1_update(context, builder, signature, arguments):
     block, array_type, *_ = signature.args
     sums, M, i, k, simd = arguments
-    addresses, right = _row_addresses(context, builder, array_type, M, i, block.rows)
+    addresses, right = row_addresses(context, builder, array_type, M, i, block.rows)
     before, vectors = builder.mul(k, right), registers_of(builder, simd)
     sums = iter(registers_of(builder, sums))
     updated = []

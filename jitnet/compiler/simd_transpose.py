@@ -1,13 +1,27 @@
-"""The transpose of lanes × lanes numbers of a matrix, in vector registers (`simd.py`); interpreted, a loop."""
+"""Numbers of a matrix, transposed in vector registers (`simd.py`).
+
+    transpose_square(source, r, c, target)    lanes × lanes numbers of `source`, transposed, to `target`
+    transpose_part(source, r, c, target)      the same at the edges of `source`
+    rank_n_update(block, M, A, i, k, first)   block + M[:, k : k+n]·A[i : i+lanes, k : k+n]ᵀ, term by term
+
+Interpreted, these are loops.
+"""
 
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import lower_builtin
 
 from .intrinsics import VECTOR_BYTES, lanes, widen
-from .simd import alignment, in_all_lanes, masked_call, masks_for, typed
+from .simd import SimdVectors, alignment, in_all_lanes, joined, masked_call, masks_for, registers_of, typed
+from .simd_rows import rank_1_update, row_addresses
+from .types import Matrix
+
+TERMS_BYTES = 16
+"""Bytes of a row of A in a step of `rank_n_update`: the part of a register within which Intel and AMD shuffle fastest."""
 
 
 def transpose_square(source: Any, r: int, c: int, target: Any) -> None:
@@ -28,8 +42,22 @@ def transpose_part(source: Any, r: int, c: int, target: Any) -> None:
             target[j, i] = source[i, j] if i < rows else 0
 
 
+def rank_n_update(block: Matrix, M: Matrix, A: Matrix, i: int, k: int, first: int) -> Matrix:
+    """The outer products of M[:, k + t] and A[i : i+lanes, k + t] are added for t = first, ..., n − 1 in turn.
+
+    A vector of numbers of a column of A would take as many loads as it has lanes. Here each load takes n numbers of a
+    row, TERMS_BYTES in all, which are then transposed. Rows of A are contiguous; A must have as many from i on as a row
+    of `block` has lanes, and n numbers from k on.
+    """
+    for t in range(k + first, k + TERMS_BYTES // A.itemsize):
+        block = rank_1_update(block, M, 0, t, A[i : i + block.shape[1], t])
+    return block
+
+
 typed(transpose_square, lambda source, *others: types.none if isinstance(source, types.Array) else None)
 typed(transpose_part, lambda source, *others: types.none if isinstance(source, types.Array) else None)
+
+typed(rank_n_update, lambda block, *others: block if isinstance(block, SimdVectors) else None)
 
 
 def _row_places(context, builder, array_type, array, r, c):
@@ -45,9 +73,14 @@ def _row_places(context, builder, array_type, array, r, c):
 
 
 def _interleaved(builder, rows):
-    n = len(rows)
-    interleaved = [i // 2 + n * (i % 2) for i in range(2 * n)]  # 0, n, 1, n + 1, ...
-    low, high = (ir.Constant(ir.VectorType(ir.IntType(32), n), half) for half in (interleaved[:n], interleaved[n:]))
+    """Squares of n × n numbers next to one another, in n rows, each transposed."""
+    n, count = len(rows), rows[0].type.count
+    places = [
+        at + i // 2 + count * (i % 2) for at in range(0, count, n) for i in range(n)
+    ]  # 0, count, 1, count + 1, ...
+    low, high = (
+        ir.Constant(ir.VectorType(ir.IntType(32), count), [place + shift for place in places]) for shift in (0, n // 2)
+    )
     for _ in range(n.bit_length() - 1):
         pairs = list(zip(rows[: n // 2], rows[n // 2 :], strict=True))
         rows = [builder.shuffle_vector(a, b, half) for a, b in pairs for half in (low, high)]
@@ -88,3 +121,50 @@ def _transpose_part(context, builder, signature, arguments):
         these = in_all_lanes(builder, reaches(columns, j), mask.type)
         masked_call(builder, "store", register, ir.VoidType(), [row, address, align, these])
     return context.get_dummy_value()
+
+
+@lower_builtin(rank_n_update, SimdVectors, types.Array, types.Array, types.Integer, types.Integer, types.Integer)
+def _rank_n_update(context, builder, signature, arguments):
+    block, M_type, A_type, *_ = signature.args
+    sums, M, A, i, k, first = arguments
+    register, n = sums.type.element, TERMS_BYTES * 8 // block.dtype.bitwidth
+    sums, columns = registers_of(builder, sums), []
+    few = ir.VectorType(register.element, n).as_pointer()
+    [row], _ = row_addresses(context, builder, A_type, A, i, 1)
+    stride = builder.extract_value(context.make_array(A_type)(context, builder, A).strides, 0)
+    row = cgutils.pointer_add(builder, row, builder.mul(k, ir.Constant(k.type, block.dtype.bitwidth // 8)))
+    for _ in range(block.vectors):
+        squares = []  # the rows n·s to n·s + n − 1 of A, for each s
+        for _ in range(register.count // n):
+            steps = [builder.mul(stride, ir.Constant(stride.type, r)) for r in range(n + 1)]
+            *square, row = (cgutils.pointer_add(builder, row, step) for step in steps)
+            squares.append([builder.bitcast(place, few) for place in square])
+            row = _in_a_register(builder, row)
+        side_by_side = [_joined_parts(builder, places, block.dtype) for places in zip(*squares, strict=True)]
+        columns.append(_interleaved(builder, side_by_side))
+    factors, right = row_addresses(context, builder, M_type, M, ir.Constant(i.type, 0), block.rows)
+    for t in range(n):
+        before = builder.mul(builder.add(k, ir.Constant(k.type, t)), right)
+        is_new = builder.icmp_signed(">=", ir.Constant(first.type, t), first)
+        for r, factor in enumerate(factors):
+            x = in_all_lanes(builder, builder.load(cgutils.pointer_add(builder, factor, before)), register)
+            for v, column in enumerate(columns):
+                at = r * block.vectors + v
+                sums[at] = builder.select(is_new, builder.fadd(sums[at], builder.fmul(x, column[t])), sums[at])
+    return joined(builder, sums)
+
+
+def _in_a_register(builder, x):
+    """x, of which LLVM no longer knows how it was computed. Otherwise it would compute the distances of all rows before
+    the loop, which are far too many for the registers, and load one of them again for each number."""
+    return builder.asm(ir.FunctionType(x.type, [x.type]), "", "=r,0", [x], side_effect=False)
+
+
+def _joined_parts(builder, places, dtype):
+    """The short vectors at these places, in one."""
+    parts = [builder.load(place, align=dtype.bitwidth // 8) for place in places]
+    while len(parts) > 1:
+        count = 2 * parts[0].type.count
+        order = ir.Constant(ir.VectorType(ir.IntType(32), count), list(range(count)))
+        parts = [builder.shuffle_vector(a, b, order) for a, b in zip(parts[::2], parts[1::2], strict=True)]
+    return parts[0]

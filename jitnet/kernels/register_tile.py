@@ -40,6 +40,7 @@ from ..compiler.simd import MASKS, broadcast, load, load_past_end, masked_load, 
 from ..compiler.simd_rows import load_rows, prefetch_rows, rank_1_update, repeated, store_rows
 from ..compiler.simd_transpose import transpose_part, transpose_square
 from ..compiler.types import Matrix, Vector
+from .few_columns import few_columns, few_columns_pay
 
 ROWS, LOW = 6, 4
 NARROW_ROWS, NARROW_LOW = 10, 5
@@ -222,6 +223,8 @@ def narrow_tiles(
 ) -> None:
     """The tiles of a narrow panel, as wide as C: compiled apart from `product`, so that two processes can compile in
     parallel."""
+    if not descends and few_columns_pay(A, B, C) and few_columns(A, B, begin, adds, C):
+        return
     if C.shape[1] <= lanes(C):
         tiles_1(A, B, copy, begin, adds, descends, lr, C)
     else:

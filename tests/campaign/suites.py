@@ -111,6 +111,7 @@ TESTS: dict[str, list[list[str]]] = {
     "jitnet/kernels/matmul.py": loops("matmul"),
     "jitnet/kernels/softmax.py": [*loops("softmax"), [*ULP, "softmax"]],
     "jitnet/kernels/register_tile.py": loops("matmul or layer or descend"),
+    "jitnet/kernels/few_columns.py": [*loops("matmul or layer"), ["tests/test_few_columns.py"]],
     "jitnet/kernels/parts.py": loops("matmul or layer or descend or cut"),
     "jitnet/kernels/optimizers.py": loops("sgd or momentum or nesterov or adam or rmsprop"),
     "jitnet/kernels/numpy_baseline.py": [[KERNELS, "-k", "numpy"]],
