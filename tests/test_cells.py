@@ -91,6 +91,7 @@ def test_equal_values_have_one_spelling():
         ("1,234.5", ["–5", "‒7.5", "3"], [-5, -7.5, 3]),
         ("hour:minute", ["12:30 AM", "1:15pm", "12:00 PM", "11:59 am"], [0.5, 13.25, 12, 11 + 59 / 60]),
         ("hour:minute", ["0:30", "23:45:36"], [0.5, 23.76]),
+        ("hour:minute", ["5:30 a.m.", "1:15 P.M."], [5.5, 13.25]),
     ],
 )  # fmt: skip
 def test_number_formats_are_recognized(form, cells, numbers):

@@ -38,6 +38,7 @@ def test_numbers_are_not_dates(form):
         ("month day, year", ["February 29, 2020", "Dec 31, 1999"]),
         ("month day, year", ["Saturday, February 29, 2020", "Fri, Dec 31, 1999 11:59 PM"]),
         ("day month year", ["Saturday, 29 February 2020", "Fri 31 Dec 1999 23:59"]),
+        ("month day, year", ["Feb-29-2020", "Dec-31-1999"]),
         ("year/month/day", ["2020/02/29", "1999/12/31"]),
         ("year-month-day", ["2020-02-29 12:00:00 +0100", "1999-12-31 12:00+01"]),
         ("year-month-day", ["2020-02-29 12:00:00,123", "1999-12-31T12:00:00.5-05:00[America/New_York]"]),
@@ -63,9 +64,11 @@ def test_date_formats_are_recognized(form, cells):
         ("month year", ["02/2020", "12/1999"], ["2020-02-01", "1999-12-01"]),
         ("month year", ["2-2020", "12-1999"], ["2020-02-01", "1999-12-01"]),
         ("year-month-day", ["Q2 2020", "Q4/1999"], ["2020-04-01", "1999-10-01"]),
-        ("year-month-day", ["2020Q2", "1999-Q4"], ["2020-04-01", "1999-10-01"])],
+        ("year-month-day", ["2020Q2", "1999-Q4"], ["2020-04-01", "1999-10-01"]),
+        ("month year", ["2020 Feb", "1999-December"], ["2020-02-01", "1999-12-01"]),
+        ("year-month-day", ["2020-W01", "1999 W52"], ["2019-12-30", "1999-12-27"])],
 )  # fmt: skip
-def test_a_month_and_a_quarter_are_their_first_day(form, cells, first):
+def test_a_month_a_quarter_and_a_week_are_their_first_day(form, cells, first):
     assert form_of(cells, np.ones(2, int)) == (form, [])
     days, first = (numbers_in(np.array(c, object), f)[0] for c, f in ((cells, form), (first, "year-month-day")))
     np.testing.assert_array_equal(days, first)
@@ -75,8 +78,8 @@ def test_a_month_and_a_quarter_are_their_first_day(form, cells, first):
     "cell",
     ["2020-13", "1234-05", "2020-02-30", "2020-02-01 25:00", "2020年13月1日", "Mon", "Sun, 5", "19990230", "21001231",
         "Fri, 31 Feb 2020 12:00:00 GMT", "Fri " + "1" * 50, "1999123", "31/Dec/9999:23:59:59 -0500",
-        "Fri, 31 Dec 9999 23:00:00 -1200", "13/2020", "0-2020", "Abc-20", "Q5 2020", "3.1999999",
-        "3.2", "1.2-2020", "Sunnyday, January 1, 2024", "Mon Jan 1 10:30 PM 2024"],
+        "Fri, 31 Dec 9999 23:00:00 -1200", "13/2020", "0-2020", "Abc-20", "Q5 2020", "3.1999999", "2021-W53",
+        "2020 Abc", "3.2", "1.2-2020", "Sunnyday, January 1, 2024", "Mon Jan 1 10:30 PM 2024"],
 )  # fmt: skip
 def test_texts_that_are_no_dates_are_not_read(cell):
     assert not any(read(cell) for read in DATES.values())

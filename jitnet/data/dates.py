@@ -10,7 +10,9 @@ Reader = Callable[[str], "Parts | None"]
 """The numbers that a cell stands for, or None if it cannot be read."""
 
 
-_CLOCK = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9](?:\.[0-9]{1,9})?))?(?: ?([AaPp])[Mm])?")
+_CLOCK = re.compile(
+    r"([01]?[0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9](?:\.[0-9]{1,9})?))?(?: ?([AaPp])(?:[Mm]|\.[Mm]\.))?"
+)
 
 
 def _time_of_day(cell: str) -> Parts | None:
@@ -53,6 +55,7 @@ _ISO = re.compile(
 )
 _QUARTER = re.compile("(?P<year>(?:19|20)[0-9]{2})[ -]?Q(?P<quarter>[1-4])")
 _YEAR_LAST = re.compile("Q(?P<quarter>[1-4])[ /-](?P<year>(?:19|20)[0-9]{2})")
+_WEEK = re.compile("((?:19|20)[0-9]{2})[ -]?W([0-9]{2})")
 _MONTH = re.compile("(?:19|20)[0-9]{2}-(?:0[1-9]|1[0-2])")
 _EAST_ASIAN = re.compile("([0-9]{4}) ?[年년] ?([0-9]{1,2}) ?[月월] ?([0-9]{1,2}) ?[日일]")
 
@@ -81,6 +84,15 @@ def _east_asian(cell: str) -> Parts | None:
 def _quarter(cell: str) -> Parts | None:
     found = _QUARTER.fullmatch(cell) or _YEAR_LAST.fullmatch(cell)
     return date_parts(datetime(int(found["year"]), 3 * int(found["quarter"]) - 2, 1)) if found else None
+
+
+def _week(cell: str) -> Parts | None:
+    """The Monday of a week of ISO 8601: `2024-W06`, or `2024 W06` as R writes it."""
+    found = _WEEK.fullmatch(cell)
+    try:
+        return date_parts(datetime.fromisocalendar(int(found[1]), int(found[2]), 1)) if found else None
+    except ValueError:
+        return None
 
 
 _WEEKDAY = re.compile("(?:Mon|Tues?|Wed(?:nes)?|Thu(?:rs?)?|Fri|Sat(?:ur)?|Sun)(?:day)?,? +")
@@ -228,11 +240,12 @@ def _after_weekday(read: Reader) -> Reader:
 
 
 _MONTH_YEAR = re.compile("(?:([A-Za-z]{3,9})[ -]|([0-9]{1,2})[./-])((?:19|20)[0-9]{2})")
+_YEAR_MONTH = re.compile("((?:19|20)[0-9]{2})[ -]([A-Za-z]{3,9})")
 
 
 def _month_year(cell: str) -> Parts | None:
-    """The first day of a month: `Jan 2024`, `Jan-24` as Excel shows it, `01/2024`."""
-    found = _MONTH_YEAR.fullmatch(with_four_digits(cell))
+    """The first day of a month: `Jan 2024`, `2024 Jan`, `Jan-24` as Excel shows it, `01/2024`."""
+    found = _MONTH_YEAR.fullmatch(with_four_digits(_YEAR_MONTH.sub(r"\2 \1", cell)))
     if found is None:
         return None
     name, number, year = found.groups()
@@ -252,7 +265,7 @@ def _first(*readers: Reader) -> Reader:
 
 
 DATES: dict[str, Reader] = {
-    "year-month-day": _first(iso, _dated("Y-m-d", "Y.m.d"), _quarter, _east_asian),
+    "year-month-day": _first(iso, _dated("Y-m-d", "Y.m.d"), _quarter, _week, _east_asian),
     "year/month/day": _dated("Y/m/d"),
     "day.month.year": _dated("d.m.Y"),
     "month/day/year": _dated("m/d/Y"),
@@ -263,7 +276,7 @@ DATES: dict[str, Reader] = {
     "weekday, day month year": _mail,
     MONTH: _month_year,
     PLAIN_MONTH: lambda cell: _month_year(cell) if _PLAIN_MONTH.fullmatch(cell) else None,
-    "month day, year": _after_weekday(_dated("b d, Y", "b d Y")),
+    "month day, year": _after_weekday(_dated("b d, Y", "b d Y", "b-d-Y")),
     COMPACT: _compact,
 }
 TIMES: dict[str, Reader] = {"hour:minute": _time_of_day}
