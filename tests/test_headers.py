@@ -31,6 +31,7 @@ def test_numeric_header_of_pandas_is_recognized():
     """0,1 and ,0,1 are a header above row numbers or columns without these cells, but can also be a row of data."""
     whole = [7, 3, 9, 4, 8, 2, 6, 5, 9, 3, 7, 8]
     pointed, words, bits = [n + 0.5 for n in whole], ["red", "blue"] * 6, [0, 1, 1] * 4
+    letters, years = list("abcdefghijkl"), range(1990, 2002)
     count, shuffled = range(12), [5, 11, 3, 8, 0, 9, 7, 6, 10, 2, 4, 1]
     for first, columns, is_header in (
         ("0,1", (whole, whole), True), ("0,1", (pointed, bits), True), ("0,1", (bits, pointed), True),
@@ -38,6 +39,9 @@ def test_numeric_header_of_pandas_is_recognized():
         (",0,1", (shuffled, bits, bits), True), (",2019,2020", (count, bits, whole), True),
         (",b", (count, bits), True), (",size", (count, words), True), ("1,2,3", (whole, pointed, bits), True),
         ("size,2019,2020", (words, whole, whole), True), ("2019,2020,2021", (whole, pointed, bits), True),
+        ("place,1999,2005", (letters, whole, pointed), True), (",1990,2000", (letters, pointed, pointed), True),
+        ("a,1999,2005", (letters, whole, whole), False), ("place,1999,2005", (letters, whole, years), False),
+        ("place,2005,1999", (letters, whole, whole), False), ("1980,1999,2005", (years, whole, whole), False),
         ("0,1", (bits, bits), False), ("0,1", (whole, bits), False), ("0,1", (range(5, 17), whole), False),
         ("0,1", (whole[:9], whole[:9]), False), ("0,1", (sorted(pointed), bits), False),
         ("1,2,3,4,5", (whole,) * 5, True), ("1,2,3,4,5", [(2, 5), (1, 3), (3, 1), (5, 4), (4, 2)], False),

@@ -47,6 +47,8 @@ def looks_like_a_header(first: list[str], rows: list[list[str]]) -> bool:
     - or its numbers are 0, 1, 2, ..., three or more, as pandas writes them, or five or more that follow each other,
       unless those of the next row do so too, or are the same in another order, as in rankings;
     - or its numbers follow each other, such as 0, 1 or 2019, 2020, 2021, and are unlike the cells below;
+    - or its numbers are years in order, as in wide tables, no column below holds years only, and its first cell is
+      empty or a word unlike those below;
     - or every number below its numbers has a decimal point, and no word of it occurs again in its column.
     """
     numbers = [cell for cell in first if is_number(cell)]
@@ -73,6 +75,10 @@ def looks_like_a_header(first: list[str], rows: list[list[str]]) -> bool:
         return True
     if follow and len(numbers) > 1 and _are_unlike(below, texts):
         return True
+    begins_with_name = not is_number(first[0]) and not (first[0] and is_like(first[0], columns[0]))
+    are_years = len(numbers) > 1 and numbers == sorted(numbers) and _are_years(numbers)
+    if begins_with_name and are_years and not any(_are_years(column) for _, column in below):
+        return True
     have_points = all(column and all("." in cell for cell in column) for _, column in below)
     return have_points and all(cell not in column for cell, column in texts)
 
@@ -80,6 +86,10 @@ def looks_like_a_header(first: list[str], rows: list[list[str]]) -> bool:
 def _follow(numbers: list[str]) -> bool:
     """True for whole numbers that follow each other, such as 2019, 2020, 2021."""
     return bool(numbers) and numbers[0].isdigit() and numbers == [str(int(numbers[0]) + i) for i in range(len(numbers))]
+
+
+def _are_years(cells: list[str]) -> bool:
+    return all(re.fullmatch("(?:1[89]|20)[0-9]{2}", cell) for cell in cells)
 
 
 def is_like(cell: str, column: list[str]) -> bool:
