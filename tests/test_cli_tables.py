@@ -133,6 +133,17 @@ def test_a_network_is_said_to_be_no_better_than_the_baseline_or_worse(error, ver
     assert said == f"baseline: always predicting a, the most frequent class in training, is right for 50.00%{verdict}"
 
 
+def test_confusions_of_many_classes_are_listed_as_pairs(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(scores, "MATRIX_CLASSES", 9)
+    many = csv(tmp_path, "x,y\n" + "".join(f"{i * i},{'abcdefghij'[i % 10]}\n" for i in range(100)))
+    result = json.loads(run("train", many, "--target", "y", "--json", *QUICK).out)
+    pairs = result["confusion"]["pairs"]
+    assert sum(number for *_, number in pairs) == 20
+    assert sum(number for i, j, number in pairs if i == j) == 20 * result["test_accuracy"]
+    i, j, number = max((pair for pair in pairs if pair[0] != pair[1]), key=lambda pair: pair[2])
+    assert f"mistakes: {'abcdefghij'[i]} as {'abcdefghij'[j]} ({number})" in scores.in_words(result)
+
+
 def test_rows_without_a_target_are_left_out(run, tmp_path):
     some = csv(tmp_path, "x,y\n" + "".join(f"{i * i},{'' if i % 10 == 3 else 'ab'[i % 2]}\n" for i in range(40)))
     said = run("train", some, "--target", "y", "--save", "m.npz", *QUICK)

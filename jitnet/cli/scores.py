@@ -5,6 +5,7 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .. import checks
 from ..compiler.types import BackendName
@@ -13,6 +14,8 @@ from .samples import Samples
 
 SHOWN_CLASSES = 6
 """Up to this many classes, the confusion matrix is printed; above, the most frequent mistakes."""
+MATRIX_CLASSES = 1000
+"""Up to this many classes, there is a matrix; above, it would be nearly all zeros, and could exceed the memory."""
 
 
 def of(net: Network, parts: Samples, backend: BackendName) -> dict[str, Any]:
@@ -35,10 +38,18 @@ def of(net: Network, parts: Samples, backend: BackendName) -> dict[str, Any]:
     most = int(np.bincount(parts.train[1], minlength=classes).argmax())
     result["baseline_answer"] = target.classes[most]
     result["baseline_accuracy"] = float(np.mean(most == Y))
-    matrix = np.zeros((classes, classes), np.int64)
-    np.add.at(matrix, (Y, A.argmax(axis=1)), 1)
-    result["confusion"] = {"classes": target.classes, "matrix": matrix.tolist()}  # a row per class, a column per answer
+    result["confusion"] = _confusion(target.classes, Y, A.argmax(axis=1))
     return result
+
+
+def _confusion(classes: list[str], Y: NDArray[np.int64], answers: NDArray[np.int64]) -> dict[str, Any]:
+    """The matrix, with a row for each class and a column for each answer; or [class, answer, count] of each pair."""
+    pairs, counts = np.unique(Y.astype(np.int64) * len(classes) + answers, return_counts=True)
+    if len(classes) > MATRIX_CLASSES:
+        return {"classes": classes, "pairs": np.transpose([*divmod(pairs, len(classes)), counts]).tolist()}
+    matrix = np.zeros((len(classes), len(classes)), np.int64)
+    matrix.flat[pairs] = counts
+    return {"classes": classes, "matrix": matrix.tolist()}
 
 
 def in_words(result: dict[str, Any]) -> str:
@@ -50,13 +61,13 @@ def in_words(result: dict[str, Any]) -> str:
     right = f"{result['baseline_accuracy']:.2%}"
     text = f"baseline: always predicting {answer}, the most frequent class in training, is right for {right}"
     text += _verdict(1 - result["test_accuracy"], 1 - result["baseline_accuracy"])
-    classes, matrix = result["confusion"]["classes"], np.array(result["confusion"]["matrix"])
+    confusion = result["confusion"]
+    classes, matrix = confusion["classes"], np.array(confusion.get("matrix", ()))
     if len(classes) <= SHOWN_CLASSES:
         return f"{text}\n{_table([checks.some([name], 1)[:20] for name in classes], matrix)}"
-    np.fill_diagonal(matrix, 0)
-    order = np.argsort(-matrix, axis=None, kind="stable")[:4]
-    pairs = [(int(place) // len(classes), int(place) % len(classes)) for place in order]
-    mistakes = [f"{classes[i]} as {classes[j]} ({matrix[i, j]})" for i, j in pairs if matrix[i, j]]
+    pairs = confusion.get("pairs") or [[i, j, matrix[i, j]] for i, j in np.argwhere(matrix)]
+    wrong = sorted((pair for pair in pairs if pair[0] != pair[1]), key=lambda pair: -pair[2])
+    mistakes = [f"{classes[i]} as {classes[j]} ({number})" for i, j, number in wrong[:4]]
     return f"{text}; most frequent mistakes: {', '.join(mistakes)}" if mistakes else text
 
 
