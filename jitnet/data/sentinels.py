@@ -20,6 +20,8 @@ FEW = 3
 """A value that fewer rows have, or fewer than one in a thousand, can be an outlier."""
 MOST = 3
 """The maximum number of sentinels at one end, as in −999, −998."""
+LIMITS = (32767, 32768, 65535)
+"""Missing cells of programs with integers of 16 bits. Other codes below a billion have one or two different digits."""
 FAR = 1.5
 """Sentinels are farther from the other numbers than this times their extent; powers of 2 are not."""
 FAR_NINES = 0.3
@@ -63,10 +65,16 @@ def _at_the_end(values: NDArray[np.float64], extreme: Callable[..., Any]) -> lis
     while len(values) and len(found) <= MOST:
         here = values == extreme(values)
         found.append((float(extreme(values)), int(here.sum())))
-        if found[-1][1] < max(FEW, here.size / 1000) or found[-1][0] % 1:  # codes for missing cells are whole
+        if found[-1][1] < max(FEW, here.size / 1000) or not _can_be_code(found[-1][0]):
             break
         values = values[~here]
     return found
+
+
+def _can_be_code(value: float) -> bool:
+    """True for whole numbers such as -1, 98, 999 and 10000, but not 150 and 4779118, which are measured."""
+    size = abs(value)
+    return value % 1 == 0 and (size >= 1e9 or size in LIMITS or len(set(f"{size:.0f}")) <= 2)
 
 
 def sentinel_notes(found: dict[str, dict[str, int]], cells: str = "cells") -> list[str]:
