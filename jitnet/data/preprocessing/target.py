@@ -83,7 +83,9 @@ class Target:
                 warnings.append(sentence)
             if task is None and (sentence := unread_numbers(name, classes)):
                 warnings.append(sentence)
-            if no_words := [shown(one) for one in classes if is_missing_word(one)]:
+            # none is a class, as of treatments; None is also what Python writes for a missing value
+            no_words = [shown(one) for one in classes if is_missing_word(one) and one not in ("none", "NONE")]
+            if no_words:
                 warnings.append(
                     f"{name} has the class {some(no_words, 3)}; if it means that the target is missing, empty "
                     "these cells"
