@@ -12,6 +12,7 @@ from jitnet.data import Choices, Recipe, from_frame
 from jitnet.data.text_column import Words
 
 QUICK = ("--epochs", "1", "--hidden", "4", "--backend", "numpy")
+Y = ("--target", "y")
 ROWS = range(40)
 
 
@@ -99,8 +100,12 @@ def test_a_target_whose_empty_cells_can_have_a_meaning_says_so(run, tmp_path, ce
     for share, before in ((1, "leave these rows out of the file"), (2, "at least two are needed")):
         rows = "".join(f"{i % 7},{cell if i % 3 < share else ''}\n" for i in range(60))
         assert before + hint in run("train", csv(tmp_path, f"x,y\n{rows}"), "--target", "y", *QUICK, status=2).err
-    many = "".join(f"{i % 7},{'' if i % 3 else i}\n" for i in range(90))
-    assert "has a meaning" not in run("train", csv(tmp_path, f"x,y\n{many}"), "--target", "y", *QUICK, status=2).err
+    many = "".join(f"{i % 7},{'' if i % 9 else i}\n" for i in range(190))  # 22 numbers, which are no classes
+    assert "168 of 190 rows have no y and are left out" in run("train", csv(tmp_path, f"x,y\n{many}"), *Y, *QUICK).out
+    few = many + "0,\n" * 30
+    said = run("train", csv(tmp_path, f"x,y\n{few}"), *Y, *QUICK, status=2).err
+    assert "198 of 220 rows have no y" in said
+    assert "has a meaning" not in said
 
 
 def test_percentages_beside_numbers_of_a_workbook_are_explained():

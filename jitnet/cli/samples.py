@@ -169,18 +169,17 @@ def _names(options: argparse.Namespace, option: str) -> list[str]:
 def _rows_with_target(table: Table, warnings: list[str]) -> NDArray[np.int64]:
     """The rows to learn from.
 
-    Errors    ValueError if half of the rows or more have no target
+    Errors    ValueError if half of the rows or more have no target, and an empty cell can be a class; or nine of ten
     """
     missing = table[table.target].missing
     rows, gaps = np.flatnonzero(~missing), int(missing.sum())
     if gaps:
         first = table.where(int(missing.argmax()))
         text = f"{gaps} of {checks.count(len(table), 'row')} {'has' if gaps == 1 else 'have'} no {called(table.target)}"
-        if 2 * gaps >= len(table):
-            raise checks.Error(
-                f"{text} (first: {first}); name another target, or leave these rows out of the file"
-                f"{empty_target_hint(table)}{table.gap_hint}"
-            )
+        meaning = f"{empty_target_hint(table)}{table.gap_hint}"
+        if len(rows) <= len(table) / (2 if meaning else 10):
+            how = "name another target, or leave these rows out of the file"
+            raise checks.Error(f"{text} (first: {first}); {how}{meaning}")
         warnings.append(f"{text} and {'is' if gaps == 1 else 'are'} left out (first: {first}){table.gap_hint}")
     return rows
 
