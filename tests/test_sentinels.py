@@ -32,7 +32,8 @@ FOUND = {
     "zero": (some(0, among=1990 + N % 20), {0}),
     "nines near large numbers": (some(-999, among=20 * N), {-999}),
     "answers of a survey": (some(98, 99, among=1 + N % 5), {98, 99}),
-    "integers of 16 bits": (some(-32768), {-32768}), "largest integer": (some(2147483647), {2147483647}),
+    "integers of 16 bits": (some(-32768), {-32768}),
+    "largest integer": (some(2147483647), {2147483647}),
     "yes and no": (some(-9, 77, among=N % 2), {-9, 77}),
 }
 NOT_FOUND = {
@@ -40,7 +41,8 @@ NOT_FOUND = {
     "few values": np.tile([0.0, 1, 2, 1000], 30), "two values": np.tile([0.0, 1000], 60), "powers": 2.0 ** (N % 20),
     "not whole": some(-999.5), "squares": (N // 5) ** 2, "ages": 18 + N % 70, "most rows": some(*[-999] * 25),
     "rare in many rows": np.append(np.tile(N, 100), [-999] * 5), "constant": np.full(50, -999.0), "none": N[:0],
-    "three digits that differ": some(150), "of a census": some(2777951, 4779118), "at the limit": some(100, among=N % 41),
+    "three digits that differ": some(150), "of a census": some(2777951, 4779118),
+    "at the limit": some(100, among=N % 41),
 }  # fmt: skip
 
 

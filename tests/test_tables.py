@@ -97,7 +97,7 @@ def test_csv_targets_with_missing_value_names_are_a_warning(tmp_path):
     recipe, _ = learn(tmp_path, ["red", "blue", "unknown", "-"] * 5)
     sentence = "y has the class '-', 'unknown'; if it means that the target is missing, empty these cells"
     assert sentence in recipe.warnings
-    assert learn(tmp_path, ["mint", "oil", "none"] * 5)[0].warnings == []  # treatments
+    assert "has the class" not in str(learn(tmp_path, ["mint", "oil", "none"] * 5)[0].warnings)  # treatments
     with pytest.raises(jitnet.Error, match=r"the target 'y' is 7.5 in all rows: nothing to learn"):
         learn(tmp_path, ["7.5"] * 20)
 
