@@ -94,7 +94,7 @@ FILES = {
     ),
     "a name that is data": (b"0,1,p\n5,6,q\n7,8,r\n", {"1": [0, 5, 7], "2": [1, 6, 8], "3": ["p", "q", "r"]}),
     "whole above decimals": (b"7,y\n0.5,p\n1.0,q\n", {"7": [0.5, 1], "y": ["p", "q"]}),
-    "years": (b"name,2019,2020\nFrance,1,2\n", {"1": ["name", "France"], "2": [2019, 1], "3": [2020, 2]}),
+    "years": (b"name,2019,2020\nFrance,1,2\n", {"name": ["France"], "2019": [1], "2020": [2]}),
     "years above a number": (b"a,2019,2020,y\n1,2,3,x\n", {"a": [1], "2019": [2], "2020": [3], "y": ["x"]}),
     "numbers alone": (b"3,7,1\n4,5,0\n7,9,1\n", {"1": [3, 4, 7], "2": [7, 5, 9], "3": [1, 0, 1]}),
     "letters alone": (

@@ -34,12 +34,12 @@ CODE = re.compile("-[0-9]+|([789])\\1+|9+[78]")
 """What surveys write for a missing answer beside answers such as 1 to 5: -9, 88, 99, 97, 998 and the like."""
 
 
-def sentinels(values: NDArray[np.float64]) -> dict[float, int]:
+def sentinels(values: NDArray[np.float64], are_dates: bool = False) -> dict[float, int]:
     """Whole numbers at the ends of a column, far from the others, that several rows have; and how many have them.
 
-    values    (n,) finite numbers
+    values    (n,) finite numbers; or days, if they are dates
     """
-    low, high = (_at_the_end(values, extreme) for extreme in (np.min, np.max))
+    low, high = (_at_the_end(values, extreme, are_dates) for extreme in (np.min, np.max))
     for left, right in sorted(product(range(len(low)), range(len(high))), key=sum)[1:]:  # as few sentinels as possible
         first, last = low[left][0], high[right][0]
         nearest = [low[left - 1][0]] * (left > 0) + [high[right - 1][0]] * (right > 0)
@@ -49,7 +49,7 @@ def sentinels(values: NDArray[np.float64]) -> dict[float, int]:
             are_codes = all(CODE.fullmatch(canonical(value)) for value in found)
             if 2 * len(others) <= len(values) or not (are_codes or len(np.unique(others[:1000])) >= DIFFERENT):
                 return {}
-            return found | sentinels(others)
+            return found | sentinels(others, are_dates)
     return {}
 
 
@@ -59,22 +59,22 @@ def _is_far(value: float, first: float, last: float) -> bool:
     return max(first - value, value - last) > far * (last - first) > 0
 
 
-def _at_the_end(values: NDArray[np.float64], extreme: Callable[..., Any]) -> list[tuple[float, int]]:
+def _at_the_end(values: NDArray[np.float64], extreme: Callable[..., Any], are_dates: bool) -> list[tuple[float, int]]:
     """The extreme values and how many rows have them, up to the first that is no sentinel."""
     found: list[tuple[float, int]] = []
     while len(values) and len(found) <= MOST:
         here = values == extreme(values)
         found.append((float(extreme(values)), int(here.sum())))
-        if found[-1][1] < max(FEW, here.size / 1000) or not _can_be_code(found[-1][0]):
+        if found[-1][1] < max(FEW, here.size / 1000) or not _can_be_code(found[-1][0], are_dates):
             break
         values = values[~here]
     return found
 
 
-def _can_be_code(value: float) -> bool:
-    """True for whole numbers such as -1, 98, 999 and 10000, but not 150 and 4779118, which are measured."""
+def _can_be_code(value: float, is_date: bool) -> bool:
+    """True for days, and whole numbers such as -1, 98, 999 and 10000, but not 150 and 4779118, which are measured."""
     size = abs(value)
-    return value % 1 == 0 and (size >= 1e9 or size in LIMITS or len(set(f"{size:.0f}")) <= 2)
+    return value % 1 == 0 and (is_date or size >= 1e9 or size in LIMITS or len(set(f"{size:.0f}")) <= 2)
 
 
 def sentinel_notes(found: dict[str, dict[str, int]], cells: str = "cells") -> list[str]:

@@ -305,7 +305,7 @@ class Planner:
             return
         read = reader_of(form, first_year)
         values = {text: (read(text) or (math.nan,))[0] for text in times}
-        for value, rows in sentinels(np.repeat(list(values.values()), list(times.values()))).items():
+        for value, rows in sentinels(np.repeat(list(values.values()), list(times.values())), form in DATES).items():
             text = next(text for text in values if values[text] == value)
             self.sentinels.setdefault(canonical(text), {})[name] = rows
 
