@@ -245,8 +245,8 @@ def test_several_outer_products_are_added_in_order(vectors, dtype):
 
     from jitnet.compiler.jit import OPTIONS
 
-    def body(A, M, target, i, k, first):
-        block = rank_n_update(load_rows(target, 0, 3, vectors, target.shape[1]), M, A, i, k, first)
+    def body(A, M, target, i, k, begin):
+        block = rank_n_update(load_rows(target, 0, 3, vectors, target.shape[1]), M, A, i, k, begin)
         store_rows(block, target, 0, target.shape[1])
 
     compiled = numba.njit(**OPTIONS)(body)
@@ -257,11 +257,11 @@ def test_several_outer_products_are_added_in_order(vectors, dtype):
     B = rng.integers(-9, 9, (8, 3)).astype(dtype)
     for M in (B.T, np.ascontiguousarray(B.T)):
         for i, k in ((0, 0), (2, 1), (1, 8 - terms)):
-            for first in range(terms):
+            for begin in range(terms):
                 ours, theirs, expected = (np.ones((3, vectors * lanes), dtype) for _ in range(3))
-                body(A, M, ours, i, k, first)
-                compiled(A, M, theirs, i, k, first)
-                for t in range(k + first, k + terms):
+                body(A, M, ours, i, k, begin)
+                compiled(A, M, theirs, i, k, begin)
+                for t in range(k + begin, k + terms):
                     expected += np.outer(M[:, t], A[i : i + vectors * lanes, t])
                 np.testing.assert_array_equal(ours, expected)
                 np.testing.assert_array_equal(theirs, expected)

@@ -9,7 +9,6 @@ Interpreted, these are loops.
 
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -21,7 +20,7 @@ from .simd_rows import rank_1_update, row_addresses
 from .types import Matrix
 
 TERMS_BYTES = 16
-"""Bytes of a row of A in a step of `rank_n_update`: the part of a register within which Intel and AMD shuffle fastest."""
+"""Bytes of a row of A in a step of `rank_n_update`: the part of a register within which shuffles are fastest."""
 
 
 def transpose_square(source: Any, r: int, c: int, target: Any) -> None:

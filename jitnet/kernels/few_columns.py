@@ -39,8 +39,8 @@ def few_columns_pay(A: Matrix, B: Matrix, C: Matrix) -> bool:
 
 @part_of_kernels
 def few_columns(A: Matrix, B: Matrix, begin: Vector, adds: bool, C: Matrix) -> bool:
-    """C = A·B for at most FEW columns; the sums begin with `begin`, or with C, if it `adds`. False if there is no memory
-    for a copy of B, whose rows have FEW numbers, so that the distances of its numbers are constants."""
+    """C = A·B for at most FEW columns; the sums begin with `begin`, or with C, if it `adds`. False if there is no
+    memory for a copy of B, whose rows have FEW numbers, so that the distances of its numbers are constants."""
     (m, n), depth = C.shape, B.shape[0]  # A can be a copy whose rows are longer
     rows, terms = HEIGHT * lanes(C), TERMS_BYTES // A.itemsize
     wanted = depth * FEW * C.itemsize + VECTOR_BYTES
