@@ -78,6 +78,13 @@ def test_new_assignment_compares_with_rungs_that_students_can_write(tmp_path):
     assert text.count('check = "no race"  # finds a race with any number of threads') == 3
 
 
+def test_hints_of_a_new_assignment_are_commands_that_students_can_copy(tmp_path):
+    new.write(tmp_path / "first", ["matmul", "prefix_sum"])
+    text = (tmp_path / "first" / "assignment.toml").read_text()
+    assert "jitnet explain first.py:matmul --as matmul shows its machine code" in text
+    assert "jitnet explain first.py:prefix_sum --problem prefix_sum shows" in text
+
+
 def test_starter_says_what_to_compute(tmp_path):
     new.write(tmp_path / "first", ["prefix_sum", "matmul"])
     starter = (tmp_path / "first" / "student" / "first.py").read_text()
@@ -126,6 +133,7 @@ def test_starter_states_the_rules_of_the_grader(handed_out):
     assert text.startswith(
         f'"""Loops.\n\n{student.HEADING}\n\n- You may import math and numpy. Of NumPy, you may use sqrt.'
     )
+    assert " No @, methods such as .sum, classes," in " ".join(text.split())
     assert "- A submission runs on 1 thread. One call may take 4 seconds and 2 GiB of memory." in text
     assert text.endswith(OLD.partition("Anything.\n")[2])
     rows = [line.split(maxsplit=2) for line in text.splitlines() if line.startswith("    add:")]

@@ -8,12 +8,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from small_assignment import ADDITION, HONEST, graded, made
+from small_assignment import ADDITION, HONEST, SPEED, graded, made
 
 from jitnet.lab import oracle
 from jitnet.lab.grade import calls, inspection, judging, parent
 from jitnet.lab.grade.language import Language
-from jitnet.lab.grade.parts import parts_of
+from jitnet.lab.grade.parts import is_interpreted, parts_of
 from jitnet.lab.machine_code import sources
 from jitnet.lab.sanitizer import reasons
 
@@ -327,6 +327,17 @@ def test_message_has_the_numbers_of_the_call_and_the_only_dtype_that_is_wrong(co
     assert (narrower in found["said"]) == bool(only)
 
 
+def test_write_beside_an_array_has_its_line(addition, tmp_path):
+    (tmp_path / "anna.py").write_text(
+        "import numba\n\n\n@numba.njit\ndef add(a, b, c):\n    for i in range(9):\n        c[i] = 0\n"
+    )
+    (found,) = graded(addition, tmp_path / "anna.py")["tests"]
+    assert found["said"] == (
+        f"writes outside its arrays, past the end of c{GIVEN}; c[5] is out of bounds for the shape (5,) (anna.py, "
+        "line 7)"
+    )
+
+
 def test_name_that_is_not_defined_has_its_line(addition, tmp_path):
     head = "import numba\n@numba.njit\ndef add(x, y, result):\n"
     source = f"{head}    n = x.size\n    for i in range(m):\n        result[i] = n\n"
@@ -336,6 +347,30 @@ def test_name_that_is_not_defined_has_its_line(addition, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux says how much memory a process has filled")
+def test_slow_loop_that_is_not_compiled_says_so(tmp_path, monkeypatch):
+    (tmp_path / "anna.py").write_text(HONEST)
+    wanted = made(tmp_path / "work", ADDITION + SPEED)
+    with judging.Judge(wanted, wanted.kernels[0], str(tmp_path / "anna.py"), 0) as judge:
+        (test,) = (test for test in wanted.kernels[0].tests if test.check == "speed")
+        judge.timing_disturbed_by, judge.examined = [], {}
+        monkeypatch.setattr(judge, "_times", lambda *_: (0.1, 0.001))
+        said = judge._verdict(test, None, "").said
+    assert said.endswith("1% of the speed of naive; add is not compiled: write @numba.njit above it")
+
+
+@pytest.mark.parametrize(
+    ("text", "interpreted"),
+    [
+        (HONEST, True),
+        (f"@njit\n{HONEST}", False),
+        (f"{HONEST}add = njit(add)\n", False),
+        ("def add(x, y, result):\n    compiled(x, y, result)\n", False),
+    ],
+)
+def test_only_loops_that_nothing_compiles_are_interpreted(text, interpreted):
+    assert is_interpreted(text.encode(), "add") == interpreted
+
+
 def test_call_that_fills_memory_until_its_time_is_over_says_so(tmp_path):
     text = ADDITION.replace('["numba"]', '["numpy"]\nseconds = 3\nmemory = 0.2')
     source = "import numpy as np\ndef add(x, y, result):\n    z = np.ones(10_000_000)\n    while True:\n        pass\n"

@@ -141,6 +141,11 @@ def in_parts(x, y, result):
             result[i] = x[i]
 
 
+def writes_one_too_many(x, y, result):
+    for i in range(result.size + 1):
+        result[i] = 0
+
+
 def counts_ten(x, bins, counts):
     table = np.zeros(10, np.int64)
     for i in range(x.size):
@@ -196,6 +201,13 @@ def test_an_index_out_of_bounds_is_the_cause():
     assert line.startswith("table[")
     assert "is out of bounds for the shape (10,) (test_reasons.py, line" in line
     assert not unread
+
+
+def test_judge_names_the_line_of_a_write_beside_an_array():
+    compiled = numba.njit(writes_one_too_many)
+    said = judge.error_of(compiled, load("vector_add"), (3,), np.dtype("float32"))
+    assert said.startswith("writes outside its output: 1 number past the end of c, given ")
+    assert "; result[3] is out of bounds for the shape (3,) (test_reasons.py, line" in said
 
 
 def test_judge_adds_what_is_known():

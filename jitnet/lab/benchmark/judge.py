@@ -21,7 +21,7 @@ from ..problems import Problem
 from ..sanitizer import arguments
 from ..sanitizer.checking import examine, limited
 from ..sanitizer.races import TooLongError
-from ..sanitizer.reasons import WRITES, only_from_zeros, reasons
+from ..sanitizer.reasons import BESIDE, WRITES, joined, only_from_zeros, outside, reasons
 from ..sanitizer.syntax import tree_of
 from ..sanitizer.targets import opened
 from .guarded import FINITE, LATE, NARROW, UNTOUCHED, Call, Late
@@ -74,6 +74,8 @@ def error_of(
     if not found:
         return None
     said = f"{found}, {problem.given(case)}"
+    if found.startswith(BESIDE):
+        return said + joined(outside(kernel, problem, shape, dtype))
     if not found.startswith(MISLEADING):
         return said
     if cause := sanitizer():

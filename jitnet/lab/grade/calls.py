@@ -103,15 +103,18 @@ class Calls:
 
     def _explained(self, process: Process, case: Case, error: str) -> str:
         """The error of the last call, with the line that wrote the wrong number and its usual cause, if it is known."""
-        if not error.startswith("is wrong"):
+        is_beside = error.startswith(reasons.BESIDE)
+        if not (is_beside or error.startswith("is wrong")):
             return error
-        (shape, dtype, seed), where = self.drawn, reasons.first_wrong(case)
+        (shape, dtype, seed), where = self.drawn, reasons.first_of(case) if is_beside else reasons.first_wrong(case)
         line = unread = ""
         idle = reasons.writes_nothing(self.problem.results)
         if where and not self.is_free:
             asked = self.kernel.spec, dtype, shape, seed, *where
             with contextlib.suppress(NoAnswerError):
                 line, unread, idle = self._ask(inspection.cause_in, *asked, NUMBA_DISABLE_JIT="1")
+        if is_beside:
+            return error + reasons.joined(line if reasons.OUTSIDE in line else "")
         known, wrote = reasons.pattern(case, line), line.startswith(reasons.LAST_WRITE)
         untouched = all(map(holds_nothing, case.outputs))  # they are on the board, which the next call changes
         if all(self._needs_zeros(process) for _ in range(AGAIN)):  # a race may be right once

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from .board import Board
 from .calls import UNEXAMINED, Calls
 from .output import RACY
 from .parent import FailureError, Process
+from .parts import is_interpreted
 
 DRAWN = 60
 """Shapes that are drawn from the seed, besides those of the problem."""
@@ -134,6 +136,9 @@ class Judge(Calls):
                 "no race": self.examined.__getitem__, "vectorized": self._vectorized, "speed": self._fast,
             }  # fmt: skip
             passed, said = made[test.check](test)
+            is_slow = test.check == "speed" and passed is False
+            if is_slow and is_interpreted(Path(self.file).read_bytes(), self.kernel.name):
+                said += f"; {self.kernel.name} is not compiled: write @numba.njit above it"
         return Verdict(self.kernel.name, test, passed, said, tried)
 
     # correct

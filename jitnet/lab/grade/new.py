@@ -82,11 +82,12 @@ def _assignment(title: str, module: str, found: dict[str, tuple[str, Problem]]) 
         rungs = _rungs(problem)
         is_serial = bool(rungs) and not any("parallel" in rung for rung in rungs)
         divide = "" if is_serial else "Which loop divides the result into parts that no two iterations share?"
+        target = f"{module}.py:{name} --{'as' if problem.path is None else 'problem'} {place}"
         lines += _test("no race", 3, divide)
         if why := only_naive(spec, problem):
             lines += ["", *textwrap.wrap(why, 110, initial_indent="  # ", subsequent_indent="  # ")]
         elif rung := _within_reach(problem):
-            lines += _test("speed", 4, "jitnet explain shows the machine code of your loop.", of=rung, reach=0.5)
+            lines += _test("speed", 4, f"jitnet explain {target} shows its machine code.", of=rung, reach=0.5)
     return "\n".join(lines) + "\n"
 
 

@@ -119,7 +119,8 @@ def notes_of(result: dict[str, Any]) -> list[str]:
     notes = [f"{result['note'][0].upper()}{result['note'][1:]}."] if result["note"] else []
     if result["unfenced"]:
         notes.append(f"On this system the submission could {result['unfenced']}: grade strangers' code in a container.")
-    if result["disturbed_by"]:
+    # a test that is judged was clearly passed, or clearly not
+    if result["disturbed_by"] and any(test["passed"] is None for test in result["tests"]):
         notes.append(disturbance.sentence(result["disturbed_by"]))
     return notes
 

@@ -106,6 +106,22 @@ def _names(nodes: Iterable[ast.AST]) -> set[str]:
     return {inner.id for node in nodes for inner in ast.walk(node) if isinstance(inner, ast.Name)}
 
 
+def is_interpreted(source: bytes, name: str) -> bool:
+    """Whether a function of this text has loops, but nothing above it or below it that could compile it."""
+    nodes = list(ast.walk(ast.parse(source)))
+    is_assigned = any(isinstance(node, ast.Name) and node.id == name and not _is_read(node) for node in nodes)
+    found = [node for node in _functions(source) if node.name == name]
+    return bool(found) and not is_assigned and not found[-1].decorator_list and _has_loops(found[-1])
+
+
+def _is_read(node: ast.Name) -> bool:
+    return isinstance(node.ctx, ast.Load)
+
+
+def _has_loops(node: ast.AST) -> bool:
+    return any(isinstance(inner, ast.For | ast.While | ast.comprehension) for inner in ast.walk(node))
+
+
 def parameters_of(source: bytes, name: str) -> list[str]:
     """The parameters of a function in this text, which is not executed; none if there is no such function."""
     try:

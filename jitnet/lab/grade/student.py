@@ -128,7 +128,7 @@ def _language(assignment: Assignment) -> list[str]:
     texts = [f"You may import {checks.joined(language.modules) or 'nothing'}."]
     if "numpy" in language.modules:
         texts.append(f"Of NumPy, you may use {', '.join(language.numpy)}.")
-    texts.append("No @, classes, with, try, generators, getattr or names with two underscores.")
+    texts.append("No @, methods such as .sum, classes, with, try, generators, getattr or names with two underscores.")
     texts.append('Outside of functions, call nothing; code below if __name__ == "__main__": never runs in the grader.')
     return [" ".join(texts)]
 

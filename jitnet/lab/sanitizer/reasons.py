@@ -42,6 +42,9 @@ LAST_WRITE = "the last write to"
 
 OUTSIDE = "is out of bounds"
 
+BESIDE = "writes outside"
+"""The beginning of the error of a kernel that changed what is beside its arrays."""
+
 WRITES = "[...] = ... writes"
 """The end of an error that gives the cause itself."""
 
@@ -67,6 +70,12 @@ def joined(*parts: str) -> str:
     return "".join(f"; {part}" for part in parts if part)
 
 
+def outside(kernel: Callable[..., Any], problem: Problem, shape: Shape, dtype: Any) -> str:
+    """The index outside of an array on these shapes, with its line; "" if a run of the source has none."""
+    line, _ = source(kernel, problem, shape, dtype, *first_of(problem.case(shape, dtype)))
+    return line if OUTSIDE in line else ""
+
+
 def only_from_zeros(results: Sequence[str]) -> str:
     """The error of a kernel whose result is right after its outputs were cleared."""
     return f"is right only if {' and '.join(results)} is 0 before: begin with {results[0]}[...] = 0"
@@ -79,6 +88,11 @@ def writes_nothing(results: Sequence[str], kernel: Callable[..., Any] | None = N
     return f"writes nothing into {into}" + (
         f"; {first} = ... names another array, {first}{WRITES}" if names_another else ""
     )
+
+
+def first_of(case: Case) -> tuple[int, list[int]]:
+    """The first output and the index of its first number, to run a source of which no other number is known."""
+    return 0, [0] * case.outputs[0].ndim
 
 
 def first_wrong(case: Case) -> tuple[int, list[int]] | None:

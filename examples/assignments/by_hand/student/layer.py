@@ -13,8 +13,9 @@ The rules, as the grader applies them:
   zeros_like, ones_like, float32, float64, int8, int16, int32, int64, intp, uint8, uint16, uint32,
   uint64, bool_, inf, nan, pi, e, newaxis, sqrt, exp, log, log1p, expm1, tanh, sin, cos, abs, fabs,
   maximum, minimum, isnan, isinf, isfinite, floor, ceil, sign, finfo, array, arange, linspace. No @,
-  classes, with, try, generators, getattr or names with two underscores. Outside of functions, call
-  nothing; code below if __name__ == "__main__": never runs in the grader.
+  methods such as .sum, classes, with, try, generators, getattr or names with two underscores.
+  Outside of functions, call nothing; code below if __name__ == "__main__": never runs in the
+  grader.
 - A submission runs on 1 thread. One call may take 10 seconds and 2 GiB of memory.
 - A function that is not correct gets no other points.
 
