@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -134,6 +135,7 @@ def test_starter_states_the_rules_of_the_grader(handed_out):
         f'"""Loops.\n\n{student.HEADING}\n\n- You may import math and numpy. Of NumPy, you may use sqrt.'
     )
     assert " No @, methods such as .sum, classes," in " ".join(text.split())
+    assert " Such a call, another import and a syntax error cost the points of all functions." in " ".join(text.split())
     assert "- A submission runs on 1 thread. One call may take 4 seconds and 2 GiB of memory." in text
     assert text.endswith(OLD.partition("Anything.\n")[2])
     rows = [line.split(maxsplit=2) for line in text.splitlines() if line.startswith("    add:")]
@@ -343,6 +345,32 @@ def test_expected_seconds_follow_from_the_tests_and_from_the_submissions_that_ru
     monkeypatch.setattr(grading.machine, "cached", lambda: None)
     of_peak = made(tmp_path, ADDITION + SPEED.replace('of = "naive"', ""))
     assert grading.expected_seconds(of_peak, found) == one + estimate.LIMITS
+
+
+ENDLESS = """
+import numba
+
+
+@numba.njit
+def add(a, b, c):
+    print("begun")
+    while a.size:
+        c[0] = 0
+"""
+
+
+def test_interrupt_ends_a_public_test_in_a_compiled_loop(tmp_path):
+    (tmp_path / "test_public.py").write_text(student.public_test(made(tmp_path / "work", ADDITION)))
+    (tmp_path / "work.py").write_text(ENDLESS)
+    environment = {**os.environ, "PYTHONPATH": str(HERE.parent)}
+    command = [sys.executable, "-u", "test_public.py"]
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout.readline() == "begun\n"
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=20)
+        finally:
+            process.kill()
 
 
 @pytest.mark.slow

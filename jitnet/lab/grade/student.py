@@ -26,6 +26,7 @@ HEADING = "The rules, as the grader applies them:"
 PUBLIC_TEST = '''\
 """The public test: python test_public.py, or pytest. The grader tries more shapes, with other numbers."""
 
+import signal
 from pathlib import Path
 
 import {module}
@@ -52,6 +53,7 @@ def check(name, problem):
 {check_races}{tests}
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # ^C ends a compiled loop too, which Python cannot interrupt
 {calls}
 '''
 
@@ -130,6 +132,7 @@ def _language(assignment: Assignment) -> list[str]:
         texts.append(f"Of NumPy, you may use {', '.join(language.numpy)}.")
     texts.append("No @, methods such as .sum, classes, with, try, generators, getattr or names with two underscores.")
     texts.append('Outside of functions, call nothing; code below if __name__ == "__main__": never runs in the grader.')
+    texts.append("Such a call, another import and a syntax error cost the points of all functions.")
     return [" ".join(texts)]
 
 

@@ -1,5 +1,6 @@
 """The public test: python test_public.py, or pytest. The grader tries more shapes, with other numbers."""
 
+import signal
 from pathlib import Path
 
 import layer
@@ -37,6 +38,7 @@ def test_gradients():
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # ^C ends a compiled loop too, which Python cannot interrupt
     test_forward()
     test_propagate()
     test_gradients()

@@ -1,5 +1,6 @@
 """The public test: python test_public.py, or pytest. The grader tries more shapes, with other numbers."""
 
+import signal
 from pathlib import Path
 
 import products
@@ -48,6 +49,7 @@ def test_tiled():
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # ^C ends a compiled loop too, which Python cannot interrupt
     test_naive()
     test_reordered()
     test_threaded()
