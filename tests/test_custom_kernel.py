@@ -21,6 +21,8 @@ from jitnet.lab.problems import of_operation
 
 SHAPES = r"given X \(2, 3\), W \(3, 5\), Z \(2, 5\)$"
 
+BEYOND = r"is out of bounds for the shape \(2, 5\) \(mine.py, line \d+\)$"
+
 ERRORS = {
     "raises": rf"raises ZeroDivisionError: division by zero \(mine.py, line \d+\), {SHAPES}",
     "raises_compiled": r"raises ValueError: not seven \(mine.py, line \d+\), given X \(7, 13\), W \(13, 11\)",
@@ -28,9 +30,10 @@ ERRORS = {
     "ends": rf"ends the process with status 3, {SHAPES}",
     "crashes": rf"crashes the process: SIGSEGV, {SHAPES}",
     "far_away": rf"crashes the process: SIGSEGV, {SHAPES}",
-    "past_the_end": rf"writes outside its output: 5 numbers past the end of Z, {SHAPES}",
-    "adds_past_the_end": rf"writes outside its output: 5 numbers past the end of Z, {SHAPES}",
-    "before_the_start": rf"writes outside its output: 1 number before the start of Z, {SHAPES}",
+    "past_the_end": rf"writes outside its output: 5 numbers past the end of Z, {SHAPES[:-1]}; Z\[2, 0\] {BEYOND}",
+    "adds_past_the_end": rf"writes outside its output: 5 numbers past the end of Z, {SHAPES[:-1]}; Z\[2, 0\] {BEYOND}",
+    "before_the_start": rf"writes outside its output: 1 number before the start of Z, {SHAPES[:-1]}; "
+    rf"Z\[-3, 0\] {BEYOND}",
     "into_the_input": rf"changes its input W, {SHAPES}",
     "returns": rf"returns its result, but must write it into Z: Z\[...\] = the result, {SHAPES}",
     "renames": rf"writes nothing into Z; Z = ... names another array, Z\[...\] = ... writes, {SHAPES}",
