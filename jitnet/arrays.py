@@ -15,6 +15,10 @@ def expect_unmasked(what: str, values: object) -> None:
     if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
         place = ", ".join(str(position) for position in np.argwhere(np.ma.getmaskarray(values))[0])
         raise Error(f"{what}[{place}] is masked; leave masked samples out, or fill them: {what}.filled(...)")
+    if isinstance(values, (list, tuple)):
+        for row, part in enumerate(values):
+            if isinstance(part, np.ma.MaskedArray) and part.ndim and np.ma.is_masked(part):
+                raise Error(f"{what}[{row}] has masked values; write np.ma.stack({what}), and fill them: .filled(...)")
 
 
 def numeric(what: str, values: ArrayLike) -> NDArray[Any]:

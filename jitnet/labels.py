@@ -64,6 +64,7 @@ def _understood(
     """Y with positions in place of labels, the task, and the classes if Y has labels."""
     if isinstance(Y, np.ma.MaskedArray) and np.ma.is_masked(Y):  # pandas has masks of another kind
         raise checks.Error("Y has masked values; leave these samples out, with Y.compressed() and X[~Y.mask]")
+    arrays.expect_unmasked("Y", Y)
     array = _array(Y)
     if array.dtype.kind == "U" and array.ndim != 1:
         fix = "write np.ravel(Y)" if array.size == m else f"Y needs ({m},)"

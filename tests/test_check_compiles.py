@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numba import njit, prange
 
+import jitnet
 from jitnet import cli
 from jitnet.lab.benchmark.custom import obstacle_to_compiling
 from jitnet.lab.sanitizer.checking import examine
@@ -53,6 +54,21 @@ def test_kernel_that_numba_does_not_compile_is_an_error(name, said, code, monkey
     out = capsys.readouterr().out
     assert said in out
     assert ("note: the arguments were guessed; if yours have other types" in out) == (code == 2)
+
+
+@njit(parallel=True)
+def threaded(a):
+    for i in prange(a.size):
+        a[i] = 1
+
+
+def test_setting_of_numba_is_not_blamed_on_the_kernel(monkeypatch):
+    def refused():
+        raise ValueError("Numba's threads do not start: The threading layer requested 'bogus' is unknown to Numba")
+
+    monkeypatch.setattr("jitnet.backend.cpu.start_layer", refused)
+    with pytest.raises(jitnet.Error, match=r"^Numba's threads do not start: .* 'bogus' is unknown"):
+        obstacle_to_compiling(threaded, [np.zeros(3)])
 
 
 @njit

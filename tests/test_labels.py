@@ -140,6 +140,7 @@ def test_step_uses_the_classes_of_the_network():
         (NAMES[CODES][:, None], r"Y has shape \(97, 1\), but labels are one per sample; write np\.ravel\(Y\)"),
         (np.where(CODES == 1, 1e300, CODES + 1.0), "more than 63 bits"),
         (np.ma.masked_equal(CODES, 2), "Y has masked values"),
+        (list(np.ma.masked_equal(np.eye(3)[CODES], 1)), r"Y\[0\] has masked values"),
         (np.array([2**64, 5, 6])[CODES], "more than 63 bits"),
         (np.array([2**63, 5, 6], object)[CODES], "more than 63 bits"),
         (np.array([2**64 - 1, 5, 6], np.uint64)[CODES], "more than 63 bits"),

@@ -314,6 +314,8 @@ def test_masked_values_are_refused(kind):
     ):
         with pytest.raises(jitnet.Error, match=f"{place} is masked; leave masked samples out, or fill them"):
             model.fit(samples, targets)
+    with pytest.raises(jitnet.Error, match=r"X\[0\] has masked values"):
+        model.fit(list(masked), labels)
     with pytest.raises(jitnet.Error, match=r"sample_weight\[1\] is masked"):
         model.fit(X, labels, sample_weight=np.ma.masked_array(np.ones(len(X)), np.arange(len(X)) == 1))
     with pytest.raises(jitnet.Error, match=r"X\[0, 1\] is masked"):

@@ -17,6 +17,7 @@ import numpy as np
 from numba.core import errors, event
 from numba.core.dispatcher import Dispatcher
 
+from ...backend import cpu
 from ..formatting import first_sentence
 from ..loading import Function, body_of, folded, not_compiled, raised
 
@@ -71,6 +72,8 @@ def obstacle_to_compiling(function: Function, arguments: Sequence[Any]) -> str:
     if not isinstance(function, Dispatcher) or function.signatures:
         return ""
     plain = [np.asarray(argument) if isinstance(argument, np.ndarray) else argument for argument in arguments]
+    if function.targetoptions.get("parallel"):
+        cpu.start()  # compiling starts the threads, too, but its error would blame the kernel
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
