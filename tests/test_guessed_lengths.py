@@ -56,6 +56,75 @@ def test_neighboring_indices_are_row_pointers_only_if_they_bound_a_loop(kernel, 
     assert not examine_guessed(kernel, "float32", None, "kernel").errors
 
 
+def softmax(Z, A):
+    for i in range(Z.shape[0]):
+        e = np.exp(Z[i] - np.max(Z[i]))
+        A[i] = e / e.sum()
+
+
+def centered(X, out):
+    for i in range(X.shape[0]):
+        out[i] = X[i] - X[i].mean()
+
+
+def sums_of_two(x, out):
+    for i in range(x.size - 1):
+        out[i] = x[i : i + 2].sum()
+
+
+@pytest.mark.parametrize(("kernel", "dims"), [(softmax, (2, 2)), (centered, (2, 2)), (sums_of_two, (1, 1))])
+def test_rows_that_are_reduced_are_arrays(kernel, dims):
+    """NumPy has `np.max(Z[i])` for numbers, too, but Numba does not compile it."""
+    assert tuple(np.ndim(array) for array in next(guessed(kernel, "float32"))) == dims
+
+
+def by_remainder(x, groups):
+    for i in numba.prange(x.size):
+        groups[i % groups.size] += x[i]
+
+
+def by_quotient(x, out):
+    width = x.size // out.size
+    for i in numba.prange(x.size):
+        out[i // width] = x[i]
+
+
+def blocks_that_overlap(A, C, size):
+    for b in numba.prange((A.shape[0] + size - 1) // size):
+        for i in range(b * size, min(b * size + size + 1, A.shape[0])):
+            C[i] = A[i] + b
+
+
+def rotated(x, out):
+    n = x.size
+    for i in numba.prange(n):
+        out[(i + 1) % n] = x[i]
+
+
+def blocks(A, C, size):
+    for b in numba.prange((A.shape[0] + size - 1) // size):
+        for i in range(b * size, min(b * size + size, A.shape[0])):
+            C[i] = A[i]
+
+
+def groups(x, out):
+    for k in numba.prange(out.size):
+        for i in range(k, x.size, out.size):
+            out[i % out.size] += x[i]
+
+
+@pytest.mark.parametrize("kernel", [by_remainder, by_quotient, blocks_that_overlap])
+def test_race_of_a_quotient_or_remainder_is_found_with_unequal_lengths(kernel):
+    report = examine_guessed(kernel, "float32", None, "kernel")
+    assert {error.kind for error in report.errors} == {"race"}
+    assert "with lengths that differ" in str(report)
+
+
+@pytest.mark.parametrize("kernel", [rotated, blocks, groups])
+def test_quotient_or_remainder_without_a_race_is_right(kernel):
+    assert not examine_guessed(kernel, "float32", None, "kernel").errors
+
+
 def applies_line(x, w, out):
     for i in range(x.size):
         out[i] = w[0] * x[i] + w[1]

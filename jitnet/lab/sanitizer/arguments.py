@@ -78,6 +78,14 @@ GUESSED = (
     "give them by --args, --as or --problem"
 )
 
+UNEQUAL = (9, 3)
+"""The length of every dimension but one, and its length, in runs of a kernel that divides: several i have one i % 3."""
+
+UNEQUAL_LENGTHS = (
+    "the arguments were guessed, with lengths that differ; if the kernel is made for equal ones, it may be right: give "
+    "them by --args, --as or --problem"
+)
+
 EQUAL_INDICES = (
     "the arrays of indices were guessed, with equal and unsorted numbers; if the kernel is made for a permutation, or "
     "for sorted ones, it may be right: give them by --args"
@@ -190,6 +198,14 @@ def examine_guessed(
             if error.kind == "outside":
                 message = f"is right for square arrays only: {error.message}, given {found.runs[0]}"
                 report.add(replace(error, kind="square", message=message))
+    for case in [] if report.errors or not _divides(kernel) else _with_one_shorter(kernel, dtype):
+        found = examine(kernel, [case], writes, name, most=TRIAL)
+        if {error.kind for error in found.errors} == {"race"}:  # others show that the lengths do not fit
+            report.runs += found.runs
+            for error in found.errors:
+                report.add(error, error.array)
+            report.add(Finding("guessed", UNEQUAL_LENGTHS))
+            return report
     if not report.errors and _calls_exp(kernel) and _gives_nan(kernel, cases[0], LARGE) > _gives_nan(kernel, cases[0]):
         report.add(Finding("large", f"gives NaN for numbers of about {LARGE:g}, but not for those of about 1"))
     for block in [] if report.errors else list(guessed(kernel, dtype, _lengths_of_blocks(kernel))):
@@ -252,6 +268,23 @@ def _with_few_elements(kernel: Callable[..., Any], dtype: str, writes: Writes) -
                 yield replace(
                     error, kind="few", message=f"is not right for {count(length, 'element')}: {error.message}"
                 )
+
+
+def _divides(kernel: Callable[..., Any]) -> bool:
+    """Whether its source has `//` or `%`, of whose results several may be equal."""
+    tree = tree_of(body_of(opened(kernel)[0]).__code__) or ast.Pass()
+    return any(isinstance(node, (ast.FloorDiv, ast.Mod)) for node in ast.walk(tree))
+
+
+def _with_one_shorter(kernel: Callable[..., Any], dtype: str) -> Iterator[list[Any]]:
+    """Guessed arguments in each of which one dimension, or one whole number, is smaller than the others."""
+    long, short = UNEQUAL
+    for case in guessed(kernel, dtype, (long,)):
+        for place, argument in enumerate(case):
+            others: list[Any] = [short] if type(argument) is int else []
+            if isinstance(argument, np.ndarray):
+                others = [np.take(argument, range(short), axis) for axis in range(argument.ndim)]
+            yield from ([*case[:place], other, *case[place + 1 :]] for other in others)
 
 
 def _named(writes: Writes) -> Sequence[str]:

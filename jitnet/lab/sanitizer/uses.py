@@ -15,6 +15,12 @@ _OF_NUMBERS = ("real", "imag", "conj", "conjugate", "item", "view")
 _MAKERS = ("zeros", "ones", "empty", "full")
 """Functions of NumPy that take a shape."""
 
+_OF_ARRAYS = (
+    "all", "any", "argmax", "argmin", "argsort", "cumsum", "dot", "max", "mean", "median", "min", "prod", "sort", "std",
+    "sum", "var",
+)  # fmt: skip
+"""Functions of NumPy that Numba compiles for arrays only, although NumPy has them for numbers, too."""
+
 _LOOPS = ("range", "prange")
 _CONVERSIONS = ("int", "int32", "int64", "intp")
 
@@ -42,8 +48,15 @@ class Uses:
             elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Tuple):
                 self._unpacked(node.targets[0], node.value)
             elif isinstance(node, ast.Attribute) and self._known(node.value):
-                if node.attr not in _OF_NUMBERS and hasattr(np.ndarray, node.attr):
+                if _is_of_arrays(node.attr):
                     self._at_least(node.value, 2 if node.attr == "T" else 1)
+            elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Subscript):  # A[i].mean()
+                if _is_of_arrays(node.attr):
+                    self._row(node.value)
+            elif _is_call(node, *_OF_ARRAYS) and isinstance(node.func, ast.Attribute):
+                for row in node.args[:1]:
+                    if isinstance(row, ast.Subscript):  # np.max(A[i])
+                        self._row(row)
             elif _is_call(node, "len") and node.args and self._known(node.args[0]):
                 self._at_least(node.args[0], 1)
             elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _MAKERS:
@@ -68,6 +81,12 @@ class Uses:
     def _at_least(self, node: ast.expr, dims: int) -> None:
         assert isinstance(node, ast.Name)
         self.dims[node.id] = max(self.dims[node.id], dims)
+
+    def _row(self, node: ast.Subscript) -> None:
+        """An element that is an array itself, `A[i]`, if i is the variable of a loop."""
+        loops = (n.target for n in ast.walk(self.tree) if isinstance(n, ast.For) and _is_call(n.iter, *_LOOPS))
+        if self._known(node.value) and any(ast.unparse(target) == ast.unparse(node.slice) for target in loops):
+            self._at_least(node.value, 2)
 
     def _indexed(self, node: ast.Subscript) -> None:
         parts = parts_of(node.slice)
@@ -242,6 +261,10 @@ def _whole(node: ast.AST) -> Iterator[str]:
             yield from _whole(argument)
     elif isinstance(node, ast.BinOp) and not isinstance(node.op, ast.Div):
         yield from (*_whole(node.left), *_whole(node.right))
+
+
+def _is_of_arrays(attribute: str) -> bool:
+    return attribute not in _OF_NUMBERS and hasattr(np.ndarray, attribute)
 
 
 def _is_element(node: ast.AST, name: str) -> bool:
