@@ -4,6 +4,7 @@ import ast
 from pathlib import Path
 from time import process_time
 
+import numba
 import pytest
 from test_cycles import chain_of, loop_of
 
@@ -145,6 +146,17 @@ def test_ordinary_maxima_have_a_fix(place):
         found = judged(place(name), "vmaxsd %xmm0, %xmm1, %xmm0", said=CARRIED)["vectorized"]
         assert ("NaN" in found["evidence"], found["good"], found["fix"]) == (True, False, advice.PARTIAL_FIX)
         assert judged(place(name), "vmaxsd %xmm0, %xmm1, %xmm0")["vectorized"]["fix"] == advice.PARTIAL_FIX
+
+
+def test_partial_maxima_in_an_array_are_vectorized():
+    def partial(x, best):
+        for i in range(0, x.size - 63, 64):
+            part = x[i : i + 64]
+            for j in range(part.size):
+                best[j] = max(best[j], part[j])
+
+    (code,) = numba.njit("void(f4[::1], f4[::1])")(partial).inspect_llvm().values()
+    assert "vector.body" in code
 
 
 def test_an_unused_copy_is_for_long_loops_or_for_other_arrays(place):

@@ -40,7 +40,10 @@ SELECT_FIX = "let every iteration do the work, and select a value: a if c else b
 MASK_FIX = "make the loop over elements the inner one, where each keeps its value once it is done: a if done else b"
 ALLOCATION_FIX = "allocate arrays of full size before the loop, and fill them in it"
 TEXT_FIX = "let the function take bytes in place of a text: np.frombuffer(text.encode(), np.uint8)"
-PARTIAL_FIX = "keep several partial results, and combine them after the loop"
+PARTIAL_FIX = (
+    "keep partial results in an array, best[j] = max(best[j], part[j]) for each j of a view part = x[i : i + 64], and "
+    "combine them after the loop"
+)
 
 
 def is_cause(name: str, fix: str) -> bool:

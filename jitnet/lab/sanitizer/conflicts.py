@@ -29,6 +29,8 @@ class Dependences:
         self.index = ""
         """"one", "data" or "" for the element that is written: see `_index_of`."""
         self.is_update = False
+        self.is_recurrence = False
+        """True if it is computed from itself in another way than a reduction: `s[0] = (a * s[0] + c) % m`."""
 
     def add(
         self, kind: tuple[str, str], finding: Finding, is_read: bool,
@@ -59,6 +61,7 @@ class Dependences:
             is_own = all(ast.unparse(node) == same for node in others)
             self.index = _index_of(target, next((s for s in statements_in(tree) if s.lineno == loop), tree))
             self.is_update = is_own and (bool(others) or isinstance(inside[-1], ast.AugAssign))
+            self.is_recurrence = is_own and bool(others) and not _reduces(value, same)
 
     @property
     def fix(self) -> str:
@@ -67,7 +70,7 @@ class Dependences:
         if OUTPUT in kinds and FLOW not in kinds and self.is_read:
             return "racing buffer"
         if self.index == "one" and kinds != {ANTI}:
-            return "racing result"
+            return "recurrence" if self.is_recurrence else "racing result"
         if OUTPUT in kinds:
             if not self.is_update:
                 return "race"
@@ -75,6 +78,16 @@ class Dependences:
         if ANTI in kinds:
             return "racing neighbors"
         return "recurrence in place" if self.is_read else "recurrence"
+
+
+def _reduces(value: ast.expr, name: str) -> bool:
+    """Whether an expression is `name + x`, `x * name`, `max(name, x)`, ..."""
+    parts: list[ast.expr] = []
+    if isinstance(value, ast.BinOp) and isinstance(value.op, (ast.Add, ast.Sub, ast.Mult, ast.Div)):
+        parts = [value.left, *([value.right] if isinstance(value.op, (ast.Add, ast.Mult)) else [])]
+    elif isinstance(value, ast.Call):
+        parts = value.args
+    return any(ast.unparse(part) == name for part in parts)
 
 
 def _index_of(target: ast.expr, loop: ast.AST) -> str:
@@ -99,4 +112,5 @@ def _index_of(target: ast.expr, loop: ast.AST) -> str:
     ]
     parts += [node for value in computed for node in ast.walk(value)]
     of_data = (isinstance(node, ast.Subscript) and not is_shape(node.value) for node in parts)
-    return "data" if any(of_data) or any(isinstance(node, ast.Mod) for node in parts) else ""
+    of_threads = (isinstance(node, ast.Call) and "get_thread_id" in ast.unparse(node.func) for node in parts)
+    return "data" if any(of_data) or any(of_threads) or any(isinstance(node, ast.Mod) for node in parts) else ""
