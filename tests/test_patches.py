@@ -14,7 +14,7 @@ from jitnet.lab.oracle import Case
     ("owner", "name", "path"),
     [
         (Case, "error", "jitnet.lab.oracle.case.Case.error"),
-        (Timed, "_kept", "jitnet.lab.benchmark.timed.Timed._kept"),
+        (Timed, "_stores_results", "jitnet.lab.benchmark.timed.Timed._stores_results"),
         (np, "array_equal", "numpy.array_equal"),
         (np.random, "default_rng", "numpy.random.default_rng"),
         (timed, "FASTER", "jitnet.lab.benchmark.timed.FASTER"),
