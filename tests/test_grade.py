@@ -184,14 +184,6 @@ def test_measured_speed_is_shown_if_it_passes():
     assert "<p>as above</p>" in page.as_html([found | {"assignment": "Addition", "seed": 1}])
 
 
-def test_only_a_result_with_an_open_test_says_that_times_are_uncertain():
-    test = {"passed": True, "said": "1.0 ms"}
-    found = {"note": "", "unfenced": "", "disturbed_by": ["a game used a core"], "tests": [test]}
-    assert output.notes_of(found) == []  # a student can do nothing about it, and no point depends on it
-    found["tests"] = [test, test | {"passed": None}]
-    assert output.notes_of(found)[0].startswith("A game used a core, so times and ratios are too uncertain")
-
-
 FORGING = """
 import numba
 

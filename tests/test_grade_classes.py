@@ -308,3 +308,11 @@ def test_each_student_gets_a_page_with_their_results_alone(classroom, tmp_path):
     (tmp_path / "file").write_text("")
     said = jitnet_command("grade", addition, folder, "--feedback", tmp_path / "file", status=2).stderr
     assert f"cannot write into the folder {tmp_path / 'file'}: " in said
+
+
+def test_only_a_result_with_an_open_test_says_that_times_are_uncertain():
+    test = {"passed": True, "said": "1.0 ms"}
+    found = {"note": "", "unfenced": "", "disturbed_by": ["a game used a core"], "tests": [test]}
+    assert output.notes_of(found) == []  # a student can do nothing about it, and no point depends on it
+    found["tests"] = [test, test | {"passed": None}]
+    assert output.notes_of(found)[0].startswith("A game used a core, so times and ratios are too uncertain")
