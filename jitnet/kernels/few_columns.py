@@ -38,9 +38,9 @@ def few_columns_pay(A: Matrix, B: Matrix, C: Matrix) -> bool:
 
 
 @part_of_kernels
-def few_columns(A: Matrix, B: Matrix, begin: Vector, adds: bool, C: Matrix) -> bool:
-    """C = A·B for at most FEW columns; the sums begin with `begin`, or with C, if it `adds`. False if there is no
-    memory for a copy of B, whose rows have FEW numbers, so that the distances of its numbers are constants."""
+def few_columns(A: Matrix, B: Matrix, begin: Vector, C: Matrix) -> bool:
+    """C = A·B for at most FEW columns; the sums begin with `begin`. False if there is no memory for a copy of B, whose
+    rows have FEW numbers, so that the distances between its numbers are constants."""
     (m, n), depth = C.shape, B.shape[0]  # A can be a copy whose rows are longer
     rows, terms = HEIGHT * lanes(C), TERMS_BYTES // A.itemsize
     wanted = depth * FEW * C.itemsize + VECTOR_BYTES
@@ -48,31 +48,24 @@ def few_columns(A: Matrix, B: Matrix, begin: Vector, adds: bool, C: Matrix) -> b
     memory = heap if wanted > STACK_BYTES else stack
     has_memory = memory.size > 0
     if has_memory:
-        copy = matrix_in(memory, depth, FEW)
-        first = matrix_in(stack_array(TILE_BYTES, C), FEW, rows)
-        last = matrix_in(stack_array(TILE_BYTES, C), FEW, rows)
+        copy, Ct = matrix_in(memory, depth, FEW), matrix_in(stack_array(TILE_BYTES, C), FEW, rows)
         for k in range(depth):  # each store is overwritten by the next one from its fifth number on
             store(masked_load(B[k], 0, 1, n), memory, k * FEW)
         for j in range(FEW):
-            first[j] = begin[min(j, n - 1)]
+            Ct[j] = begin[min(j, n - 1)]
+        first = load_rows(Ct, 0, FEW, HEIGHT, rows)
         for start in range(0, m, rows):
-            i = min(start, m - rows)  # the last tile begins where it fits, and writes only the rows that are new
-            new = submatrix(C, start, i + rows, 0, n)
-            if adds:
-                for j in range(n):
-                    for r in range(new.shape[0]):
-                        rolled()
-                        first[j, start - i + r] = new[r, j]
-            sums = load_rows(first, 0, FEW, HEIGHT, rows)
+            i = min(start, m - rows)  # the last tile begins where it fits, and computes some rows again
+            sums, tile = first, submatrix(C, i, i + rows, 0, n)
             for k in range(0, depth - depth % terms, terms):
                 sums = rank_n_update(sums, copy.T, A, i, k, 0)
             if depth % terms > 0:  # the last terms, in a step that ends with them
                 sums = rank_n_update(sums, copy.T, A, i, depth - terms, terms - depth % terms)
-            store_rows(sums, last, 0, rows)
-            for r in range(new.shape[0]):
+            store_rows(sums, Ct, 0, rows)
+            for r in range(rows):
                 rolled()
                 for j in range(FEW):
                     if j < n:
-                        new[r, j] = last[j, start - i + r]
+                        tile[r, j] = Ct[j, r]
     free_array(heap)
     return has_memory

@@ -223,7 +223,7 @@ def narrow_tiles(
 ) -> None:
     """The tiles of a narrow panel, as wide as C: compiled apart from `product`, so that two processes can compile in
     parallel."""
-    if not descends and few_columns_pay(A, B, C) and few_columns(A, B, begin, adds, C):
+    if not (adds or descends) and few_columns_pay(A, B, C) and few_columns(A, B, begin, C):
         return
     if C.shape[1] <= lanes(C):
         tiles_1(A, B, copy, begin, adds, descends, lr, C)
