@@ -69,6 +69,8 @@ def adds(x, out, n):
         ("out[int(x[i] / 9)]", "racing table"),
         ("out[numba.get_thread_id() // 2]", "racing table"),
         ("out[0] = out[0]", "racing result"),
+        ("out[0] = n + out[0] - x[0]", "racing result"),
+        ("out[0] = out[0] * n * n", "recurrence"),
         ("out[0] = 0.9 * out[0]", "recurrence"),
         ("out[0] = out[0] * 5 % 7", "recurrence"),
     ],

@@ -6,6 +6,7 @@ in place also anti-dependences, a sum both flow and output dependences, a shared
 """
 
 import ast
+from collections.abc import Iterator
 
 from .findings import FIXES, Finding
 from .syntax import array_of, assigned_by, is_shape, statements_in
@@ -81,13 +82,20 @@ class Dependences:
 
 
 def _reduces(value: ast.expr, name: str) -> bool:
-    """Whether an expression is `name + x`, `x * name`, `max(name, x)`, ..."""
-    parts: list[ast.expr] = []
-    if isinstance(value, ast.BinOp) and isinstance(value.op, (ast.Add, ast.Sub, ast.Mult, ast.Div)):
-        parts = [value.left, *([value.right] if isinstance(value.op, (ast.Add, ast.Mult)) else [])]
-    elif isinstance(value, ast.Call):
-        parts = value.args
-    return any(ast.unparse(part) == name for part in parts)
+    """Whether an expression is `name + x - y`, `x * name`, `max(name, x)`, ..."""
+    if isinstance(value, ast.Call):
+        return any(ast.unparse(part) == name for part in value.args)
+    return name in (*_operands(value, ast.Add, ast.Sub), *_operands(value, ast.Mult, ast.Div))
+
+
+def _operands(value: ast.expr, kind: type[ast.operator], inverse: type[ast.operator]) -> Iterator[str]:
+    """The terms of a sum, or the factors of a product, without those that are subtracted or divide."""
+    if isinstance(value, ast.BinOp) and isinstance(value.op, (kind, inverse)):
+        yield from _operands(value.left, kind, inverse)
+        if isinstance(value.op, kind):
+            yield from _operands(value.right, kind, inverse)
+    else:
+        yield ast.unparse(value)
 
 
 def _index_of(target: ast.expr, loop: ast.AST) -> str:
