@@ -40,6 +40,7 @@ def test_numeric_header_of_pandas_is_recognized():
         (",b", (count, bits), True), (",size", (count, words), True), ("1,2,3", (whole, pointed, bits), True),
         ("size,2019,2020", (words, whole, whole), True), ("2019,2020,2021", (whole, pointed, bits), True),
         ("place,1999,2005", (letters, whole, pointed), True), (",1990,2000", (letters, pointed, pointed), True),
+        (",1990,2000", (letters, pointed, [""] * 12), True), ("place,1999,2005", ((), (), ()), False),
         ("a,1999,2005", (letters, whole, whole), False), ("place,1999,2005", (letters, whole, years), False),
         ("place,2005,1999", (letters, whole, whole), False), ("1980,1999,2005", (years, whole, whole), False),
         ("0,1", (bits, bits), False), ("0,1", (whole, bits), False), ("0,1", (range(5, 17), whole), False),

@@ -77,7 +77,8 @@ def looks_like_a_header(first: list[str], rows: list[list[str]]) -> bool:
         return True
     begins_with_name = not is_number(first[0]) and not (first[0] and is_like(first[0], columns[0]))
     are_years = len(numbers) > 1 and numbers == sorted(numbers) and _are_years(numbers)
-    if begins_with_name and are_years and not any(_are_years(column) for _, column in below):
+    filled = [column for _, column in below if column]
+    if begins_with_name and are_years and filled and not any(map(_are_years, filled)):
         return True
     have_points = all(column and all("." in cell for cell in column) for _, column in below)
     return have_points and all(cell not in column for cell, column in texts)
