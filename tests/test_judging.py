@@ -346,7 +346,6 @@ def test_name_that_is_not_defined_has_its_line(addition, tmp_path):
     assert found["said"].startswith("does not compile: NameError: name 'm' is not defined (anna.py, line 5), given a (")
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says how much memory a process has filled")
 def test_slow_loop_that_is_not_compiled_says_so(tmp_path, monkeypatch):
     (tmp_path / "anna.py").write_text(HONEST)
     wanted = made(tmp_path / "work", ADDITION + SPEED)
@@ -371,6 +370,7 @@ def test_only_loops_that_nothing_compiles_are_interpreted(text, interpreted):
     assert is_interpreted(text.encode(), "add") == interpreted
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says how much memory a process has filled")
 def test_call_that_fills_memory_until_its_time_is_over_says_so(tmp_path):
     text = ADDITION.replace('["numba"]', '["numpy"]\nseconds = 3\nmemory = 0.2')
     source = "import numpy as np\ndef add(x, y, result):\n    z = np.ones(10_000_000)\n    while True:\n        pass\n"
