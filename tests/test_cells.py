@@ -31,7 +31,7 @@ def test_a_number_that_is_infinite_as_a_float64_is_named(tmp_path, name):
         Recipe.learn(table, range(40))
 
 
-def test_names_of_one_number_are_twins():
+def test_names_of_one_number_are_lookalikes():
     assert lookalikes(["1" + 14 * "0", "1e14", "2"]) == ["'100000000000000' and '1e14'"]
     assert lookalikes(["1" + 15 * "0", "1e15"]) == []  # it may be a code
 

@@ -85,7 +85,7 @@ def sheet_as_csv(
         if sheet is None and header is not False and names and not header_row(found, names):
             _expect_no_better(data, name, source, names)
         expect_table(found, source, header, names)
-        guesses = _said_besides_values(data, besides, name, found, source, names, notes) if besides else []
+        guesses = _notes_besides_values(data, besides, name, found, source, names, notes) if besides else []
         if decimal is None:
             decimal, doubts = sign_of_sheet(found, notes)
             guesses += doubts
@@ -137,7 +137,7 @@ def _examine(data: bytes, path: str) -> dict[str, Besides]:
     return besides
 
 
-def _said_besides_values(
+def _notes_besides_values(
     data: bytes, besides: dict[str, Besides], name: str, sheet: Any, source: str, names: Collection[str],
     notes: list[str],
 ) -> list[str]:  # fmt: skip
