@@ -208,6 +208,8 @@ def test_judge_names_the_line_of_a_write_beside_an_array():
     said = judge.error_of(compiled, load("vector_add"), (3,), np.dtype("float32"))
     assert said.startswith("writes outside its output: 1 number past the end of c, given ")
     assert "; result[3] is out of bounds for the shape (3,) (test_reasons.py, line" in said
+    said = judge.error_of(compiled, load("vector_add"), (0,), np.dtype("float32"))
+    assert "; result[0] is out of bounds for the shape (0,) (test_reasons.py, line" in said
 
 
 def test_judge_adds_what_is_known():

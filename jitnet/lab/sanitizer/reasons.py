@@ -209,7 +209,8 @@ def _found(
         return "", ""
     name = f"{problem.results[output]}[{', '.join(map(str, index))}]"
     if run.written_at is None:
-        return f"no line writes {name}" if target.data[tuple(index)] == BEFORE else "", ""
+        is_left = bool(target.data.size) and target.data[tuple(index)] == BEFORE
+        return f"no line writes {name}" if is_left else "", ""
     case.arguments[inputs + output] = target.data
     is_right = not case.wrong()[output][tuple(index)]
     file, line = run.written_at
@@ -246,7 +247,8 @@ class _Watching(Run):
         self.written_at: tuple[str, int] | None = None
 
     def watch(self, target: Traced, index: list[int], inputs: list[Any]) -> None:
-        self.memory, self.number = target.memory, int(numbers_of(target.data, target.memory)[tuple(index)])
+        self.memory, places = target.memory, numbers_of(target.data, target.memory)
+        self.number = int(places[tuple(index)]) if places.size else -1  # only indices outside of it matter then
         self.inputs = {i: array for i, array in enumerate(inputs) if isinstance(array, Traced)}
         self.were_read = {id(array.memory): np.zeros(array.memory.count, np.bool_) for array in self.inputs.values()}
 
