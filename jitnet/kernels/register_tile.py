@@ -9,10 +9,10 @@ for every four multiply-adds; here a tile of C, 6 rows high and 4 SIMD vectors w
 Why 6 × 4: two units with a latency of 4 need at least 8 sums in flight; the sums, a row of B and one number of A must
 fit into 32 registers, and 6 × 2 + 2 + 1 fits into AVX2's 16. From the rung `packed` on, the last rows of C are in tiles
 of 4 rows: sixes and fours add up to every even number from 4 on. A panel is a block of columns of B, at most as wide as
-a tile; panels of at most half that width have tiles of 10 and 5 rows. A tile is a block of rows of SIMD vectors
-(`simd_rows.py`), which are values in registers, so the loop over k reads like the formula. What happens to a block in
-one step is not a loop: `rank_1_update` generates its LLVM instructions, and next to it in `simd_rows.py` is the same in
-NumPy, which runs when a kernel is interpreted.
+a tile; panels of at most half that width have tiles of 10 and 5 rows; for up to four columns, see `few_columns.py`. A
+tile is a block of rows of SIMD vectors (`simd_rows.py`), which are values in registers, so the loop over k reads like
+the formula. What happens to a block in one step is not a loop: `rank_1_update` generates its LLVM instructions, and
+next to it in `simd_rows.py` is the same in NumPy, which runs when a kernel is interpreted.
 
 The file follows the ladder: `row_of_tiles` is the tile alone (rung `tiled`); then come tiles of any size over panels of
 B (`packed`), whose sums may begin with a bias and may end as a step of gradient descent (`fused`).
