@@ -18,7 +18,7 @@ def expect_unmasked(what: str, values: object) -> None:
     if isinstance(values, (list, tuple)):
         for row, part in enumerate(values):
             if isinstance(part, np.ma.MaskedArray) and part.ndim and np.ma.is_masked(part):
-                raise Error(f"{what}[{row}] has masked values; write np.ma.stack({what}), and fill them: .filled(...)")
+                raise Error(f"{what}[{row}] has masked values; leave it out, or write np.ma.stack({what}).filled(...)")
 
 
 def numeric(what: str, values: ArrayLike) -> NDArray[Any]:
