@@ -49,6 +49,11 @@ def test_numeric_header_of_pandas_is_recognized():
         ("7,8,9,10,11", [range(8 + j, 20 + j) for j in range(5)], False), ("2,3,4,5", (whole,) * 4, False),
         ("blue,4,5", (words, whole, whole), False), ("size,7,8", ((), (), ()), False),
         ("1,2,3", (whole, whole, whole), False), ("2019,2020", (whole, whole), False),
+        (",16.5,16.75,17", (letters, whole, whole, bits), True), (",3.5,2,-1", (pointed, whole, whole, bits), True),
+        (",16.5,17,16.5", (letters, whole, whole, bits), False), (",1.5,2,3", (letters, pointed, bits, bits), False),
+        (",1.5,2,3", ([*letters[1:], ""], bits, bits, bits), False), (",1.5,2", (letters, whole, whole), False),
+        ("b,1.5,2,3", (letters, bits, bits, bits), False), (",1,2,4", (letters, whole, bits, bits), False),
+        (",1.5,2,x", (letters, bits, bits, bits), False),
         (",1", (bits, bits), False), (",0,1", (bits, bits, bits), False), (",2,1", (shuffled, bits, bits), False),
     ):  # fmt: skip
         rows = [list(map(str, row)) for row in zip(*columns, strict=True)]
@@ -90,6 +95,11 @@ def test_header_of_new_files_has_the_names_of_the_features(tmp_path):
     path.write_text("5,6,7\n5,6,7\n")
     with pytest.raises(jitnet.Error, match="has no header, but the model knows its columns by their names, 0, 2; add"):
         read_table(path, "1", learned=(["0", "2"], True))
+    path.write_text('""\n5\n6\n')  # as pandas writes a column called ""
+    with pytest.raises(
+        jitnet.Error, match=r"has no header, but .*, \(unnamed\); train a model whose column has a name"
+    ):
+        read_table(path, "1", learned=([""], True))
     path.write_text("0,1,2\n5,6,7\n")
     assert len(read_table(path, "3", learned=(["1", "2"], False))) == 2
     path.write_text("p,q\n5,6\n7,8\n")

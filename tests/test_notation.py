@@ -109,6 +109,38 @@ def test_a_target_that_is_not_read_as_numbers_is_an_error_that_says_what_to_writ
             Recipe.learn(table, range(84), task)
 
 
+@pytest.mark.parametrize("written", ["2024-{:02}-{:02}", "2024-{:02}-{:02}T06:00:00Z", "{1}.{0}.2024"])
+def test_a_target_of_repeated_dates_is_classes_only_if_they_are_few(written):
+    """With 21 different dates or more, each several times, the user decides."""
+    for different, is_error in ((20, False), (21, True)):
+        dates = [written.format(1 + i % different // 20, 1 + i % different) for i in range(6 * different)]
+        table = from_frame({"x": range(len(dates))}, dates)
+        if is_error:
+            how = "; the values are dates; .* days since a fixed date, or name another .* class with --task class"
+            with pytest.raises(jitnet.Error, match=f"has 21 values in 126 rows, .*: too many for classes{how}"):
+                Recipe.learn(table, range(100))
+        task = "classification" if is_error else None
+        assert len(Recipe.learn(table, range(100), task).classes) == different
+    months = [f"Jan {i % 30}" for i in range(300)]  # not dates: they have no year
+    assert len(Recipe.learn(from_frame({"x": range(300)}, months), range(300)).classes) == 30
+
+
+def test_columns_with_the_same_notation_share_a_warning():
+    """If they need the same; the option names all."""
+    genes = {f"g{j}": ["1/2", "1/1", "2/2", "2/1"] * 5 for j in range(13)}
+    traces = {name: ["1", "2", "<5", "4"] * 5 for name in ("Zn", "Cu, total")}
+    table = from_frame({**traces, **genes, "kg": ["1 kg", "2 kg", "3 kg", "4 kg"] * 5}, ["a", "b"] * 10)
+    found = [text for text in Recipe.learn(table, range(20)).warnings if "taken for words" in text]
+    how = "which are taken for words; to learn them as numbers, "
+    cells = f"{how}write one plain number in each cell"
+    assert found == [
+        f"Zn, Cu, total have numbers in a notation that is not read, such as '<5', {cells}, or take these as missing "
+        "with --numeric 'Zn,\"Cu, total\"'",
+        f"g0, g1, g2, g3, g4 and 8 more have numbers in a notation that is not read, such as '1/2', {cells}",
+        f"kg has numbers with a unit, such as '1 kg', {how}remove the unit from the cells",
+    ]
+
+
 @pytest.mark.parametrize("written", ["~{}", "{}k", "10.{}万", "0x{}", "'{}"])
 def test_numbers_that_are_not_read_are_no_classes_in_a_short_table(written):
     """Otherwise each would be a class, as up to 20 words can be."""
@@ -246,6 +278,8 @@ def test_different_units_are_a_warning(name, cells, examples):
         (["Zürich", "Zu\u0308rich", "w", "w"], ""), (["a\u00a0", "a", "w"], ""), (["true", "TRUE", "w"], ""),
         (["x", "\u22121", "-1", "w"], ""), (["1", "True", "w"], "'1' and 'True'"),
         (["no", "False", "w"], "'no' and 'False'"),
+        (["AA", "Aa", "aa"], ""), (["AABb", "AaBB", "w"], ""), (["mm", "MM", "w"], "'mm' and 'MM'"),
+        (["MIT Press", "MIT press", "w"], "'MIT Press' and 'MIT press'"),
         ([str(2**60), str(2**60 + 1), "w"], ""), (["Please choose a country", "please choose a country", "w"],
          "'Please choose a country' and 'please choose a country'"),
     ],

@@ -13,10 +13,12 @@ import errno
 import gc
 import importlib
 import os
+import shlex
 import signal
 import sys
 import warnings
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, NoReturn
 
 from .. import __version__, checks
@@ -65,11 +67,14 @@ class Parser(argparse.ArgumentParser):
 class CommandParser(Parser):
     """The parser of one command. It imports the command's file when the command is called."""
 
+    _arguments: Sequence[str] = ()
+
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         command = importlib.import_module(f".{self.prog.split()[-1].replace('-', '_')}", __package__)
         self.description = command.__doc__
         command.add_options(self)
         self.set_defaults(run=command.run)
+        self._arguments = args or ()
         found, unknown = super().parse_known_args(args, namespace)
         if unknown:
             known = self._option_string_actions
@@ -78,6 +83,14 @@ class CommandParser(Parser):
                 hint = f" (to predict the column {unknown[0]}: --target {unknown[0]})"
             self.error(f"unknown argument {unknown[0]}{hint}")
         return found, unknown
+
+    def error(self, message: str) -> NoReturn:
+        """With a hint if the value of an option, such as a column called -41.8e3, is taken for another option."""
+        for option, value in pairwise(self._arguments):
+            is_it = message == f"argument {option}: expected one argument"
+            if is_it and value.startswith("-") and value not in self._option_string_actions:
+                message += f"; if {value} is its value, write {shlex.quote(f'{option}={value}')}"
+        super().error(message)
 
 
 def parser() -> Parser:

@@ -3,11 +3,13 @@ sentences about a column of them."""
 
 import re
 from collections.abc import Callable
+from typing import NamedTuple
 
 from ..canonical import is_code, is_number
 from ..checks import count, shown, some
 from .dates import DATES, with_four_digits
 from .missing import is_missing_word
+from .table import as_option, listed
 from .values import form_at_all, is_zero_as_dash, lookalikes, reader_of, units_in
 
 _NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
@@ -25,36 +27,62 @@ FEW = 3
 """More different units or notations than these belong to addresses or names."""
 Place = Callable[[str], str]
 """text -> where it occurs first, such as "line 7"."""
+MOST_NAMED = 5
+"""How many columns a sentence about several names."""
+DAYS = "numbers, write the days since a fixed date"
 SAMPLE = 1000
 """The texts that decide whether others are tried as dates, which takes long."""
 
 
-def unread_numbers(name: str, texts: list[str], option: str = "") -> str | None:
-    """The sentence about a column or target of words, if all texts are numbers in a notation that is not read.
+class Unread(NamedTuple):
+    """What texts are that are all numbers or dates in a notation that is not read."""
 
-    option    the option that takes them as missing among plain numbers; "" for a target
-    """
-    found = _unread(texts, option)
-    if found is None:
-        return None
-    what, examples, how = found
-    return f"{name} has {what}, such as {examples}, which are taken for words; to learn them as {how}"
+    what: str
+    how: str
+    """As what they can be learned, if they are written in another way."""
+    are_among_numbers: bool
+    """True if others of the column are plain numbers."""
+    examples: str
+
+    def sentence(self, *names: str) -> str:
+        """About a target, or the columns of these names."""
+        words = f"{self.what}, such as {self.examples}, which are taken for words; to learn them as {self.how}"
+        return f"{listed(list(names), MOST_NAMED)} {'has' if len(names) == 1 else 'have'} {words}"
+
+
+def unread_notes(found: dict[str, Unread]) -> list[str]:
+    """A sentence about all columns that need the same; name -> what the cells are."""
+    alike: dict[Unread, list[str]] = {}
+    for name, unread in found.items():
+        alike.setdefault(unread._replace(examples=""), []).append(name)
+    notes = []
+    for names in alike.values():
+        unread = found[names[0]]
+        gaps = f", or take these as missing with {as_option('numeric', *names)}" * unread.are_among_numbers
+        notes.append(unread.sentence(*names) + gaps)
+    return notes
 
 
 def how_to_learn(texts: list[str]) -> str:
     """For an error about a target whose texts are such numbers: what to write instead; "" for other texts."""
-    how = instead_of(texts)
+    how = instead_of(texts, is_target=True)
     return how and f"the values are {how}, or name another target"
 
 
-def instead_of(texts: list[str], option: str = "") -> str:
+def instead_of(texts: list[str], is_target: bool = False) -> str:
     """What such texts are, and what to write instead; "" for other texts."""
-    what, _, how = _unread(texts, option) or ("", "", "")
-    return what and f"{what}; to learn them as {how}"
+    found = unread_in(texts, is_target)
+    return f"{found.what}; to learn them as {found.how}" if found else ""
 
 
-def _unread(texts: list[str], option: str) -> tuple[str, str, str] | None:
-    """What the texts are, examples, and as what they can be learned if they are written in another way."""
+def are_dates(classes: list[str]) -> bool:
+    """True if the classes of a target are dates."""
+    found = unread_in(classes, is_target=True)
+    return found is not None and found.how == DAYS
+
+
+def unread_in(texts: list[str], is_target: bool = False) -> Unread | None:
+    """What the texts of a column or target of words are; None for words and codes."""
     words = [text for text in texts if not is_missing_word(text)]
     if len(words) < 3:
         return None
@@ -64,7 +92,7 @@ def _unread(texts: list[str], option: str) -> tuple[str, str, str] | None:
         comma, point = (next((text for text in words if sign in text), None) for sign in ",.")
         if comma and point:
             examples = f"{shown(comma)} and {shown(point)}"
-            return "decimal commas and decimal points", examples, "numbers, write one decimal sign"
+            return Unread("decimal commas and decimal points", "numbers, write one decimal sign", False, examples)
     if not forms and all(map(_is_date, words)):
         forms = {"": words[0]}  # 24.12.2024
     if not forms:
@@ -75,18 +103,18 @@ def _unread(texts: list[str], option: str) -> tuple[str, str, str] | None:
     if all(map(_is_date, forms.values())) and 2 * sum(map(_is_date, some_words)) > len(some_words):
         odd = next((text for text in words if not _is_date(text)), None)
         example = example if odd is None else shown(odd)
-        if option:
-            return "dates that are not read", example, "dates, write all in one notation, with the year"
-        return "dates", example, "numbers, write the days since a fixed date"
+        if is_target:
+            return Unread("dates", DAYS, False, example)
+        return Unread("dates that are not read", "dates, write all in one notation, with the year", False, example)
     if len(forms) > FEW:
         return None
     if not is_plain and all(map(_has_unit, forms)):
-        return "numbers with a unit", example, "numbers, remove the unit from the cells"
+        return Unread("numbers with a unit", "numbers, remove the unit from the cells", False, example)
     if all(map(_DURATION.fullmatch, words)):
-        return "durations", example, "numbers, write them in minutes or seconds"
+        return Unread("durations", "numbers, write them in minutes or seconds", False, example)
     if all(map(_WITHOUT_WORDS.fullmatch, forms)):
-        how = f", or take these as missing with {option}" if is_plain and option else ""
-        return "numbers in a notation that is not read", example, f"numbers, write one plain number in each cell{how}"
+        what = "numbers in a notation that is not read"
+        return Unread(what, "numbers, write one plain number in each cell", is_plain, example)
     return None
 
 
@@ -170,8 +198,8 @@ def as_number(code: str) -> str:
     return f"{float(code):.15g}"
 
 
-def taken_for_words(name: str, times: dict[str, int], place: Place, option: str) -> str | None:
-    """The sentence about a column of words, if most of its cells are numbers or dates.
+def taken_for_words(name: str, times: dict[str, int], place: Place, option: str) -> str | Unread | None:
+    """What a column of words has, or the sentence about it, if most of its cells are numbers or dates.
 
     times     how often each text occurs
     option    the option that reads them as numbers, and takes the others as missing
@@ -179,7 +207,7 @@ def taken_for_words(name: str, times: dict[str, int], place: Place, option: str)
     return (
         codes_among_numbers(name, times, place, option)
         or _few_among(name, times, place, option, "dates", _dates(list(times)))
-        or unread_numbers(name, list(times), option)
+        or unread_in(list(times))
         or _few_among(name, times, place, option, "cells with numbers", _numbers(list(times)))
     )
 

@@ -73,12 +73,21 @@ def as_people_read(name: str) -> Parts | str:
     return text if number is None or len(text) > DIGITS else number
 
 
+_GENOTYPE = re.compile(r"(?:([A-Za-z])(?i:\1))+")
+"""AA, Aa and aa, where the case has a meaning."""
+
+
+def _are_genotypes(names: list[str]) -> bool:
+    """True if one has both cases, as in Aa, unlike mm and MM."""
+    return all(map(_GENOTYPE.fullmatch, names)) and any(name not in (name.upper(), name.lower()) for name in names)
+
+
 def lookalikes(names: list[str]) -> list[str]:
     """Groups of names that people would read as the same, each as one text."""
     alike: dict[Parts | str, list[str]] = {}
     for name in names:
         alike.setdefault(as_people_read(name), []).append(name)
-    return [" and ".join(map(shown, same)) for same in alike.values() if len(same) > 1]
+    return [" and ".join(map(shown, same)) for same in alike.values() if len(same) > 1 and not _are_genotypes(same)]
 
 
 def labels_of(classes: list[str]) -> NDArray[Any]:

@@ -37,8 +37,9 @@ def _row_shown(row: list[str]) -> str:
 def looks_like_a_header(first: list[str], rows: list[list[str]]) -> bool:
     """Decided only by the first rows of the file, never by the target column.
 
-    Numbers in a header are whole, as in 0, 1, 2 or 2019, 2020, and no two are equal. Rows that repeat the first row do
-    not count; they are found later. Then the first row is a header if
+    Rows that repeat the first row do not count; they are found later. The first row is a header if its first cell alone
+    of this column is empty, and its numbers, some with a decimal point, are in order above whole numbers. Otherwise,
+    numbers in a header are whole, as in 0, 1, 2 or 2019, 2020, and no two are equal. Then the first row is a header if
 
     - it has no number, and at most half of its cells are like cells below: they occur again, are missing, such as NA,
       or differ only in their digits, such as 12 kr and 7 kr;
@@ -52,9 +53,11 @@ def looks_like_a_header(first: list[str], rows: list[list[str]]) -> bool:
     - or every number below its numbers has a decimal point, and no word of it occurs again in its column.
     """
     numbers = [cell for cell in first if is_number(cell)]
+    rows = [row for row in rows if len(row) == len(first) and row != first]
+    if _are_grades(first, rows):
+        return True
     if not all(cell.isdigit() for cell in numbers) or len(set(numbers)) < len(numbers):
         return False
-    rows = [row for row in rows if len(row) == len(first) and row != first]
     cells_of = zip(first, *rows, strict=True)
     columns = [[cell for cell in cells if not is_missing(cell)] for _, *cells in cells_of]
     texts = [(cell, column) for cell, column in zip(first, columns, strict=True) if cell and not is_number(cell)]
@@ -82,6 +85,16 @@ def looks_like_a_header(first: list[str], rows: list[list[str]]) -> bool:
         return True
     have_points = all(column and all("." in cell for cell in column) for _, column in below)
     return have_points and all(cell not in column for cell, column in texts)
+
+
+def _are_grades(first: list[str], rows: list[list[str]]) -> bool:
+    """True for 16.5, 17, 17.5 above counts, as in a table of how often two quantities occur together."""
+    if first[0] or len(first) < 4 or len(rows) < 2 or not all(map(is_number, first[1:])):
+        return False
+    numbers = list(map(float, first[1:]))
+    are_in_order = numbers in (sorted(set(numbers)), sorted(set(numbers), reverse=True))
+    are_counts = all(row[0] and all(cell.isdigit() or is_missing(cell) for cell in row[1:]) for row in rows)
+    return are_in_order and any("." in cell for cell in first) and are_counts
 
 
 def _follow(numbers: list[str]) -> bool:

@@ -127,9 +127,11 @@ def _read_text(
         given = {**given, "header": False}
     table = read_csv(content, **given, expected=names or features or ())
     if by_model and had_header and not table.has_header:
+        # a first row with an empty name only is a blank line
+        how = "add a first row with the names of its columns" if any(names) else "train a model whose column has a name"
         raise checks.Error(
             f"{content.source} has no header, but the model knows its columns by their names, "
-            f"{checks.some(names, 12)}; add a first row with the names of its columns"
+            f"{checks.some(names, 12)}; {how}"
         )
     if by_model and had_header is False:
         if row := _header_above(table):

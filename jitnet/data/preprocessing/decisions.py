@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from ... import checks
 from ...canonical import canonical, column_name, is_code, is_number
 from ...checks import count, shown, some
+from .. import notation
 from ..dates import COMPACT, DATES, FIRST_YEAR, PLAIN_MONTH, TIMES, first_year_of, other_order, parts_of, plain_dates
 from ..missing import is_missing_word
-from ..notation import different_units, instead_of, nearly_equal, taken_for_words, years_of_two_digits, zeros_as_dashes
 from ..sentinels import FEW as LEAST
 from ..sentinels import sentinel_notes, sentinels
 from ..table import Table, as_named, as_option, called, listed
@@ -134,6 +134,7 @@ class Planner:
         self.left_out: dict[str, list[str]] = {}  # the reason -> the columns
         self.decisions: list[str] = []
         self.warnings: list[str] = []
+        self.unread: dict[str, notation.Unread] = {}  # what the cells of columns are
         self.sentinels: dict[str, dict[str, int]] = {}  # the value -> the columns, and how many rows have it there
 
     def plan(self) -> Plan:
@@ -151,7 +152,7 @@ class Planner:
         if not self.standard and not self.columns:
             reasons = "; ".join(f"{listed(names, 5)}: {why}" for why, names in self.left_out.items())
             raise checks.Error(f"{table.source} has no column left to learn from: {reasons}")
-        self.warnings += sentinel_notes(self.sentinels, "cells of training rows")
+        self.warnings += notation.unread_notes(self.unread) + sentinel_notes(self.sentinels, "cells of training rows")
         self.warnings += self._mostly_empty_notes() + totals_notes(table)
         decisions = [f"left out: {listed(names)}: {why}" for why, names in self.left_out.items()]
         if self.standard:
@@ -273,15 +274,18 @@ class Planner:
                 odd = [text for text in texts if form and FORMS[form](text) is None]
             if form is None:
                 option = as_option("numeric", name)
-                how = instead_of(texts, option)
+                how = notation.instead_of(texts)
                 but = f", but {how}" if how else ""
                 raise checks.Error(f"{option}: {shown(texts[0])} and all other cells are not numbers{but}")
         elif len(learned) == 1 and present == len(self.train) > 1:
             return SAME_WORD
         elif form is None:
-            place, option = partial(self.table.place_of, name), as_option("numeric", name)
-            if sentence := taken_for_words(called(name), times, place, option):
-                self.warnings.append(sentence)
+            place = partial(self.table.place_of, name)
+            found = notation.taken_for_words(called(name), times, place, as_option("numeric", name))
+            if isinstance(found, notation.Unread):
+                self.unread[name] = found
+            elif found:
+                self.warnings.append(found)
             why = self._words(name, len(learned), present)
             return OWN_NUMBERS if why == OWN_WORDS and all(map(is_code, texts)) else why
         elif form == PLAIN:
@@ -340,9 +344,9 @@ class Planner:
             self.warnings.append(f"{called(name)} is read as months, month.year; if these are numbers, add {option}")
         self.decisions.append(f"{called(name)} {text} ({option})")
         for sentence in (
-            different_units(called(name), read, self.table.is_sheet),
-            zeros_as_dashes(called(name), read if form in NUMBERS else []),
-            years_of_two_digits(called(name), read, form, first_year),
+            notation.different_units(called(name), read, self.table.is_sheet),
+            notation.zeros_as_dashes(called(name), read if form in NUMBERS else []),
+            notation.years_of_two_digits(called(name), read, form, first_year),
         ):
             self.warnings += [sentence] if sentence else []
 
@@ -386,7 +390,7 @@ class Planner:
                 f"; {self._gaps(name, None)}, filled with the most frequent, {some([column.most_frequent])}, and marked"
             )
         self.decisions.append(f"{text} ({as_option('drop', name)})")
-        if sentence := nearly_equal(called(name), "categories", names):
+        if sentence := notation.nearly_equal(called(name), "categories", names):
             self.warnings.append(sentence)
 
 

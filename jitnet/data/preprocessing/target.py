@@ -15,12 +15,13 @@ from ...canonical import canonical, is_code, is_number
 from ...checks import shown, some
 from ..missing import is_missing_word
 from ..notation import (
+    are_dates,
     as_number,
     codes_among_numbers,
     different_units,
     how_to_learn,
     nearly_equal,
-    unread_numbers,
+    unread_in,
     zeros_as_dashes,
 )
 from ..sentinels import sentinel_notes, sentinels
@@ -81,8 +82,8 @@ class Target:
             warnings += [codes] if codes else []
             if sentence := nearly_equal(name, "classes", classes):
                 warnings.append(sentence)
-            if task is None and (sentence := unread_numbers(name, classes)):
-                warnings.append(sentence)
+            if task is None and (unread := unread_in(classes, is_target=True)):
+                warnings.append(unread.sentence(table.target))
             # none is a class, as of treatments; None is also what Python writes for a missing value
             no_words = [shown(one) for one in classes if is_missing_word(one) and one not in ("none", "NONE")]
             if no_words:
@@ -297,7 +298,8 @@ def _check_classes(classes: list[str], table: Table, codes: str | None, is_guess
         raise checks.Error(f"{one}{empty_target_hint(table)}{table.gap_hint}")
     can_be_classes = _can_be_classes(len(classes), len(table))
     are_many = len(classes) >= LEAST_NUMBERED and 2 * len(classes) > len(table)
-    if not can_be_classes or (is_guess and are_many and all(re.search(r"\d", name) for name in classes)):
+    are_quantities = are_many and all(re.search(r"\d", name) for name in classes)
+    if not can_be_classes or (is_guess and (are_quantities or (len(classes) > FEW and are_dates(classes)))):
         words = [name for name in classes if is_code(name) or not is_number(name)]
         if words:
             how = (
