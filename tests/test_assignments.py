@@ -135,7 +135,7 @@ def test_starter_states_the_rules_of_the_grader(handed_out):
         f'"""Loops.\n\n{student.HEADING}\n\n- You may import math and numpy. Of NumPy, you may use sqrt.'
     )
     assert " No @, methods such as .sum, classes," in " ".join(text.split())
-    assert " Such a call, another import and a syntax error cost the points of all functions." in " ".join(text.split())
+    assert " Such a call, another import whose name is used and a syntax error cost" in " ".join(text.split())
     assert "- A submission runs on 1 thread. One call may take 4 seconds and 2 GiB of memory." in text
     assert text.endswith(OLD.partition("Anything.\n")[2])
     rows = [line.split(maxsplit=2) for line in text.splitlines() if line.startswith("    add:")]
@@ -176,7 +176,8 @@ def test_update_gives_the_starter_file_its_new_name_and_loses_none(handed_out):
     ("source", "said"),
     [
         (OLD, None),
-        ("import os\n" + OLD, "add: the file imports os; a submission is one file"),
+        ("import os\n" + OLD, None),
+        ("import os\n" + OLD + "    a[os.F_OK]\n", "add: the file imports os (used by add); a submission is one file"),
         (OLD + "print(3)\n", "add: the file does something outside of its functions"),
         ("import numpy as np\ndef add(a, b, c):\n    np.add(a, b, c)\n", "add: uses numpy.add, which"),
         ("import numpy as np\ndef add(a, b, c):\n    np.exp(a, c)\n", "add: uses numpy.exp, which"),
@@ -197,6 +198,7 @@ def test_public_test_refuses_what_the_grader_refuses(source, said, handed_out, m
     monkeypatch.delitem(sys.modules, "work")
     if said is None:
         space["test_add"]()
+        assert graded(wanted, folder / "work.py")["points"] >= 3
     else:
         with pytest.raises(AssertionError) as error:
             space["test_add"]()
@@ -328,7 +330,7 @@ def test_model_solution_gets_all_points_and_starter_gets_none(name, points):
 
 def test_expected_seconds_follow_from_the_tests_and_from_the_submissions_that_run(tmp_path, monkeypatch):
     wanted = made(tmp_path, ADDITION + SPEED)
-    for name, source in (("anna", "import numba\n"), ("ben", "import os\n"), ("carla", "def add(\n")):
+    for name, source in (("anna", "import numba\n"), ("ben", "import os\nhere = os.curdir\n"), ("carla", "def add(\n")):
         (tmp_path / f"{name}.py").write_text(source)
     found = [(name, tmp_path / f"{name}.py") for name in ("anna", "ben", "carla", "dora")]
     one = grading.CORRECT + assignment.CHECKS["speed"]

@@ -25,7 +25,7 @@ def classroom(tmp_path):
     (folder / "=cmd()").mkdir()
     (folder / "empty").mkdir()
     (folder / "anna.py").write_text(HONEST)
-    (folder / "ben" / "work.py").write_text("import os\n")
+    (folder / "ben" / "work.py").write_text("import os\nhere = os.curdir\n")
     (folder / "=cmd()" / "<b>.py").write_text("<script>alert(1)</script>")
     made(tmp_path / "addition")
     return tmp_path / "addition", folder
@@ -153,6 +153,8 @@ def test_speed_that_was_disturbed_is_timed_again_or_left_open(disturbed, points,
     path = tmp_path / "class.csv"
     found = jitnet_command("grade", tmp_path / "addition", tmp_path / "class", "--csv", path, "--only", "ben")
     assert len(times) == min(disturbed + 1, 1 + cli_grade.AGAIN)
+    repeat = r"repeating disturbed tests of speed \((\d) of at most 3 times\), submission 1 of 1: ben, add, .*, again, "
+    assert re.findall(repeat + r"about \d+ s left\n", found.stderr) == ["1", "2", "3"][: len(times) - 1]
     (row,) = csv.DictReader(io.StringIO(path.read_text(encoding=table.ENCODING)))
     assert (row["points"], row["of"]) == (points, points)
     speed = row["add: at least 50% of the speed of naive for (300000,)"]
@@ -190,8 +192,11 @@ def test_points_are_printed_after_each_submission_with_the_time_that_is_left(cla
     assert [text.count(" of 3 points") for text in printed] == [0, 1, 2, 3]
     left = [line.partition(", about ")[2] for line in found.stderr.splitlines() if ": add, correct" in line]
     assert left == [""]  # the others do not run
-    assert grading.left([0, 2, 4, 4], [{"seconds": 0}]) == ""
-    assert grading.left([0, 2, 4, 4], [{"seconds": 0}, {"seconds": 60}]) == ", about 4 min left"
+    done = {"seconds": 0, "disturbed_by": [], "tests": []}
+    assert grading.left([0, 2, 4, 4], [done]) == ""
+    assert grading.left([0, 2, 4, 4], [done, done | {"seconds": 60}]) == ", about 4 min left"
+    open_one = {"seconds": 60, "disturbed_by": ["a game"], "tests": [{"check": "speed", "passed": None}] * 2}
+    assert grading.left([0, 2, 4, 4], [done, open_one]) == ", about 8 min left, with 2 repeats"  # 30 · (8 + 2 · 4) s
 
 
 def test_gradescope_results_are_written(classroom, tmp_path):

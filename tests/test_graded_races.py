@@ -48,6 +48,26 @@ def test_a_race_costs_all_points_whether_it_shows_or_not(threads, is_wrong, tmp_
     assert str(output.as_gradescope(result)).count(" is written by iteration ") == 1
 
 
+@pytest.mark.parametrize(
+    ("added", "correct", "race"),
+    [
+        (("y[i]\n", "y[i] + 1\n"), "is wrong: ", "is written by iteration"),
+        (("        c[(i", "        # c[(i"), "is wrong: ", "no race was found, but add is not correct"),
+        (("        c[i]", "        raise ValueError\n        c[i]"), "raises ", "not tried, because"),
+    ],
+)
+def test_race_of_a_wrong_kernel_is_named_too(added, correct, race, tmp_path):
+    """On one thread, where it is wrong in each run, both are said."""
+    wrong = RACING.replace("x[i] + y[i]\n", "x[i] - y[i]\n") if "#" in added[1] else RACING
+    (tmp_path / "anna.py").write_text(wrong.replace(*added))
+    result = graded(made(tmp_path, ADDITION + MORE), tmp_path / "anna.py")
+    assert result["points"] == 0
+    said = [test["said"] for test in result["tests"]]
+    assert said[0].startswith(correct)
+    assert race in said[1]
+    assert said[2] == "not tried, because add is not correct"
+
+
 def test_what_could_not_be_examined_costs_only_its_own_points(tmp_path, monkeypatch):
     monkeypatch.setattr(judging.Judge, "_without_race", lambda *_: (False, "could not be examined: it took too long"))
     (tmp_path / "anna.py").write_text(RACING)

@@ -64,6 +64,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         with shown(options) as show:
             show.expected = grading.expected(wanted, found)
+            show.expected_seconds = grading.expected_seconds(wanted, found)
             grading.prepare(wanted, seed)
             run.grade_all(show)
             run.time_open_ones_again(show)
@@ -130,25 +131,26 @@ class _Run:
 
     def grade_all(self, show: progress.Progress) -> None:
         for done, (name, path) in enumerate(self.found):
-            say = self._reporter(show, done, grading.left(self.expected, self.results))
+            say = _saying(show, done, len(self.found), f"{name}: ", grading.left(self.expected, self.results))
             self.results.append(grading.grade(self.wanted, name, path, self.seed, say))
             self._write(self.results[-1])
 
     def time_open_ones_again(self, show: progress.Progress) -> None:
         """Tests of speed that another program disturbed, a few times; it may have ended."""
+        each = grading.seconds_of_repeat(self.expected, self.results)
         for again in range(AGAIN):
-            places = [place for place, result in enumerate(self.results) if grading.is_open(result)]
+            counts = [grading.open_tests(result) for result in self.results]
+            places = [place for place, count in enumerate(counts) if count]
             if places and again:
                 time.sleep(PAUSE)
-            for place in places:
-                say, path = self._reporter(show, place, ""), self.found[place][1]
+            stage = f"repeating disturbed tests of speed ({again + 1} of at most {AGAIN} times), submission"
+            for done, place in enumerate(places):
+                (name, path), left = self.found[place], grading.about_left(each * sum(counts[place:]))
+                start, say = time.monotonic(), _saying(show, done, len(places), f"{stage}: {name}, ", left)
                 self.results[place] = grading.timed_again(self.wanted, self.results[place], path, say)
-                if again == AGAIN - 1 or not grading.is_open(self.results[place]):
+                each = (time.monotonic() - start) / counts[place]
+                if again == AGAIN - 1 or not grading.open_tests(self.results[place]):
                     self._write(self.results[place])
-
-    def _reporter(self, show: progress.Progress, done: int, left: str) -> Callable[[str], None]:
-        name, count = self.found[done][0], len(self.found)
-        return lambda step: show.measuring(done, count, f"{name}: {step}{left}")
 
     def _write(self, result: dict[str, Any]) -> None:
         """Rewrite all files, so that an interruption loses no results; and print the row of this submission."""
@@ -178,7 +180,7 @@ class _Run:
             print(output.class_as_text(results, options.left_out))
         if results and self.earlier:
             progress.say(f"{options.csv}: {table.replaced(results, self.earlier)}")
-        others, still_open = self.found[len(results) :], [r["submission"] for r in results if grading.is_open(r)]
+        others, still_open = self.found[len(results) :], [r["submission"] for r in results if grading.open_tests(r)]
         if results and others:
             progress.say(
                 f"jitnet: {len(results)} of {len(self.found)} submissions were graded; to continue with the same "
@@ -197,6 +199,11 @@ class _Run:
         dashed = [f"--only={name}" for name in names if name.startswith("-")]
         others = [name for name in names if not name.startswith("-")]
         return shlex.join(["--seed", str(self.seed), *dashed, *(["--only", *others] if others else [])])
+
+
+def _saying(show: progress.Progress, done: int, count: int, name: str, left: str) -> Callable[[str], None]:
+    """A callback for the steps of a submission."""
+    return lambda step: show.measuring(done, count, f"{name}{step}{left}")
 
 
 def _as_json(options: argparse.Namespace, results: list[dict[str, Any]]) -> str:

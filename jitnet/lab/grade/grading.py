@@ -46,12 +46,27 @@ def seconds_of_each(assignment: Assignment, found: list[tuple[str, Path]]) -> li
 
 
 def left(expected: list[float], results: list[dict[str, Any]]) -> str:
-    """`, about 4 min left`, from the time that the first submissions took; "" before one has run."""
-    done = sum(expected[: len(results)])
-    if not done:
+    """`, about 4 min left, with 2 repeats`, from the time that the first submissions took; "" before one has run."""
+    factor, repeats = _slowness(expected, results), sum(map(open_tests, results))
+    if not factor:
         return ""
-    factor = sum(result["seconds"] for result in results) / done
-    return f", about {estimate.about(factor * sum(expected[len(results) :]))} left"
+    seconds = factor * sum(expected[len(results) :]) + seconds_of_repeat(expected, results) * repeats
+    return about_left(seconds) + (f", with {checks.count(repeats, 'repeat')}" if repeats else "")
+
+
+def about_left(seconds: float) -> str:
+    return f", about {estimate.about(seconds)} left"
+
+
+def seconds_of_repeat(expected: list[float], results: list[dict[str, Any]]) -> float:
+    """Seconds to repeat a test of speed, for which the submission is loaded and compiled again."""
+    return _slowness(expected, results) * (CORRECT + CHECKS["speed"])
+
+
+def _slowness(expected: list[float], results: list[dict[str, Any]]) -> float:
+    """How many times as long as expected these submissions took: the machine is busy, or their kernels slow."""
+    done = sum(expected[: len(results)])
+    return sum(result["seconds"] for result in results) / done if done else 0.0
 
 
 def expected(assignment: Assignment, found: list[tuple[str, Path]]) -> str:
@@ -99,16 +114,16 @@ def grade(
         "assignment": assignment.title, "submission": one_line(name),
         "points": sum(verdict.points for verdict in verdicts), "of": sum(verdict.of for verdict in verdicts),
         "tests": [_as_dict(verdict, assignment.file, file_name) for verdict in verdicts], "seed": seed,
-        "refused": one_line(refused), "note": one_line(handed.note),
+        "refused": one_line(refused), "note": one_line("; ".join(filter(None, (handed.note, *parts.notes)))),
         "unfenced": next((judge.unfenced for judge in judges if judge.unfenced), ""),
         "disturbed_by": next((judge.disturbed_by for judge in judges if judge.disturbed_by), []),
         "seconds": time.monotonic() - start,
     }  # fmt: skip
 
 
-def is_open(result: dict[str, Any]) -> bool:
-    """Whether a disturbance of the machine left points of speed open."""
-    return bool(result["disturbed_by"]) and any(map(_is_open, result["tests"]))
+def open_tests(result: dict[str, Any]) -> int:
+    """The number of tests of speed whose points a disturbance of the machine left open."""
+    return sum(map(_is_open, result["tests"])) if result["disturbed_by"] else 0
 
 
 def _is_open(test: dict[str, Any]) -> bool:

@@ -96,8 +96,13 @@ class Judge(Calls):
         """The verdicts of all tests, in their order."""
         report(f"{self.kernel.name}, correct")
         wrong, race = self._error_on(self._all_cases()), ""
-        if not wrong or self.limits.threads > 1:  # then chance decides whether a race shows
+        self.examined: dict[Test, tuple[bool | None, str]] = {}
+        has_ended = self.process is None  # by a crash, an exception or its time limit
+        by_chance = self.limits.threads > 1  # does a race show
+        if not wrong or not has_ended or by_chance:
             race = self._race(report)
+        if race and by_chance:
+            wrong = None
         for test in self.kernel.tests:
             if test.check not in ("correct", "no race") and not wrong and not race:
                 report(f"{self.kernel.name}, {test.title}")
@@ -105,7 +110,6 @@ class Judge(Calls):
 
     def _race(self, report: Callable[[str], object]) -> str:
         """What a test `no race` finds; its results are right by chance, so no test gives points."""
-        self.examined: dict[Test, tuple[bool | None, str]] = {}
         for test in self.kernel.tests:
             if test.check == "no race":
                 report(f"{self.kernel.name}, {test.title}")
@@ -117,18 +121,18 @@ class Judge(Calls):
     def _verdict(self, test: Test, wrong: str | None, race: str) -> Verdict:
         passed: bool | None
         tried = True
-        if race:
-            tried = test.check == "no race"
-            passed, said = False, f"not tried, because {self.kernel.name} {RACY}"
-            if test.check == "correct":
-                said = RACY
-            elif tried:  # its hint is about races
-                said, tried = race, "is out of bounds" not in race
+        if race and test.check == "no race":
+            passed, said, tried = False, race, "is out of bounds" not in race  # its hint is about races
+        elif race and (test.is_chosen or not wrong):
+            is_result = test.check == "correct"
+            passed, tried, said = False, False, RACY if is_result else f"not tried, because {self.kernel.name} {RACY}"
         elif test.check == "correct":
             error = self._error_on(self._cases(test)) if test.is_chosen else wrong
             passed, said = not error, error or "right for all shapes that were tried"
         elif wrong:
-            passed, tried, said = False, False, f"not tried, because {self.kernel.name} is not correct"
+            is_free, _ = self.examined.get(test, (None, ""))
+            why = "no race was found, but" if is_free else "not tried, because"
+            passed, tried, said = False, False, f"{why} {self.kernel.name} is not correct"
             if not any(other.check == "correct" for other in self.kernel.tests):
                 said += f": it {wrong}"
         else:

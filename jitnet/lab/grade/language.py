@@ -71,7 +71,7 @@ class _Reader:
     def __init__(self, language: Language, tree: ast.Module) -> None:
         self.language, self.tree = language, tree
         # a submission is imported under another name, which it cannot change, so what is below the guard never runs
-        tree.body = [statement for statement in tree.body if not _is_main_guard(statement)]
+        tree.body = [statement for statement in tree.body if not is_main_guard(statement)]
         self.nodes = sorted(ast.walk(tree), key=lambda node: getattr(node, "lineno", LONGEST))
         imports = [node for node in self.nodes if isinstance(node, ast.Import | ast.ImportFrom)]
         self.modules = {
@@ -82,10 +82,17 @@ class _Reader:
         self.of_numba = {a.asname or a.name: a.name for node in numba for a in node.names}
         """Name in the submission -> the name in Numba."""
         self.functions = {node.name for node in self.nodes if isinstance(node, ast.FunctionDef)}
-        self.globals = {
-            name for node in tree.body if isinstance(node, ast.FunctionDef) for name in _read_from_outside(node)
-        }
+        functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+        self.globals = {name for node in functions for name in _read_from_outside(node)}
         """Names that functions read, and do not give to something themselves."""
+        self.users: dict[str, dict[str, None]] = {}
+        """Name -> the functions that read it, with their decorators and defaults."""
+        for function in functions:
+            for name in _read_from_outside(function) | _read_in_header(function):
+                self.users.setdefault(name, {})[function.name] = None
+        self.error_of_imports = self._error_of_modules(tree.body)
+        """The error of the imports outside of functions; it names all that are not allowed, to correct them at once."""
+        self.outside = {id(statement) for statement in tree.body}
         decorators = [part for node in self.nodes if isinstance(node, ast.FunctionDef) for part in node.decorator_list]
         calls = [node.func for node in self.nodes if isinstance(node, ast.Call)]
         self.placed = {id(part) for part in [*decorators, *calls]}
@@ -115,7 +122,7 @@ class _Reader:
             word = vocabulary.KEYWORDS.get(name, name.lower())
             return f"uses {word}, which is not part of the language of this assignment"
         if isinstance(node, ast.Import):
-            return next(filter(None, (self._error_of_module(alias) for alias in node.names)), None)
+            return next(filter(None, (self._error_of_module(node, alias) for alias in node.names)), None)
         if isinstance(node, ast.ImportFrom):
             return self._error_of_import(node)
         if isinstance(node, ast.Attribute) and (error := self._error_of_attribute(node)):
@@ -129,7 +136,7 @@ class _Reader:
         return self._error_of_names(node)
 
     def _error_of_names(self, node: ast.AST) -> str | None:
-        for name in _names(node):
+        for name in names_of(node):
             if name.startswith("__") and (name != "__name__" or not _is_read(node)):
                 return f"uses the name {name}; names with two underscores belong to Python"
             is_type = id(node) in self.types and name in vocabulary.PYTHON_TYPES
@@ -138,24 +145,33 @@ class _Reader:
         taken = next((name for name in _given(node) if name in {**self.modules, **self.of_numba}), None)
         return f"gives the name {taken}, which it imports, to something else" if taken else None
 
-    def _error_of_module(self, alias: ast.alias) -> str | None:
+    def _error_of_module(self, node: ast.Import, alias: ast.alias) -> str | None:
         if alias.name not in self.language.modules:
-            return self._not_importable(alias.name, [alias])
+            return self._not_importable(node)
         name = alias.asname or alias.name
         if self.modules.get(name, alias.name) != alias.name or name in self.of_numba:
             return f"imports two modules as {name}"
         return None
 
-    def _not_importable(self, module: str, names: list[ast.alias]) -> str:
+    def _not_importable(self, node: ast.stmt) -> str:
+        return self.error_of_imports if id(node) in self.outside else self._error_of_modules([node])
+
+    def _error_of_modules(self, statements: list[ast.stmt]) -> str:
+        """The error of the modules that these statements import, and may not, with the functions that use them."""
+        found: dict[str, dict[str, None]] = {}
+        for module, name in (pair for node in statements for pair in imported(node)):
+            if module not in self.language.modules:
+                found.setdefault(module, {}).update(self.users.get(name, {}))
+        listed = [f"{name} (used by {checks.joined(list(users))})" if users else name for name, users in found.items()]
         allowed = checks.some(self.language.modules) or "nothing"
-        is_used = any((name.asname or name.name).split(".")[0] in self.globals for name in names)
-        advice = "" if is_used else f"; for a test of your own, {_BELOW}"
-        return f"imports {module}; a submission is one file, which may import {allowed}{advice}"
+        advice = "" if any(found.values()) else f"; for a test of your own, {_BELOW}"
+        named = checks.some(listed, _NAMED, 2 * _SHOWN)
+        return f"imports {named}; a submission is one file, which may import {allowed}{advice}"
 
     def _error_of_import(self, node: ast.ImportFrom) -> str | None:
-        module = "." * node.level + (node.module or "")
+        module = imported(node)[0][0]
         if module not in self.language.modules:
-            return self._not_importable(module, node.names)
+            return self._not_importable(node)
         for alias in node.names:
             name = alias.asname or alias.name
             if error := self._error_of_part(module, alias.name):
@@ -261,19 +277,34 @@ def _given_in(node: ast.AST) -> list[str]:
     return [node.id] if isinstance(node, ast.Name) and not _is_read(node) else []
 
 
-def _is_main_guard(statement: ast.stmt) -> bool:
+def _read_in_header(function: ast.FunctionDef) -> set[str]:
+    nodes = [node for part in [*function.decorator_list, function.args] for node in ast.walk(part)]
+    return {node.id for node in nodes if isinstance(node, ast.Name)}
+
+
+def imported(node: ast.AST) -> list[tuple[str, str]]:
+    """The modules that an import names, each with the name that it gives."""
+    if not isinstance(node, ast.Import | ast.ImportFrom):
+        return []
+    names = [(alias.asname or alias.name).split(".")[0] for alias in node.names]
+    if isinstance(node, ast.Import):
+        return [(alias.name, name) for alias, name in zip(node.names, names, strict=True)]
+    return [("." * node.level + (node.module or ""), name) for name in names]
+
+
+def is_main_guard(statement: ast.stmt) -> bool:
     """True for `if __name__ == "__main__":` without an `else`."""
     return isinstance(statement, ast.If) and ast.unparse(statement.test) in _MAIN and not statement.orelse
 
 
 _BELOW = "write it below if __name__ == '__main__'"
-_SHOWN = 40
+_SHOWN, _NAMED = 40, 8
 _RUNNING = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Expr, ast.For, ast.While, ast.If, ast.With, ast.Try)
 """Statements that run with the import; `def` and `class` have errors of their own."""
 _MAIN = ("__name__ == '__main__'", "'__main__' == __name__")
 
 
-def _names(node: ast.AST) -> list[str]:
+def names_of(node: ast.AST) -> list[str]:
     """The names that a node uses or gives."""
     if isinstance(node, ast.Name):
         return [node.id]
@@ -296,4 +327,4 @@ def _given(node: ast.AST) -> list[str]:
     """The names that a node gives to something, other than an import."""
     if isinstance(node, ast.Name):
         return [] if isinstance(node.ctx, ast.Load) else [node.id]
-    return [] if isinstance(node, ast.alias | ast.keyword | ast.Global | ast.Nonlocal) else _names(node)
+    return [] if isinstance(node, ast.alias | ast.keyword | ast.Global | ast.Nonlocal) else names_of(node)

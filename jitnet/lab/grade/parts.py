@@ -1,14 +1,16 @@
 """A submission without the functions that its language does not allow; only these and their callers lose points.
 
 A function that is not allowed is removed from the source, and the rest is checked again, until the language allows all
-of it. Only this rest runs.
+of it. Only this rest runs. An import that is not allowed, but whose names nothing uses, is removed in the same way,
+and costs nothing.
 """
 
 import ast
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from .language import Language
+from .language import Language, imported, is_main_guard, names_of
 
 MOST = 8
 """The maximum number of checks: without one function, others may not be allowed either."""
@@ -26,6 +28,8 @@ class Parts:
     """Name of a function that is not allowed -> its error."""
     names: dict[str, set[str]] = field(default_factory=dict)
     """Name of another function -> the names that it uses."""
+    notes: tuple[str, ...] = ()
+    """Which imports are left out."""
 
     def error_of(self, function: str) -> str | None:
         """Why this function may not run: its own error, or that of one that it calls."""
@@ -42,11 +46,12 @@ def parts_of(source: bytes, language: Language) -> Parts:
     """The parts of a submission. An error outside of its functions is one of the whole submission."""
     if language.is_free:
         return Parts(source)
+    source, notes = _without_unused_imports(source, language)
     left, refused = source, dict[str, str]()
     for _ in range(MOST):
         errors = language.errors(left) or _errors_of_headers(left, refused)
         if not errors:
-            return _rest(left, refused) or _refused(source, language)
+            return _rest(left, refused, notes) or _refused(source, language)
         lines, functions = left.splitlines(keepends=True), _functions(left) if errors[0][0] else []
         for line, error in errors:
             inside = [node for node in functions if line in _lines(node)]
@@ -58,6 +63,34 @@ def parts_of(source: bytes, language: Language) -> Parts:
                     lines[number - 1 : number] = [b"\n"]
         left = b"".join(lines)
     return _refused(source, language)
+
+
+def _without_unused_imports(source: bytes, language: Language) -> tuple[bytes, tuple[str, ...]]:
+    """The source without the refused imports outside of functions whose names nothing uses, and a note about each.
+
+    What is left is checked again before it runs, so a removal can make nothing allowed.
+    """
+    errors = language.errors(source)
+    if not errors or not errors[0][0]:
+        return source, ()
+    refused = {line for line, _ in errors}
+    tree, lines, notes = ast.parse(source), source.splitlines(keepends=True), []
+    imports = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    others = [node for node in tree.body if not (isinstance(node, ast.Import | ast.ImportFrom) or is_main_guard(node))]
+    used = {name for other in others for node in ast.walk(other) for name in names_of(node)} | {"*"}
+    taken = Counter(line for node in tree.body for line in _lines(node))
+    for node in imports:
+        own = _lines(node)
+        unused = [a for a, (_, name) in zip(node.names, imported(node), strict=True) if name not in used]
+        is_refused = not refused.isdisjoint(own) and all(taken[line] == 1 for line in own)
+        if unused and is_refused and imported(node)[0][0] != "__future__":  # which acts without its names
+            kept = [alias for alias in node.names if alias not in unused]
+            node.names = unused
+            notes.append(f"line {node.lineno}: {ast.unparse(node)} is not used, and left out")
+            node.names = kept
+            text = ast.unparse(node).encode() if kept else b""
+            lines[own.start - 1 : own.stop - 1] = [text + b"\n", *[b"\n"] * (len(own) - 1)]
+    return b"".join(lines), tuple(notes)
 
 
 def _refused(source: bytes, language: Language) -> Parts:
@@ -76,7 +109,7 @@ def _errors_of_headers(source: bytes, refused: dict[str, str]) -> list[tuple[int
     return found
 
 
-def _rest(source: bytes, refused: dict[str, str]) -> Parts | None:
+def _rest(source: bytes, refused: dict[str, str], notes: tuple[str, ...]) -> Parts | None:
     """What is left of a submission; None if it uses what was taken out when it is imported."""
     functions = _functions(source)
     others = [node for node in ast.parse(source).body if not isinstance(node, ast.FunctionDef)] if refused else []
@@ -89,17 +122,17 @@ def _rest(source: bytes, refused: dict[str, str]) -> Parts | None:
         if isinstance(other, ast.Assign):  # matmul = njit(f)
             for target in _names(other.targets):
                 names.setdefault(target, set()).update(_names([other.value]))
-    return Parts(source, None, refused, names)
+    return Parts(source, None, refused, names, notes)
 
 
 def _functions(source: bytes) -> list[ast.FunctionDef]:
     return [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]
 
 
-def _lines(function: ast.FunctionDef) -> range:
+def _lines(statement: ast.stmt) -> range:
     """The numbers of its lines, with its decorators."""
-    first = min([function.lineno, *(part.lineno for part in function.decorator_list)])
-    return range(first, (function.end_lineno or first) + 1)
+    first = min([statement.lineno, *(part.lineno for part in getattr(statement, "decorator_list", []))])
+    return range(first, (statement.end_lineno or first) + 1)
 
 
 def _names(nodes: Iterable[ast.AST]) -> set[str]:

@@ -132,7 +132,7 @@ def _language(assignment: Assignment) -> list[str]:
         texts.append(f"Of NumPy, you may use {', '.join(language.numpy)}.")
     texts.append("No @, methods such as .sum, classes, with, try, generators, getattr or names with two underscores.")
     texts.append('Outside of functions, call nothing; code below if __name__ == "__main__": never runs in the grader.')
-    texts.append("Such a call, another import and a syntax error cost the points of all functions.")
+    texts.append("Such a call, another import whose name is used and a syntax error cost the points of all functions.")
     return [" ".join(texts)]
 
 

@@ -1,0 +1,93 @@
+"""Imports of a submission that are not allowed: those that nothing uses are left out, and the others named at once."""
+
+import pytest
+from small_assignment import HONEST, graded, made
+
+from jitnet.lab.grade import output
+from jitnet.lab.grade.language import Language
+from jitnet.lab.grade.parts import parts_of
+
+USING = "import os\nimport numba, time\nfrom sys import path\nfrom functools import cache\n"
+USERS = """@cache
+def mean(x, last=path):
+    return time.time(), os, path
+def add(x):
+    return [time for _ in x]
+"""
+
+
+def test_import_that_nothing_uses_does_not_run_and_costs_nothing(tmp_path):
+    below = "if __name__ == '__main__':\n    print(no_such_module.clock())\n"
+    (tmp_path / "anna.py").write_text(f"import numba\nimport no_such_module\n{HONEST}{below}")
+    result = graded(made(tmp_path / "addition"), tmp_path / "anna.py")
+    assert (result["points"], result["refused"]) == (3, "")
+    assert result["note"] == "line 2: import no_such_module is not used, and left out"
+    assert "\nLine 2: import no_such_module is not used, and left out." in output.as_text(result)
+
+
+@pytest.mark.parametrize(
+    ("imports", "kept", "lines"),
+    [
+        ("import os\nimport os\n", "\n\n", ["line 1: import os", "line 2: import os"]),
+        ("import matplotlib.pyplot as plt\r\n", "\n", ["line 1: import matplotlib.pyplot as plt"]),
+        ("from . import other\n", "\n", ["line 1: from . import other"]),
+        ("import numba, os, sys as system\n", "import numba\n", ["line 1: import os, sys as system"]),
+        (
+            "from numba import (prange,\n    cuda, objmode)\nx: prange\nimport numba\n",
+            "from numba import prange\n\nx: prange\nimport numba\n",
+            ["line 1: from numba import cuda, objmode"],
+        ),
+    ],
+)
+def test_only_what_is_neither_used_nor_allowed_is_removed(imports, kept, lines):
+    more = "def last(x):\n    return numba\n"
+    parts = parts_of(f"{imports}{HONEST}{more}".encode(), Language())
+    assert parts.error_of("add") is None
+    assert parts.source.decode() == f"{kept}{HONEST}{more}"
+    assert list(parts.notes) == [f"{line} is not used, and left out" for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("from os import *\n", ""),
+        ("from __future__ import annotations\n", ""),  # it acts without its name
+        ("import os; import sys\n", ""),  # a line that two statements share
+        ("import os\n", "def other():\n    return os\n"),
+        ("import os\n", "def other(x=os):\n    pass\n"),
+        ("import os\n", "def other(x: os):\n    pass\n"),
+        ("import os\n", "@os\ndef other(x):\n    pass\n"),
+        ("import os\n", "def other():\n    global os\n"),
+        ("import os\n", "here = os\n"),
+        ("", "from numpy import add\n"),  # in place of the function
+        ("if 3:\n    import os\n", ""),
+    ],
+)
+def test_other_imports_are_refused(before, after):
+    assert parts_of(f"{before}{HONEST}{after}".encode(), Language()).error
+
+
+@pytest.mark.parametrize("body", ["import os", "getattr(x, 'os')", "globals()['os']", "eval('os')"])
+def test_functions_that_could_reach_a_module_are_refused(body):
+    parts = parts_of(f"import os\n{HONEST}def other(x):\n    {body}\n".encode(), Language())
+    assert parts.error_of("other")
+    assert parts.error or b"os" not in parts.source
+
+
+def test_all_refused_imports_are_named_with_the_functions_that_use_them():
+    parts = parts_of((USING + USERS).encode(), Language())
+    assert parts.error == (
+        "the file imports os (used by mean), time (used by mean and add), sys (used by mean), functools (used by "
+        "mean); a submission is one file, which may import math, numba, numpy (line 1)"
+    )
+    inside = parts_of(f"import time\n{HONEST}def other():\n    import sys, os\n".encode(), Language())
+    assert inside.error_of("other").startswith("imports sys, os; a submission is one file")
+
+
+def test_many_imports_are_read_quickly_and_named_shortly():
+    """Thousands of them fit into a submission, which must not fill the memory of the grader."""
+    names = [f"a{number}" for number in range(3000)]
+    source = "".join(f"import {name}\n" for name in names) + f"def add(x):\n    {'; '.join(names)}\n"
+    error = parts_of(source.encode(), Language()).error
+    assert " and 2992 more; a submission is" in error
+    assert len(error) < 400
