@@ -21,8 +21,8 @@ def test_import_that_nothing_uses_does_not_run_and_costs_nothing(tmp_path):
     (tmp_path / "anna.py").write_text(f"import numba\nimport no_such_module\n{HONEST}{below}")
     result = graded(made(tmp_path / "addition"), tmp_path / "anna.py")
     assert (result["points"], result["refused"]) == (3, "")
-    assert result["note"] == "line 2: import no_such_module is not used, and left out"
-    assert "\nLine 2: import no_such_module is not used, and left out." in output.as_text(result)
+    assert result["note"] == "line 2: import no_such_module is not allowed, but unused, so it was left out"
+    assert "\nLine 2: import no_such_module is not allowed, but unused, so it was left out." in output.as_text(result)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_only_what_is_neither_used_nor_allowed_is_removed(imports, kept, lines):
     parts = parts_of(f"{imports}{HONEST}{more}".encode(), Language())
     assert parts.error_of("add") is None
     assert parts.source.decode() == f"{kept}{HONEST}{more}"
-    assert list(parts.notes) == [f"{line} is not used, and left out" for line in lines]
+    assert list(parts.notes) == [f"{line} is not allowed, but unused, so it was left out" for line in lines]
 
 
 @pytest.mark.parametrize(

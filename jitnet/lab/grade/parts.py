@@ -86,7 +86,7 @@ def _without_unused_imports(source: bytes, language: Language) -> tuple[bytes, t
         if unused and is_refused and imported(node)[0][0] != "__future__":  # which acts without its names
             kept = [alias for alias in node.names if alias not in unused]
             node.names = unused
-            notes.append(f"line {node.lineno}: {ast.unparse(node)} is not used, and left out")
+            notes.append(f"line {node.lineno}: {ast.unparse(node)} is not allowed, but unused, so it was left out")
             node.names = kept
             text = ast.unparse(node).encode() if kept else b""
             lines[own.start - 1 : own.stop - 1] = [text + b"\n", *[b"\n"] * (len(own) - 1)]

@@ -141,8 +141,7 @@ def width(facts: Facts) -> Verdict:
     return Verdict(
         "vector width", narrow, False,
         "LLVM takes narrower vectors if it expects wide ones to lower the clock, or the loop to be short",
-        "ask for them: jitnet.compiler.intrinsics.wide(array) in the function, or NUMBA_CPU_FEATURES with "
-        "-prefer-256-bit",
+        "ask for them: call jitnet.compiler.intrinsics.wide(array) in the function",
     )  # fmt: skip
 
 
