@@ -3,10 +3,15 @@
 NAME_inner and NAME_copied are NAME with each alternative that it advises; the latter is compiled with ORDER.
 """
 
+import ast
+import gc
+from time import process_time
+
 import numpy as np
 import pytest
 
 from jitnet.lab import explain
+from jitnet.lab.machine_code import indices, reductions
 from jitnet.lab.machine_code.advice import FAR_FIX, INNER, NEXT_FIX, ORDER, SUMS_FIX
 
 pytestmark = pytest.mark.skipif(not explain.is_readable(), reason="explain does not read this processor's instructions")
@@ -252,3 +257,18 @@ def test_partial_sums_in_an_array_are_vectorized(verdicts):
 def test_an_array_of_any_stride_is_declared_contiguous(verdicts):
     fix = verdicts["dot", "float32[:], float32[:]", None]["vectorized"]["fix"]
     assert fix.endswith(f"declare float32[::1], and pass contiguous arrays; and {ORDER}")
+
+
+def test_large_loops_are_read_fast(tmp_path):
+    file = tmp_path / "large.py"
+    sums = "".join(f"      s{n} += x[i] * y[j]\n" for n in range(1000))
+    file.write_text(f"def f():\n  for i in I:\n    for j in J:\n{sums}")
+    gc.freeze()  # a collection of all objects of the earlier tests can take longer than this
+    began = process_time()
+    assert not reductions.recurs(str(file), 3)
+    old, new = (ast.parse(text, mode="eval").body for text in ("e - x", "x - e"))
+    assert reductions._reduces("e", [old])
+    assert not reductions._reduces("e", [new])
+    assert not indices.swappable(str(file), 3)
+    assert process_time() - began < 1
+    gc.unfreeze()
