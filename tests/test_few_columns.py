@@ -14,7 +14,10 @@ IN_THE_STACK = STACK_BYTES // (4 * FEW)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 5])
-@pytest.mark.parametrize("depth", [LEAST_TERMS - 1, LEAST_TERMS, 17, 18, 19, IN_THE_STACK - 5, IN_THE_STACK, DEPTH + 1])
+@pytest.mark.parametrize(
+    "depth",
+    [3, 4, 5, LEAST_TERMS - 1, LEAST_TERMS, 17, 18, 19, IN_THE_STACK - 5, IN_THE_STACK, 4 * IN_THE_STACK, DEPTH + 1],
+)
 def test_few_columns_equal_the_oracle(n, depth):
     """In each layout of the factors, where it is used and where it is not: with the same bits."""
     for m in (1, ROWS - 1, ROWS, ROWS + 1, 2 * ROWS - 1, 2 * ROWS, 3 * ROWS + 5):
@@ -46,9 +49,10 @@ def test_infinities_and_nan_stay_in_their_rows_and_columns():
         np.testing.assert_array_equal(C, A @ B)
 
 
-def test_without_memory_nothing_is_written(monkeypatch):
+@pytest.mark.parametrize(("n", "depth"), [(1, 4 * IN_THE_STACK + 1), (2, IN_THE_STACK + 1)])
+def test_without_memory_nothing_is_written(n, depth, monkeypatch):
     monkeypatch.setattr(few_columns, "heap_array", lambda size, like: like[:0, 0] if size else like[0])
-    A, B, C = np.ones((ROWS, IN_THE_STACK + 1), "f4"), np.ones((IN_THE_STACK + 1, 2), "f4"), np.zeros((ROWS, 2), "f4")
+    A, B, C = np.ones((ROWS, depth), "f4"), np.ones((depth, n), "f4"), np.zeros((ROWS, n), "f4")
     assert few_columns_pay(A, B, C)
     assert not few_columns.few_columns(A, B, B[0], C)
     assert not C.any()
@@ -59,7 +63,7 @@ def test_the_tile_is_used_where_it_is_faster():
         return few_columns_pay(*(np.empty(shape, dtype) for shape in ((m, depth), (depth, n), (m, n))))
 
     assert used()
-    assert used(n=1)
+    assert [used(depth=depth, n=1) for depth in (3, 4, LEAST_TERMS)] == [False, True, True]
     assert not used(n=0)
     assert not used(n=FEW + 1)
     assert not used(m=ROWS - 1)

@@ -105,6 +105,7 @@ def small(monkeypatch):
     room = 16 * register_tile.ROW_BYTES  # nine rows need more than half of it
     for name, value in {"MOST_ROWS": 10, "COPIED_ROWS": 4, "PAGE": 16, "L2": 800, "LEAST_OF_A": 8}.items():
         monkeypatch.setattr(parts, name, value)
+    monkeypatch.setattr(register_tile, "READS_L3", False)
     rows = {"DEPTH": 6, "EVICTING_ROWS": 7, "SPLIT_ROWS": 9, "OTHER_ROWS": 11}
     for name, value in {**rows, "EVICTING_L2": room * 9 // 16, "EVICTING_L1": 600 * 9 // 16}.items():
         monkeypatch.setattr(register_tile, name, value)

@@ -28,6 +28,7 @@ from jitnet.kernels.parts import (
 from jitnet.kernels.register_tile import (
     DEPTH,
     DESCENT,
+    EVICTING_L1,
     EVICTING_L2,
     EVICTING_ROWS,
     L2,
@@ -37,6 +38,7 @@ from jitnet.kernels.register_tile import (
     NARROW_TILES,
     OTHER_ROWS,
     PLAIN,
+    READS_L3,
     ROW_BYTES,
     ROWS,
     SPLIT_PAGES,
@@ -171,11 +173,12 @@ def test_rows_with_cache_conflicts_equal_the_oracle(dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_transpose_with_cache_conflicts_is_copied(dtype):
     m, n = PAGE // np.dtype(dtype).itemsize, 2 * ROW_BYTES // np.dtype(dtype).itemsize + 1
-    X = np.zeros((9, m), dtype)
-    assert [copying_pays(A, columns) for A, columns in ((X.T, n), (X.T, n // 2 - 1), (X, n), (X[:1].T, n))] == [
+    least = (EVICTING_L2 if READS_L3 else EVICTING_L1) // PAGE + 1
+    X = np.zeros((least, m), dtype)
+    assert [copying_pays(A, columns) for A, columns in ((X.T, n), (X.T, n // 2 - 1), (X, n), (X[1:].T, n))] == [
         True, False, False, False,
     ]  # fmt: skip
-    for rows, depth in ((m, 9), (2 * m, 9), (m, DEPTH + 9)):  # also in two blocks, and in two panels
+    for rows, depth in ((m, least), (2 * m, least), (m, DEPTH + least)):  # also in two blocks, and in two panels
         check(rows, depth, n, dtype)
 
 
@@ -184,7 +187,7 @@ def test_transpose_in_more_pages_than_the_tlb_holds_is_copied(dtype):
     size = np.dtype(dtype).itemsize
     apart, n = (PAGE - LINE) // size, 2 * ROW_BYTES // size
     most = TLB_PAGES * PAGE // (PAGE - LINE)
-    assert [copying_pays(np.zeros((rows, apart), dtype).T, n) for rows in (most, most + 1)] == [False, True]
+    assert [copying_pays(np.zeros((rows, apart), dtype).T, n) for rows in (most, most + 1)] == [False, not READS_L3]
     assert not copying_pays(np.zeros((TLB_PAGES, 3 * PAGE // size + LINE // size), dtype).T, n)  # a page for each row
     check(apart, most + 1, n, dtype)
 
@@ -246,8 +249,10 @@ def test_parts_have_few_rows_where_that_saves_time(monkeypatch):
     assert most(1, 2048, many) == in_tlb  # a row of two pages, of which a panel writes to one
     assert [most(SHORT, 1024, m) for m in (many // 2, many)] == [MOST_ROWS, in_tlb]
     assert [most(depth, 1024, many, transpose_B=True) for depth in (SHORT // 2, SHORT)] == [in_tlb, MOST_ROWS]
-    assert [most(512, n, 512, transpose_A=True) for n in (128, L2 // 4096 + 1)] == [COPIED_ROWS, MOST_ROWS]
-    assert most(512, 128, 512) == MOST_ROWS
+    copied = EVICTING_L2 // 4096 + 1  # columns of A that evict each other
+    most_of_B = L2 // 2 // (4 * copied)
+    assert [most(copied, n, 1024, transpose_A=True) for n in (most_of_B, most_of_B + 1)] == [COPIED_ROWS, MOST_ROWS]
+    assert most(copied, most_of_B, 1024) == MOST_ROWS
     assert most(8, 0, 0) == MOST_ROWS
     monkeypatch.setattr(parts, "RELOADS_A", True)
     monkeypatch.setattr(parts, "L2", 1 << 20)

@@ -214,12 +214,13 @@ def _rolled(context, builder, signature, arguments):
 
 
 def quotient(a: float, b: float) -> float:
-    """a/b for b > 0, where a, b and a/b are normal numbers; in float32 with AVX-512, b is at most 2¹²⁵, and the error
-    at most two units in the last place.
+    """a/b for b > 0, where a, b and a/b are normal numbers; in float32 with Intel's AVX-512, b is at most 2¹²⁵, and the
+    error at most two units in the last place.
 
     There, LLVM computes r ≈ 1/b, the CPU's estimate with 14 bits, q = a·r, and q + r·(a − b·q), one step of Newton's
-    method: four instructions of the multiply-add units, while the divider computes a root. It is for loops over whole
-    SIMD vectors; what remains after them would begin with an estimate of 12 bits, and end with other bits.
+    method: four instructions of the multiply-add units, while the divider computes a root. The divider of AMD's cores
+    computes a root and a quotient at once. It is for loops over whole SIMD vectors; what remains after them would begin
+    with an estimate of 12 bits, and end with other bits.
     """
     return a / b
 
@@ -232,7 +233,7 @@ def _type_of_quotient(context):
 @lower_builtin(quotient, types.Float, types.Float)
 def _quotient(context, builder, signature, arguments):
     a, b = arguments
-    if signature.return_type != types.float32 or VECTOR_BYTES < 64:
+    if signature.return_type != types.float32 or VECTOR_BYTES < 64 or IS_AMD:
         return builder.fdiv(a, b)
     set.add(builder.function.attributes, '"reciprocal-estimates"="divf,vec-divf"')
     largest = b.type(2.0**125)  # the estimate for larger numbers would be 0; for ∞, b·q would be ∞·0

@@ -313,9 +313,12 @@ def copying_pays(A: Matrix, columns: int) -> bool:
 
     A tile reads six numbers of each column of A. The rest of their cache line serves the next tiles, unless the lines
     have left the L1 cache by then. If the columns are in more than TLB_PAGES pages, each read looks up its page first.
+    An AMD core with AVX-512 is fast enough with lines from its L2 cache and with addresses from its second TLB.
     """
     if A.strides[0] != A.itemsize or columns < 2 * VECTORS * lanes(A):
         return False
+    if READS_L3:
+        return rows_evict_each_other(A.T, LINE, EVICTING_L2)
     return bool(
         rows_evict_each_other(A.T, LINE, EVICTING_L1) or A.shape[1] * min(A.strides[1], PAGE) > TLB_PAGES * PAGE
     )
