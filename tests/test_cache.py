@@ -15,7 +15,7 @@ from cases import release
 from command import run
 
 import jitnet
-from jitnet.compiler import cache, cache_folder, cpu_caches, fingerprint, jit, linking
+from jitnet.compiler import cache, cache_folder, cpu_caches, fingerprint, intrinsics, jit, linking
 from jitnet.kernels import LADDERS
 from jitnet.kernels.activations import ACTIVATIONS
 
@@ -121,10 +121,15 @@ def test_hash_of_sources_depends_on_names_contents_and_versions(tmp_path):
     assert cache.kernels_folder() == cache_folder.cache_folder() / f"kernels-{cache.SOURCES}"
 
 
-def test_hash_of_sources_depends_on_the_caches_of_the_cpu(monkeypatch):
-    """Two machines with the same CPU but other caches can share a home folder."""
-    smaller = cpu_caches.Cache(2, 1 << 18, 8, 64)
-    monkeypatch.setattr(cpu_caches, "data_caches", lambda: {**cpu_caches.TYPICAL, 2: smaller})
+SMALLER = {**cpu_caches.TYPICAL, 2: cpu_caches.Cache(2, 1 << 18, 8, 64)}
+
+
+@pytest.mark.parametrize(
+    "change", [(cpu_caches, "data_caches", lambda: SMALLER), (intrinsics, "IS_AMD", not intrinsics.IS_AMD)]
+)
+def test_hash_of_sources_depends_on_the_caches_and_the_vendor_of_the_cpu(change, monkeypatch):
+    """Two machines can share a home folder with the same name of a CPU, but other caches, or another vendor."""
+    monkeypatch.setattr(*change)
     there = importlib.util.module_from_spec(cache.__spec__)
     cache.__spec__.loader.exec_module(there)
     assert there.SOURCES != cache.SOURCES

@@ -11,7 +11,7 @@ import pytest
 
 from jitnet.compiler import simd
 from jitnet.compiler.cpu_caches import PAGE
-from jitnet.compiler.intrinsics import IS_AMD, VECTOR_BYTES
+from jitnet.compiler.intrinsics import VECTOR_BYTES
 from jitnet.compiler.jit import OPTIONS, signature_for
 from jitnet.compiler.memory import LINE, aligned
 from jitnet.compiler.simd import MASKS
@@ -227,7 +227,7 @@ def test_packing_is_used_where_it_pays():
     in_pages = SPLIT_PAGES
     assert [packing_pays(crowded, rows) for rows in (EVICTING_ROWS - 1, EVICTING_ROWS)] == [False, True]
     assert [packing_pays(split, rows) for rows in (OTHER_ROWS - 1, OTHER_ROWS)] == [False, True]
-    assert [packing_pays(B(depth, page + 1), SPLIT_ROWS) for depth in (in_pages, in_pages + 1)] == [IS_AMD, True]
+    assert [packing_pays(B(depth, page + 1), SPLIT_ROWS) for depth in (in_pages, in_pages + 1)] == [READS_L3, True]
     assert not packing_pays(B(in_pages + 1, page + 1), SPLIT_ROWS - 1)
     assert packing_pays(B(64, page, offset=1), OTHER_ROWS)  # rows are a multiple of a line apart, but unaligned
     assert [packing_pays(half, rows) for rows in (OTHER_ROWS - 1, OTHER_ROWS)] == [False, True]

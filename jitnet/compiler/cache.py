@@ -34,6 +34,7 @@ from . import linking
 from .cache_folder import cache_folder, is_cached, packed, read_cached, unpacked, write_cached
 from .cpu_caches import data_caches
 from .fingerprint import FOLDERS, HASHED, described, is_reproducible
+from .intrinsics import IS_AMD
 from .parallel_for import start_layer
 
 FunctionIdentity._unique_ids = iter(functools.partial(secrets.randbits, 64), None)
@@ -53,9 +54,9 @@ def hash_of_sources(folders: list[Path], versions: object) -> str:
 
 
 VERSIONS = sys.version_info[:3], numba.__version__, llvmlite.__version__, np.__version__
-SOURCES = hash_of_sources(HASHED, (VERSIONS, data_caches()))
+SOURCES = hash_of_sources(HASHED, (VERSIONS, data_caches(), IS_AMD))
 """Computed at import, because later edits of the files are not what will be compiled. The sizes of blocks, constants in
-the machine code, follow from the CPU's caches, which can differ between two machines that share a folder.
+the machine code, follow from the CPU's caches and vendor, which can differ between two machines that share a folder.
 """
 
 

@@ -50,7 +50,8 @@ def _vector_unit() -> tuple[int, int]:
 
 VECTOR_BYTES, REGISTERS = _vector_unit()
 
-IS_AMD = (numba.config.CPU_NAME or llvmlite.binding.get_host_cpu_name()).startswith(("znver", "bdver", "btver"))
+IS_AMD = llvmlite.binding.get_host_cpu_name().startswith(("znver", "bdver", "btver"))
+"""Whether this is a CPU of AMD, also if Numba compiles for another one: its caches and its divider stay the same."""
 
 
 def lanes(array: Any) -> int:

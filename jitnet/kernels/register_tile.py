@@ -99,11 +99,11 @@ EVICTING_ROWS = 32 if READS_L3 else 2 * ROWS + 1
 """The rows of C from which packing B pays if rows of B evict each other from the L2 cache. With 2·ROWS + 1 rows there
 are three tiles, two of which read the copy. This and the next two were measured on Emerald Rapids, Zen 4 and Zen 5."""
 
-SPLIT_ROWS = 200 if IS_AMD else 2 * ROWS + 1
+SPLIT_ROWS = 200 if READS_L3 else 2 * ROWS + 1
 """The same if rows of B are not aligned to cache lines, and are in more than SPLIT_PAGES pages: an Intel core makes two
 accesses for a load that crosses a line, as all unaligned loads of AVX-512 do, and half of those of AVX2."""
 
-OTHER_ROWS = 200 if IS_AMD else 48
+OTHER_ROWS = 200 if READS_L3 else 48
 """The same if rows of B are not aligned, or evict each other only where their pages are unfavorable."""
 
 EVICTING_L1 = L1 * 9 // 16
@@ -318,7 +318,7 @@ def copying_pays(A: Matrix, columns: int) -> bool:
     if A.strides[0] != A.itemsize or columns < 2 * VECTORS * lanes(A):
         return False
     if READS_L3:
-        return rows_evict_each_other(A.T, LINE, EVICTING_L2)
+        return bool(rows_evict_each_other(A.T, LINE, EVICTING_L2))
     return bool(
         rows_evict_each_other(A.T, LINE, EVICTING_L1) or A.shape[1] * min(A.strides[1], PAGE) > TLB_PAGES * PAGE
     )
