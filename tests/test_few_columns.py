@@ -7,7 +7,7 @@ from test_tile import check
 from jitnet.compiler.intrinsics import VECTOR_BYTES
 from jitnet.kernels import LADDERS, few_columns
 from jitnet.kernels.few_columns import FEW, HEIGHT, LEAST_TERMS, STACK_BYTES, few_columns_pay
-from jitnet.kernels.register_tile import DEPTH
+from jitnet.kernels.register_tile import DEPTH, OTHER_ROWS, VECTORS
 
 ROWS = HEIGHT * VECTOR_BYTES // 4
 IN_THE_STACK = STACK_BYTES // (4 * FEW)
@@ -38,6 +38,13 @@ def test_few_columns_of_larger_matrices_equal_numpy():
             np.testing.assert_array_equal(whole[1:-1, 1:-1], A @ B + begin)
             whole[1:-1, 1:-1] = 42
             assert (whole == 42).all()
+
+
+@pytest.mark.parametrize("vectors", range(1, 2 * VECTORS))
+@pytest.mark.parametrize("few", [1, 2, 4, 5])
+def test_columns_beyond_whole_vectors_equal_the_oracle(vectors, few):
+    for m, depth in ((ROWS - 1, 20), (ROWS, 20), (2 * ROWS + 3, 17), (ROWS, DEPTH + 1), (OTHER_ROWS, 16)):
+        check(m, depth, vectors * VECTOR_BYTES // 4 + few, "float32")
 
 
 def test_infinities_and_nan_stay_in_their_rows_and_columns():

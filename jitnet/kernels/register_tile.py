@@ -335,11 +335,12 @@ def product(A: Matrix, B: Matrix, C: Matrix, variant: int, b: Vector, lr: float)
     Rows of C are contiguous, and A and B can be transposes. The terms of each sum are added in the order of k, whatever
     the tile, so the partition of the work changes no bit of the result.
 
-    B is read in place, or packed panel by panel: transposed first (`copy_transpose`), or copied by the first tile, if
-    that pays (`packing_pays`) or if rows must be padded because there are no masks. A transposed A may be copied
-    (`copying_pays`). With any copy, a panel has at most DEPTH rows, in a loop outside the columns: DEPTH columns of A
-    stay in L2, or at least in L3, for all panels but the first. The panels of DESCENT have all rows, if there is enough
-    memory: C − lr·(s₁ + s₂) and C − lr·s₁ − lr·s₂ differ in the last bit.
+    One to four columns beyond whole vectors are a panel of their own, if that pays. B is read in place, or packed panel
+    by panel: transposed first (`copy_transpose`), or copied by the first tile, if that pays (`packing_pays`) or if rows
+    must be padded because there are no masks. A transposed A may be copied (`copying_pays`). With any copy, a panel has
+    at most DEPTH rows, in a loop outside the columns: DEPTH columns of A stay in L2, or at least in L3, for all panels
+    but the first. The panels of DESCENT have all rows, if there is enough memory: C − lr·(s₁ + s₂) and C − lr·s₁ −
+    lr·s₂ differ in the last bit.
     """
     m, depth, n = A.shape[0], A.shape[1], C.shape[1]
     is_row = MASKS and m == 1
@@ -362,6 +363,9 @@ def product(A: Matrix, B: Matrix, C: Matrix, variant: int, b: Vector, lr: float)
     zeros = stack_array(ZEROS_BYTES, C)
     for j in range(zeros.size):
         zeros[j] = 0
+    few = n % lanes(C)  # columns beyond whole vectors
+    splits = (MASKS or few == 1) and few_columns_pay(A, B, submatrix(C, 0, m, 0, few))
+    splits = splits and variant != DESCENT and rows >= depth
     k0 = 0
     while k0 == 0 or k0 < depth:
         k1 = min(k0 + rows, depth)
@@ -370,8 +374,11 @@ def product(A: Matrix, B: Matrix, C: Matrix, variant: int, b: Vector, lr: float)
             contiguous = matrix_in(rows_of_A, m, apart)
             copy_transpose(left, contiguous)
             left = contiguous
-        for j in range(0, n, width):
+        j = 0
+        while j < n:
             count = min(width, n - j)
+            if splits and count > lanes(C):
+                count -= count % lanes(C)  # a panel of their own, for `few_columns`
             panel = submatrix(B, k0, k1, j, j + count)
             copy = matrix_in(memory, k1 - k0 if packed else 0, in_whole_vectors(count, C))
             if is_transpose(B):
@@ -386,6 +393,7 @@ def product(A: Matrix, B: Matrix, C: Matrix, variant: int, b: Vector, lr: float)
                 narrow_tiles(left, panel, copy, begin, adds, descends, lr, target)
             else:
                 one_panel(left, panel, copy, begin, adds, descends, lr, target)
+            j += count
         k0 = max(k1, 1)  # without terms, one round writes zeros or the bias
     free_array(rows_of_A)
     free_array(heap)
