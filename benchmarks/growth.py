@@ -59,7 +59,8 @@ def draw(series: dict[str, dict[int, dict[str, float]]]) -> None:
     axes[0].set_ylabel("µs per training step")
     axes[0].legend()
     count = f"{given.threads} thread{'s' if given.threads > 1 else ''}"
-    figure.suptitle(f"A training step, from small to large ({count}; lower is better)")
+    cpu = common.machine(given.threads)["cpu"]
+    figure.suptitle(f"A training step, from small to large ({cpu}, {count}; lower is better)")
     figure.savefig(given.out / f"growth_{count.replace(' ', '_')}.png", dpi=110)
 
 

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-CURRENT = "emeraldrapids"
-"""The machine that was measured with the present kernels."""
+CURRENT = ("znver4", "emeraldrapids")
+"""The machines that were measured with the present kernels, or nearly so."""
 
 RESULTS = Path(__file__).parent / "results"
 ROOT = Path(__file__).parents[1]
@@ -32,9 +32,9 @@ The same benchmarks on different processors. Each cell has jitnet's time or spee
 how many times as long the other libraries take: with "1.40 × NumPy", NumPy takes 1.4 times as long. The timings of all
 libraries alternate on one machine. The peak is the speed of a loop of multiply-adds in registers in the same minute.
 The machines are virtual and shared, so compare times within a column, and only roughly between columns. A dash means
-not measured. Emerald Rapids was measured with the present kernels; Zen 5 with kernels that copied B before the first
-tile computed anything, masked all rows of narrow panels, and divided products into parts of more rows; Zen 4 and Ice
-Lake with still earlier ones, which had smaller tiles and slower versions of sigmoid, tanh and softmax. `python
+not measured. Zen 4 was measured with the present kernels; Emerald Rapids before a single column of C had a tile of its
+own (1000x64x1); Zen 5 with kernels that copied B before the first tile computed anything, masked all rows of narrow
+panels, and divided products into parts of more rows; Ice Lake with still earlier ones, which had smaller tiles. `python
 benchmarks/steps.py` (and `products.py`, `activations.py`, `epochs.py`) writes to a folder of its machine; `python
 benchmarks/tables.py` writes this page.
 
@@ -166,7 +166,7 @@ def picture(path: Path) -> None:
 
 
 def age(machine: str) -> str:
-    return "" if CURRENT in machine else "\nearlier kernels"
+    return "" if any(name in machine for name in CURRENT) else "\nearlier kernels"
 
 
 def fastest(cell: Cell | None) -> float:
@@ -179,7 +179,7 @@ FRONT = (
 )  # fmt: skip
 """Rows of the first table that are also in README.md."""
 
-FRONT_MACHINES = ("amd_epyc_znver5", "intel_xeon_emeraldrapids")
+FRONT_MACHINES = ("amd_epyc_znver4", "intel_xeon_emeraldrapids")
 """Folders of the machines in README.md: for each vendor, the one measured last."""
 
 
