@@ -73,7 +73,7 @@ def test_costs_of_an_operation_are_measured_in_real_processes(tmp_path):
         assert row["break_even"] == compile_cost.break_even(ready, first, call, found["interpreted_seconds"])
         assert row["break_even_warm"] == compile_cost.break_even(load, warm_first, call, found["interpreted_seconds"])
     assert picture.read_bytes().startswith(b"\x89PNG")
-    assert result.stderr.splitlines()[-1] == f"picture in {picture}"
+    assert result.stderr.splitlines()[-1] == f"plot in {picture}"
     assert not (tmp_path / "cache").exists()
     text = compile_cost.as_text(found)
     assert text.startswith("Compile cost of relu 8x8, float64, ")
@@ -203,6 +203,10 @@ def test_table_has_the_costs_and_break_even_numbers(monkeypatch):
     assert f"{'njit':19}{'900 ms':>9}{'200 ms':>9}{'200 ms':>11}{'10 ms':>11}{'545':>11}{'105':>10}" in lines
     assert max(map(len, lines)) <= 80
     assert any(re.search("later call +break-even +if loaded$", line) for line in lines)
+    text = compile_cost.as_text(found | {"disturbed_by": ["other processes used 1.4 of 2 cores"]})
+    above, below = text.split("break-even ", 1)
+    assert "Other processes used 1.4 of 2 cores, so" in above  # readers begin at the top
+    assert "uncertain" not in below
 
 
 @pytest.mark.parametrize("interpreted", [slow(5.0), slow(0.5), 0.012, slow(0.001)])

@@ -170,10 +170,12 @@ def shares_are_withheld(found, sentence):
     assert found["roofline"] is None
     assert all(rung["share_of_peak"] is rung["share_of_numpy"] is None for rung in found["rungs"])
     lines = ladder.as_text(found).splitlines()
-    assert sentence in " ".join(lines)
+    above = next(place for place, line in enumerate(lines) if line.startswith("rung "))
+    assert sentence in " ".join(lines[:above])  # readers begin at the top
+    assert "uncertain" not in " ".join(lines[above:])
     assert "of peak and vs NumPy are left out" in " ".join(lines)
     assert max(map(len, lines)) <= 80
-    head, *rows = lines[2 : 3 + len(found["rungs"])]
+    head, *rows = lines[above : above + 1 + len(found["rungs"])]
     assert [row[head.index("of peak") :].split() for row in rows] == [["–", "–"]] * len(rows)
 
 
@@ -294,6 +296,17 @@ def test_size_is_that_which_the_operation_uses(operation, said):
     assert f"{operation} {said}" in ladder_table.subject(result)
 
 
+@pytest.mark.parametrize("on_gpu", [False, True])
+def test_no_row_without_a_time_is_said_to_be_checked(on_gpu):
+    """One that is left out may have failed the check."""
+    found = made_up("matmul", ["naive", "njit"], on_gpu)
+    found["rungs"].append({"name": "mine", "custom": True, "checked": False, "error": "is wrong: 1 of 64 wrong"})
+    for text in (ladder.as_text(found), ladder_table.Ladder(found)._repr_html_()):
+        assert "Each row with a time passed the check against float64" in " ".join(text.split())
+        assert "left out: it has an error" in text
+        assert "Each was checked" not in text
+
+
 def test_gpu_ladder_fits_a_terminal():
     names = ["naive", "coalesced", "blocktile_1d", "vectorized", "tensorcore"]
     lines = ladder.as_text(made_up("matmul", names, on_gpu=True)).splitlines()
@@ -318,7 +331,7 @@ def test_disturbed_plot_has_no_roofline_but_the_reason(tmp_path):
         (["--problem", "dot", "--size", "3x4"], "size is '3x4', but must be whole numbers, as in 1000000"),
         (
             ["--problem", "conv2d", "--size", "3x3x5"],
-            "raises ValueError: the filter must fit into the picture (conv2d.py",
+            "raises ValueError: the filter must fit into the image (conv2d.py",
         ),
         (["--problem", "dot", "--dtype", "int8"], "unknown dtype 'int8'"),
         (["conv2d"], "conv2d is a problem, not an operation: jitnet ladder --problem conv2d"),

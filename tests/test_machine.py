@@ -136,7 +136,10 @@ def test_load_is_reported_if_peaks_are_consistent(tmp_path, monkeypatch):
     found = machine.limits()
     assert (found["disturbed"], found["disturbed_by"]) == (True, ["other processes used 1.4 of 2 cores"])
     assert not (tmp_path / "machine.json").exists()
-    assert "Other processes used 1.4 of 2 cores, so" in machine.as_text(found)
+    above, _, below = " ".join(machine.as_text(found).split()).partition("threads 1 2")
+    assert "Other processes used 1.4 of 2 cores, so" in above  # readers begin at the top
+    assert "uncertain" not in below
+    assert below.endswith("Nothing was saved: jitnet machine measures again.")
 
 
 def test_repetitions_are_planned_again_after_a_slow_first_call():

@@ -107,7 +107,7 @@ def test_failed_custom_kernel_is_a_row():
     found = made_up("matmul", ["python", "njit", "numpy"])
     found["rungs"].append({"name": "<mine>", "custom": True, "checked": False, "error": "wrote <nothing>"})
     page = Page(Ladder(found)._repr_html_())
-    assert page.rows[-1] == ["<mine>", "not timed", *[""] * 6]
+    assert page.rows[-1] == ["<mine>", "left out: it has an error", *[""] * 6]
     assert "<mine> wrote <nothing>" in page.text
     assert repr(Ladder(found)) == str(Ladder(found)) == as_text(found)  # at a prompt
     assert "<mine> wrote <nothing>" in as_text(found).splitlines()

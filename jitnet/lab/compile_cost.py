@@ -258,7 +258,9 @@ def as_text(result: dict[str, Any]) -> str:
     unit, asked = unit_of(result), size_in_words(result["what"], result["asked"])
     smaller = f"a smaller size than {asked}, for which the interpreter takes too long"
     lines = wrapped(
-        f"Compile cost of {subject(result)}, on {result['cpu']}", smaller if result["shape"] != result["asked"] else ""
+        f"Compile cost of {subject(result)}, on {result['cpu']}",
+        smaller if result["shape"] != result["asked"] else "",
+        disturbance.sentence(result["disturbed_by"]),
     )
     if "kernels" in result:
         lines += ["", f"{'kernel':{NAME}}{'compile':>12}{'load':>12}  rung"]
@@ -274,7 +276,6 @@ def as_text(result: dict[str, Any]) -> str:
             f"Compile: from an empty cache. Load: from a warm one, the median of {result['warm']} processes. Both "
             "begin after import; that of a process's first kernel includes the start of the compiler.",
             f"Break-even: {unit}s until the total time is below that of the interpreted loop, compiled now, or loaded.",
-            disturbance.sentence(result["disturbed_by"]),
         ),
     ])  # fmt: skip
 

@@ -10,14 +10,18 @@ NAME = 20
 COLUMNS = {"time": 9, "spread": 7, "speed": 9, "first": 10, "previous": 8, "peak": 8, "numpy": 9}
 """Widths of the table, in all 80: the name of a rung, and its figures."""
 
+LEFT_OUT = "left out: it has an error"
+CHECKED = "Each row with a time passed the check against float64"
+
 
 def as_text(result: dict[str, Any], shown: bool = False) -> str:
     """The ladder as a table for a terminal of 80 columns; without the errors of custom kernels, if they were shown."""
     widths = list(COLUMNS.values())
-    lines = [*formatting.wrapped(subject(result)), "", *formatting.row("rung", _head(result), widths, NAME)]
+    doubt = disturbance.sentence(result["disturbed_by"])  # first, since it concerns every figure below
+    lines = [*formatting.wrapped(subject(result), doubt), "", *formatting.row("rung", _head(result), widths, NAME)]
     for rung in result["rungs"]:
         name = _name(rung, result)
-        cells = _cells(rung, result) if rung["checked"] else ["not timed: it failed the check"]
+        cells = _cells(rung, result) if rung["checked"] else [LEFT_OUT]
         lines += formatting.row(name, cells, widths if rung["checked"] else [32], NAME)
     yours = [
         f"{rung['name']} passed the check, but is not ranked: the measurement was disturbed"
@@ -26,7 +30,7 @@ def as_text(result: dict[str, Any], shown: bool = False) -> str:
     ]  # fmt: skip
     said = formatting.wrapped(*yours, *([] if shown else errors(result)))
     lines += ["", *said, ""] if said else [""]
-    return "\n".join(lines + formatting.wrapped(*_footnotes(result), disturbance.sentence(result["disturbed_by"])))
+    return "\n".join(lines + formatting.wrapped(*_footnotes(result)))
 
 
 class Ladder(dict[str, Any]):
@@ -38,11 +42,12 @@ class Ladder(dict[str, Any]):
     def _repr_html_(self) -> str:
         head = _head(self)
         rows = [
-            [_name(rung, self), *(_cells(rung, self) if rung["checked"] else ["not timed", *[""] * (len(head) - 1)])]
+            [_name(rung, self), *(_cells(rung, self) if rung["checked"] else [LEFT_OUT, *[""] * (len(head) - 1)])]
             for rung in self["rungs"]
         ]
-        notes = [*errors(self), *_footnotes(self), disturbance.sentence(self["disturbed_by"])]
-        return markup.table(subject(self), ["rung", *head], rows, " ".join(filter(None, notes)))
+        notes = [*errors(self), *_footnotes(self)]
+        caption = ". ".join(filter(None, [subject(self), disturbance.sentence(self["disturbed_by"])]))
+        return markup.table(caption, ["rung", *head], rows, " ".join(notes))
 
 
 def _head(result: dict[str, Any]) -> list[str]:
@@ -89,8 +94,8 @@ def vs_numpy(rung: dict[str, Any]) -> str:
 
 def _footnotes(result: dict[str, Any]) -> list[str]:
     if result["limit"] is None:
-        return ["Each was checked against float64 first, and timed until it had finished. vs prev: vs the rung above."]
-    notes = ["Each was checked against float64 first. vs prev: vs the previous rung on one thread."]
+        return [f"{CHECKED}, and was timed until it had finished. vs prev: vs the rung above."]
+    notes = [f"{CHECKED}. vs prev: vs the previous rung on one thread."]
     if not result["disturbed"]:
         notes.append(f"of peak: fraction of the {result['limit']}, for the threads of a rung and their caches.")
     else:

@@ -335,7 +335,8 @@ NAME, COLUMNS = 32, 5
 def as_text(found: dict[str, Any]) -> str:
     """A table for a terminal of 80 columns."""
     counts = list(found["peak"]["float32"])
-    lines = formatting.wrapped(f"{found['cpu']}, {found['cores']} cores, vectors of {found['vector_bits']} bits")
+    doubt = disturbance.sentence(found["disturbed_by"]) if found["disturbed"] else ""
+    lines = formatting.wrapped(f"{found['cpu']}, {found['cores']} cores, vectors of {found['vector_bits']} bits", doubt)
     if found["clock"]:
         lines.append(
             f"clock {found['clock'] / 1e9:.2f} GHz, "
@@ -346,7 +347,7 @@ def as_text(found: dict[str, Any]) -> str:
         for name, cells in [("threads", counts), *rows(found)]:
             lines += formatting.row(name, cells[first : first + COLUMNS], [9] * COLUMNS, NAME)
         lines.append("")
-    said = f"measured {found['measured']}; jitnet machine --again measures again"
-    if found["disturbed"]:
-        said = disturbance.sentence(found["disturbed_by"]) + " Nothing was saved: jitnet machine measures again."
-    return "\n".join([*lines, *formatting.wrapped(said)])
+    end = f"measured {found['measured']}; jitnet machine --again measures again"
+    if doubt:
+        end = "Nothing was saved: jitnet machine measures again."
+    return "\n".join([*lines, *formatting.wrapped(end)])
