@@ -4,6 +4,7 @@ import copy
 import importlib.util
 import threading
 import weakref
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -55,7 +56,8 @@ def test_warmup_compiles_the_recorded_step_too(monkeypatch):
     monkeypatch.setattr(Launch, "compile", lambda launch: compiled.append(launch))
     monkeypatch.setattr(Launch, "is_compiled", False)
     monkeypatch.setattr(Launch, "is_cached", property(lambda launch: launch is clock.TICK))
-    count = cuda.GpuBackend.compile(Interpreted(), ["gather", "adam"], np.float32, lambda *words: notes.append(words))
+    show = SimpleNamespace(compiling=lambda *words: notes.append(words))
+    count = cuda.GpuBackend.compile(Interpreted(), ["gather", "adam"], np.float32, show)
     needed = {clock.BEGIN, clock.TICK, FROM_MEMORY["adam"]}
     needed |= {launch for name in ("gather", "adam") for rung in LADDERS[name].values() for launch in rung.launches}
     assert set(compiled) == needed

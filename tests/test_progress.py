@@ -9,6 +9,7 @@ import sys
 import time
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from cases import slow
 from command import JITNET, jitnet_command
@@ -112,6 +113,7 @@ def test_slow_epochs_are_reported_while_they_run(monkeypatch, capsys):
     clock = iter(range(0, 1000, 3))
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
     lines.training(0, 5)
+    lines.compile_seconds = 9.3
     lines.compiling(0, 9, "matmul")
     lines.compiling(1, 9, "sigmoid")
     lines.compiling(9, 9, "")
@@ -126,6 +128,7 @@ def test_slow_epochs_are_reported_while_they_run(monkeypatch, capsys):
 def test_lines_about_compiling_name_the_dtype_and_expect_less_of_two_processes(capsys):
     lines = progress.Lines()
     for lines.dtype, lines.processes in (("float32", 1), ("float64", 2)):
+        lines.compile_seconds = 44.1
         lines.compiling(0, 92, "matmul")
         lines.compiling(92, 92, "")
     assert capsys.readouterr().err.splitlines() == [
@@ -134,6 +137,26 @@ def test_lines_about_compiling_name_the_dtype_and_expect_less_of_two_processes(c
         "compiling 92 kernels for float64, once per machine; this takes about 25 s on an idle machine ...",
         "compiled 92 kernels for float64",
     ]
+
+
+@pytest.mark.parametrize(
+    ("operation", "is_cached", "estimate"),
+    [("relu", True, ""), ("matmul", True, ""), ("matmul", False, "; this takes about 5 s on an idle machine")],
+)
+def test_compile_estimate_counts_the_register_tile_only_if_it_is_compiled(
+    operation, is_cached, estimate, monkeypatch, capsys
+):  # fmt: skip
+    """One kernel takes less than a second if the cache has the tile."""
+    narrow, _ = cpu.kernel_and_signature((*cpu.NARROW, "float32"))
+    monkeypatch.setattr(cpu, "compile_for", lambda *_: None)
+    monkeypatch.setattr(cpu, "entry_point", lambda kernel, _: kernel)
+    monkeypatch.setattr(cpu, "needs_compiling", lambda kernel, _: kernel is not narrow or not is_cached)
+    fast = cpu.Fast()
+    monkeypatch.setattr(fast, "threaded", {})
+    assert fast.compile([operation], np.dtype("float32"), progress.Lines()) == 1
+    first, last = capsys.readouterr().err.splitlines()
+    assert first == f"compiling 1 kernel, once per machine{estimate} ..."
+    assert last == "compiled 1 kernel"
 
 
 def test_stages_have_names(capsys):
@@ -180,8 +203,8 @@ def test_bars_draw_all_events(monkeypatch):
 
 
 def test_warmup_says_which_dtype_of_how_many_it_compiles(capsys, monkeypatch):
-    def compile_nothing(self, kernels, dtype, report):
-        report(0, 92, "matmul")
+    def compile_nothing(self, kernels, dtype, show):
+        show.compiling(0, 92, "matmul")
         return 92
 
     monkeypatch.setattr(cpu.Fast, "compile", compile_nothing)

@@ -17,13 +17,13 @@ from ..compiler import registry
 from ..compiler.parallel_for import can_have_threads
 from ..compiler.threads import thread_count
 from . import thread_choice
-from .base import REGISTRY, Backend, Report
+from .base import REGISTRY, Backend
 from .cpu import start  # registers the CPU backends
 
 from . import cuda  # isort: skip (registers itself, and is listed last)
 
 __all__ = [
-    "REGISTRY", "Backend", "Report", "backends", "check_threads", "cuda", "get", "start", "thread_choice", "threads",
+    "REGISTRY", "Backend", "backends", "check_threads", "cuda", "get", "start", "thread_choice", "threads",
 ]  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """The interface of a backend, one kernel per operation and its properties, and the registry of all backends."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -10,11 +10,9 @@ from .. import checks, step
 from ..compiler.jit import Kernel
 from ..compiler.memory import aligned
 from ..compiler.registry import Call, expect_new
+from ..process.progress import Progress
 from . import thread_choice
 from .compiler_errors import raise_if_refused
-
-Report = Callable[[int, int, str], None]
-"""Called with (done, total, name of the kernel) while kernels are compiled."""
 
 
 class Backend(ABC):
@@ -99,16 +97,16 @@ class Backend(ABC):
         """True if one of these calls is large enough for more than one thread."""
         return self.uses_threads
 
-    def prepare(self, calls: list[Call], dtype: np.dtype[Any], report: Report | None = None) -> int:
+    def prepare(self, calls: list[Call], dtype: np.dtype[Any], show: Progress | None = None) -> int:
         """Compile the kernels of these calls in advance, or load them from the cache.
 
-        Returns the number of kernels that were not in the cache.
+        Returns the number of kernels that were not in the cache. `show` gets an estimate, and each of them.
         """
         self.check(calls)
-        return self.compile(dict.fromkeys(call.operation for call in calls), dtype, report)
+        return self.compile(dict.fromkeys(call.operation for call in calls), dtype, show)
 
     @abstractmethod
-    def compile(self, operations: Iterable[str], dtype: np.dtype[Any], report: Report | None = None) -> int:
+    def compile(self, operations: Iterable[str], dtype: np.dtype[Any], show: Progress | None = None) -> int:
         """The same for calls of any size."""
 
     @property

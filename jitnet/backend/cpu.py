@@ -15,8 +15,9 @@ from ..compiler.registry import Call
 from ..compiler.threads import LEAST_FLOP, thread_count
 from ..kernels import LADDERS, SIGNATURES
 from ..kernels.register_tile import NARROW_TILES
+from ..process.progress import Progress
 from . import thread_choice
-from .base import Backend, Report, register
+from .base import Backend, register
 from .compiler_errors import raise_if_refused
 
 
@@ -69,20 +70,20 @@ class CpuBackend(Backend):
             for call in calls
         ]
 
-    def prepare(self, calls: list[Call], dtype: np.dtype[Any], report: Report | None = None) -> int:
+    def prepare(self, calls: list[Call], dtype: np.dtype[Any], show: Progress | None = None) -> int:
         """Compile the kernels of these calls, for every possible number of threads, or load them from the cache.
 
         Returns the number of kernels that were not in the cache.
         """
         counts = thread_choice.possible() if self.uses_threads else (1,)
         kernels = {(call.operation, self.kernel(call, threads)): None for threads in counts for call in calls}
-        return _compile(list(kernels), dtype, report)
+        return _compile(list(kernels), dtype, show)
 
-    def compile(self, operations: Iterable[str], dtype: np.dtype[Any], report: Report | None = None) -> int:
+    def compile(self, operations: Iterable[str], dtype: np.dtype[Any], show: Progress | None = None) -> int:
         chosen = [
             (name, rungs[name]) for rungs in (self.kernels, self.threaded) for name in operations if name in rungs
         ]
-        return _compile(chosen, dtype, report)
+        return _compile(chosen, dtype, show)
 
     @property
     def compiles(self) -> int:
@@ -98,6 +99,9 @@ helper_process: Callable[[list[KernelId]], AbstractContextManager[object]] = con
 
 SHARE_THE_TILE = ("fused", "packed")
 """Rungs that call the register tile. Compiling it takes half of the time, so one process begins with them."""
+
+SECONDS_OF_THE_TILE, SECONDS_A_KERNEL = 5.5, 0.42
+"""The approximate time to compile the register tile, and each kernel, in one process on an idle machine."""
 
 NARROW = ("register tile", "narrow_tiles")
 """The part of the tile for narrow panels. The other process begins with it, and has usually finished when the first one
@@ -135,27 +139,29 @@ def _to_compile(operation: str, kernel: Kernel, dtype: np.dtype[Any]) -> _ToComp
     return _ToCompile(operation, rung, kernel, signature, needs_compiling(kernel, signature))
 
 
-def _compile(kernels: list[tuple[str, Kernel]], dtype: np.dtype[Any], report: Report | None) -> int:
+def _compile(kernels: list[tuple[str, Kernel]], dtype: np.dtype[Any], show: Progress | None) -> int:
     """Compile what is not in the cache, and load the rest; returns how many kernels were not in the cache."""
     not_loaded = filter(None, (_to_compile(*each, dtype) for each in kernels))
     wanted = sorted(not_loaded, key=lambda each: not each.shares_the_tile)
     missing = [each for each in wanted if each.is_missing]
     names, narrow = [(each.operation, each.rung, dtype.name) for each in missing], (*NARROW, dtype.name)
-    if any(each.shares_the_tile for each in missing) and needs_compiling(*kernel_and_signature(narrow)):
-        names.append(narrow)
+    needs_tile = any(each.shares_the_tile for each in missing) and needs_compiling(*kernel_and_signature(narrow))
+    names += [narrow] * needs_tile
     done, total = 0, len(missing)
+    if show:
+        show.compile_seconds = SECONDS_A_KERNEL * total + SECONDS_OF_THE_TILE * needs_tile
     with helper_process(names) if len(names) > 1 else contextlib.nullcontext():
         for operation, _, kernel, signature, is_missing in wanted:
-            if is_missing and report:
-                report(done, total, operation)
+            if is_missing and show:
+                show.compiling(done, total, operation)
             try:
                 compile_for(kernel, signature)
             except Exception as error:
                 raise_if_refused(operation, error)
                 raise
             done += is_missing
-    if total and report:
-        report(total, total, "")
+    if total and show:
+        show.compiling(total, total, "")
     return total
 
 

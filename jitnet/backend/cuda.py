@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..compiler.registry import Call
-from .base import Backend, Report, register
+from ..process.progress import Progress
+from .base import Backend, register
 from .cuda_memory import to_gpu
 
 BEST = ("pipelined", "rows", "columns", "elements")
@@ -78,18 +79,18 @@ class GpuBackend(Backend):
             self.run(calls)
         return launches
 
-    def compile(self, operations: Iterable[str], dtype: np.dtype[Any], report: Report | None = None) -> int:
+    def compile(self, operations: Iterable[str], dtype: np.dtype[Any], show: Progress | None = None) -> int:
         launches = {launch: name for name in operations for launch in self._launches(name)}
         wanted = [launch for launch in launches if not launch.is_compiled]
         missing = {launch for launch in wanted if not launch.is_cached}
         done = 0
         for launch in wanted:
-            if launch in missing and report:
-                report(done, len(missing), launches[launch])
+            if launch in missing and show:
+                show.compiling(done, len(missing), launches[launch])
             launch.compile()
             done += launch in missing
-        if missing and report:
-            report(len(missing), len(missing), "")
+        if missing and show:
+            show.compiling(len(missing), len(missing), "")
         return len(missing)
 
     @property

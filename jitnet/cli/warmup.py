@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> int:
         for place, dtype in enumerate(backend.dtypes if needed else (), 1):
             several = f" ({place} of {len(backend.dtypes)})" if len(backend.dtypes) > 1 else ""
             show.dtype = dtype.name + several  # since the estimate is for one of them
-            compiled += backend.compile(LADDERS, dtype, show.compiling)
+            compiled += backend.compile(LADDERS, dtype, show)
             if backend.name == functions.DEFAULT:
                 functions.prepare(dtype)
     seconds, folder = time.perf_counter() - began, str(cache_folder())

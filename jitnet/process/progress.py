@@ -14,9 +14,6 @@ import time
 from collections.abc import Callable
 from typing import Any, cast
 
-SECONDS_OF_THE_TILE, SECONDS_A_KERNEL = 5.5, 0.42
-"""The approximate time to compile the register tile, which most products call, and each kernel, on an idle machine."""
-
 WORTH_SAYING = 5.0
 """Seconds from which an estimate is shown."""
 
@@ -64,6 +61,9 @@ class Progress:
 
     processes = 1
     """The number of processes that compile."""
+
+    compile_seconds = 0.0
+    """An estimate of the time in which one process compiles; it is set before `compiling` is called."""
 
     held_out = "validation"
     """The name of the samples for validation: `jitnet train` can have test samples in their place."""
@@ -164,10 +164,11 @@ class Lines(Progress):
 
     def compiling(self, done: int, total: int, kernel: str) -> None:
         if done == 0:
-            seconds = (SECONDS_OF_THE_TILE + SECONDS_A_KERNEL * total) / (GAIN if self.processes > 1 else 1)
-            about = max(5, round(seconds / 5) * 5)
-            kernels = f"compiling {self.kernels(total)}, once per machine"
-            self._say(f"{kernels}; this takes about {about} s on an idle machine ...")
+            text = f"compiling {self.kernels(total)}, once per machine"
+            seconds = self.compile_seconds / (GAIN if self.processes > 1 else 1)
+            if seconds >= WORTH_SAYING:
+                text += f"; this takes about {round(seconds / 5) * 5} s on an idle machine"
+            self._say(f"{text} ...")
         elif done == total:
             self._say(f"compiled {self.kernels(total)}")
         elif time.monotonic() - self._latest > 2:

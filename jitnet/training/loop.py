@@ -105,7 +105,7 @@ class Training:
 
     def _compile(self, calls: list[Call]) -> None:
         began = time.perf_counter()
-        ranks.prepare(self.plan, calls, self.show.compiling)
+        ranks.prepare(self.plan, calls, self.show)
         self._state.history.compile_seconds = time.perf_counter() - began
 
     def _train(self) -> None:

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import checks, distributed
-from ..backend import Report
 from ..compiler.registry import Call
 from ..process.interruption import Interrupt
+from ..process.progress import Progress
 from .plan import Plan
 from .state import State
 
@@ -63,12 +63,12 @@ def _described(plan: Plan) -> dict[str, Any]:
     return {name: value for name, value in described.items() if name not in of_rank}
 
 
-def prepare(plan: Plan, calls: list[Call], report: Report) -> None:
+def prepare(plan: Plan, calls: list[Call], show: Progress) -> None:
     """Load the kernels: the first rank of a machine compiles those that are not in the cache, and the others wait."""
     for is_turn in (True, False):
         with plan.comm.together():
             if plan.comm.is_first_here is is_turn:
-                plan.backend.prepare(calls, plan.net.dtype, report)
+                plan.backend.prepare(calls, plan.net.dtype, show)
 
 
 def read_together(plan: Plan) -> None:
