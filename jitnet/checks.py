@@ -36,6 +36,8 @@ UNNAMED = "(unnamed)"
 """What lists of names show for an empty one."""
 LOOKALIKES = str.maketrans("АВЕКМНОРСТУХІЈЅаеорсухіјѕΑΒΕΖΗΙΚΜΝΟΡΤΥΧο", "ABEKMHOPCTYXIJSaeopcyxijsABEZHIKMNOPTYXo")
 """Cyrillic and Greek letters that look like Latin ones, which keyboards with two alphabets mix up."""
+CLOSE = 0.65
+"""The similarity of a name that is suggested; sgd and sdg have 2/3, softsign and softmax have 0.53."""
 LONGEST = 300
 """The maximum number of characters that are quoted from a value or from another message."""
 
@@ -145,17 +147,20 @@ def one_of(what: str, name: object, known: Iterable[str], can_define: bool = Fal
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:
-    """` (did you mean 'name'?)` with the known name that is nearest to a misspelled one; or an empty string."""
+    """` (did you mean 'name'?)` with the known name that is close to it, or alone begins with it; or an empty string."""
     import difflib  # here: only messages need it
 
+    if not isinstance(name, str):
+        return ""
     names = list(known)
     for place, one in enumerate(names, 1):
-        if isinstance(name, str) and name != one and name.translate(LOOKALIKES) == one.translate(LOOKALIKES):
+        if name != one and name.translate(LOOKALIKES) == one.translate(LOOKALIKES):
             other = next(c for c, d in zip(one, name, strict=True) if c != d)
             letter = f"U+{ord(other):04X}, {unicodedata.name(other)}"
             return f" (number {place}, {shown(one)}, looks the same, but has the letter {letter}; copy that name)"
     folded = {one.lower(): one for one in names}
-    near = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.5) if isinstance(name, str) else []
+    begins = [one for one in folded if len(name) > 2 and one.startswith(name.lower())]
+    near = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=CLOSE) or begins * (len(begins) == 1)
     return f" (did you mean {shown(folded[near[0]])}?)" if near else ""
 
 

@@ -329,7 +329,8 @@ def _chained(layers: tuple[Layer, ...]) -> tuple[Any, ...]:
 def load(path: str | Path) -> Network:
     """Read a network that `Network.save` or `jitnet train --save` wrote.
 
-    Errors    FileNotFoundError; ValueError if the file is damaged, truncated, forged or from a newer version
+    Errors    FileNotFoundError; ValueError if the file is damaged, truncated, forged or from a newer version, or needs
+              an activation or a loss of a user that is not defined yet
     """
     model = storage.read_model(path)
     try:

@@ -232,18 +232,22 @@ def described(net: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
+class NotDefinedError(checks.Error):
+    """A model needs a user's activation or loss that is not defined in this process."""
+
+
 def model_of(about: Any) -> Model:
     """The validated description of a network, without arrays.
 
-    Errors    ValueError or KeyError if it is not valid
+    Errors    ValueError or KeyError if it is not valid; NotDefinedError
     """
     dtype, listed = checks.dtype_of(about["dtype"]), checks.listed("layers", about["layers"])
     for l, settings in enumerate(listed):
         if "activation" in checks.fields(f"layer {l}", settings):
-            _check_that_it_is_known("activation", settings["activation"], ACTIVATIONS)
+            _expect_defined("activation", settings["activation"], ACTIVATIONS)
     layers = [from_settings(f"layer {l}", settings) for l, settings in enumerate(listed)]
     if layers and about["loss"] is not None:
-        _check_that_it_is_known("loss", about["loss"], losses.LOSSES)
+        _expect_defined("loss", about["loss"], losses.LOSSES)
         losses.get(about["loss"], layers[-1].activation)
     task, classes = about.get("task"), about.get("classes")  # older files have neither
     if task is not None:
@@ -261,15 +265,18 @@ def read_model(path: str | Path) -> Model:
             shapes = {f"{n}{l}": shape for l, layer in enumerate(model.layers) for n, shape in layer.shapes.items()}
             shapes = {name: shape for name, shape in shapes.items() if math.prod(shape)}
             return replace(model, arrays=arrays_of(archive, shapes, np.dtype(model.dtype)))
+        except NotDefinedError as error:
+            raise NotDefinedError(f"{path} {error}") from None
         except (checks.Error, KeyError) as error:
             raise checks.Error(f"{path} is not a valid jitnet model: {checks.reason(error)}") from None
 
 
-def _check_that_it_is_known(what: str, name: Any, known: Iterable[str]) -> None:
-    """An unknown name can belong to a user's function in a file that has not been imported."""
-    try:
+def _expect_defined(what: str, name: Any, known: Iterable[str]) -> None:
+    """A model contains only the name of a user's function. The name was known when it was saved, so it is no typo."""
+    if not isinstance(name, str):
         checks.one_of(what, name, known)
-    except checks.Error as error:
-        raise checks.Error(
-            f"{error}; for your own {what}, first import the file that defines it with @jitnet.{what}"
-        ) from None
+    if name not in known:
+        raise NotDefinedError(
+            f"needs the {what} {checks.shown(name)}, which is not one of jitnet's: first import the Python file that "
+            f"defines it with @jitnet.{what}, or update jitnet if it is not yours"
+        )

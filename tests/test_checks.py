@@ -112,6 +112,8 @@ def test_bad_Y_is_a_clear_error(last, n_out, loss, bad, message):
         (lambda: huge().predict(np.full((4, 3), 3e38)), r"the output for X\[0\] is nan: .*; scale the inputs"),
         (lambda: Dense(3, 2, "sigmoyd"), "unknown activation 'sigmoyd'; known: .*did you mean 'sigmoid'"),
         (lambda: Dense(3, 2, "ReLU"), "did you mean 'relu'"),
+        (lambda: Dense(3, 2, "leaky"), "did you mean 'leaky_relu'"),
+        (lambda: Dense(3, 2, "softsign"), r"softmax(?!.*did you mean)"),
         (
             lambda: Dense(3, 2, lambda z: z),
             r"<function .*; define your own with @jitnet\.activation",

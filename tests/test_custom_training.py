@@ -18,6 +18,7 @@ from jitnet import Dense, Network, calculus
 from jitnet.compiler import scalar
 from jitnet.compiler.registry import LADDERS
 from jitnet.kernels.activations import ACTIVATIONS
+from jitnet.kernels.losses import LOSSES
 
 
 @pytest.mark.parametrize("backend", [name for name in IN_FLOAT64 if name != "python"])
@@ -62,9 +63,26 @@ def test_saved_model_names_the_custom_activation(registered, tmp_path):
     net, X, _, _ = trained(*registered, "numpy")
     net.save(tmp_path / "net.npz")
     np.testing.assert_array_equal(jitnet.load(tmp_path / "net.npz").forward(X), net.forward(X))
-    ACTIVATIONS.pop("my_swish")
-    with pytest.raises(jitnet.Error, match=r"unknown activation 'my_swish'.*first import .* @jitnet\.activation"):
+    needs = "net.npz needs the loss 'log_cosh', which is not one of jitnet's: first import the Python file that defines"
+    LOSSES.pop("log_cosh")
+    with pytest.raises(jitnet.Error, match=needs):
         jitnet.load(tmp_path / "net.npz")
+    ACTIVATIONS.pop("my_swish")
+    needs = needs.replace("loss 'log_cosh'", "activation 'my_swish'")
+    with pytest.raises(jitnet.Error, match=rf"{needs} it with @jitnet\.activation, or update jitnet if"):
+        jitnet.load(tmp_path / "net.npz")
+
+
+def test_predict_says_that_a_model_with_a_custom_function_is_used_in_python(registered, run, tmp_path):
+    """Its name is no typo, so no other one is suggested."""
+    trained(*registered, "numpy")[0].save(tmp_path / "net.npz")
+    ACTIVATIONS.pop("my_swish")
+    said = run("predict", "net.npz", "new.csv", status=2).err
+    assert said.startswith(
+        "jitnet: net.npz needs the activation 'my_swish', which is not one of jitnet's: first import "
+    )
+    assert said.endswith("; jitnet predict imports no file, so load it in Python: jitnet.load('net.npz')\n")
+    assert "did you mean" not in said
 
 
 C, LAST = (0.5, 2.0, -0.25), 2

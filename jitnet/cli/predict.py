@@ -25,8 +25,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", help="file that jitnet train --save wrote")
     parser.add_argument(
         "data",
-        help="file of the same kind (- is standard input), where the target may be missing; a folder of pictures; "
-        "or one picture; or digits, mnist, ...",
+        help="file of the same kind (- is standard input), where the target may be missing; a folder of images; "
+        "or one image; or digits, mnist, ...",
     )
     parser.add_argument("--labels", metavar="FILE", help="IDX file with the labels, to measure the accuracy")
     parser.add_argument(
@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
     if unknown := recipe.target.unknown(table):
         notes.append(f"never right, since training did not have {target} = {checks.some(unknown, 5)}")
     with shown(options) as show:
-        backend.prepare(net.needed(len(X)), net.dtype, show.compiling)
+        backend.prepare(net.needed(len(X)), net.dtype, show)
     A = net.forward(X, options.backend)
     answers = recipe.answers(A)
     predictions = answers if recipe.classes else _rounded(answers, recipe.target.scale)
@@ -86,6 +86,10 @@ def _model(options: argparse.Namespace) -> tuple[Network, Recipe]:
     """The model, and its recipe for files."""
     try:
         net = load(options.model)
+    except storage.NotDefinedError as error:
+        raise checks.Error(
+            f"{error}; jitnet predict imports no file, so load it in Python: jitnet.load({options.model!r})"
+        ) from None
     except checks.Error as error:
         hint = "" if zipfile.is_zipfile(options.model) else "; jitnet predict MODEL DATA takes the model first"
         raise checks.Error(f"{error}{hint}") from None
