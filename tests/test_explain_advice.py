@@ -1,10 +1,14 @@
 """Explanations of small kernels: the loop that is shown, what it carries, and advice that fits it."""
 
+import platform
+
 import numba
 import numpy as np
 import pytest
 from test_cycles import loop_of
 
+from jitnet.compiler import intrinsics
+from jitnet.compiler.intrinsics import wide
 from jitnet.lab import explain
 from jitnet.lab.machine_code import advice
 from jitnet.lab.machine_code.facts import Facts
@@ -180,3 +184,33 @@ def test_the_expression_that_makes_a_float64_is_named(name, begin):
     function = globals()[name]
     line = getattr(function, "py_func", function).__code__.co_firstlineno + 2
     assert judged(name, "float32[::1], float32[::1]")["numbers"]["fix"].startswith(begin.format(line))
+
+
+def added(x, y):
+    for i in range(x.size):
+        y[i] = x[i] + y[i]
+
+
+def added_in_wide_vectors(x, y):
+    wide(x)
+    for i in range(x.size):
+        y[i] = x[i] + y[i]
+
+
+@pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="the processor is one of Intel's")
+def test_advice_on_the_vector_width_doubles_it(monkeypatch):
+    """For the servers of Intel, LLVM takes half of a register; nothing is run, so this needs no such server."""
+    features = "+avx,+avx2,+fma,+avx512f,+avx512bw,+avx512cd,+avx512dq,+avx512vl,+prefer-256-bit"
+    monkeypatch.setenv("NUMBA_CPU_NAME", "icelake-server")
+    monkeypatch.setenv("NUMBA_CPU_FEATURES", features)
+    monkeypatch.setattr(intrinsics, "VECTOR_BYTES", 64)
+    monkeypatch.setattr(intrinsics, "REGISTERS", 32)
+    targets = [f"{__file__}:{function.__name__}" for function in (added, added_in_wide_vectors)]
+    types = "float32[::1], float32[::1]"
+    narrow, widened = (
+        next(verdict for verdict in found["verdicts"] if verdict["name"] == "vector width")
+        for found in explain.explain_all({"target": target, "types": types} for target in targets)
+    )
+    assert (narrow["answer"], narrow["good"]) == ("256 bits (ymm) of 512", False)
+    assert narrow["fix"] == "ask for them: call jitnet.compiler.intrinsics.wide(array) in the function"
+    assert (widened["answer"], widened["good"]) == ("512 bits (zmm), the widest of this machine", True)
