@@ -330,7 +330,8 @@ def test_zero_dates_of_mysql_are_missing_and_other_odd_dates_are_named():
     )
     recipe = Recipe.learn(table, range(40))
     assert any("5 of 40 cells missing, among them '0000-00-00'" in sentence for sentence in recipe.decisions)
-    said = "e has 35 dates, but is taken for words because of '2024-02-30' in row 2; --numeric e takes it as missing"
+    said = "e has 35 dates, but is taken for words because of '2024-02-30' in row 2, so it is left out; "
+    said += "--numeric e takes it as missing"
     assert recipe.warnings == [said]
     recipe = Recipe.learn(table, range(40), choices=Choices(numeric=["e"]))
     assert "holds dates, year-month-day" in recipe.decisions[-1]
@@ -340,7 +341,8 @@ def test_zero_dates_of_mysql_are_missing_and_other_odd_dates_are_named():
 @pytest.mark.parametrize("odd", ["1900-01-00", "soon", "05.02.2024"])
 def test_a_text_among_dates_is_named_also_in_the_first_row(odd):
     cells = [odd if i % 5 == 0 else day for i, day in enumerate(DAYS)]
-    said = f"d has 32 dates, but is taken for words because of '{odd}' in row 1; --numeric d takes it as missing"
+    said = f"d has 32 dates, but is taken for words because of '{odd}' in row 1, so it is left out; "
+    said += "--numeric d takes it as missing"
     table = from_frame({"d": cells, "x": [i % 7 for i in range(40)], "y": ["a", "b"] * 20}, "y")
     assert Recipe.learn(table, range(40)).warnings == [said]
     assert Recipe.learn(table, range(40), None, Choices(numeric=["d"])).columns[0].form == "year-month-day"

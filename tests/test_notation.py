@@ -164,13 +164,32 @@ def test_warning_suggests_the_numeric_option():
     assert said.endswith("write one plain number in each cell, or take these as missing with --numeric k")
     (said,) = warned("k", ["1", "2", "3", "no idea", "4"])
     assert said == (
-        "k has 80 cells with numbers, but is taken for words because of 'no idea' in row 4; "
-        "--numeric k takes it as missing"
+        "k has 80 cells with numbers, but is taken for words because of 'no idea' in row 4, so each of its "
+        "values is a category; --numeric k takes it as missing"
     )
     (said,) = warned("k", ["1", "2", "3", "no idea", "unknown", "4", "low"])
-    assert said.endswith("because of 'no idea' in row 4 and 1 other; --numeric k takes them as missing")
+    assert said.endswith("row 4 and 1 other, so each of its values is a category; --numeric k takes them as missing")
     assert warned("k", ["1", "2", "A", "B", "C"]) == []
     assert warned("k", ["007", "1", "2", "no idea"]) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "what"),
+    [
+        ("{}", "cells with numbers"), (".{}", "cells with numbers"), ("{}e-3", "cells with numbers"),
+        ("-{}", "cells with numbers"), ("{} %", "cells with numbers"), ("${}", "cells with numbers"),
+        ("10:{}", "times of day"), ("2024-01-{}", "dates"),
+    ],
+)  # fmt: skip
+def test_a_word_among_numbers_in_any_notation_is_a_warning(number, what):
+    """It is in 7 % of the cells, too many for a typing error."""
+    cells = ["refused" if i % 14 == 3 else number.format(10 + i % 20) for i in range(140)]
+    table = from_frame({"k": cells}, list("uv") * 70)
+    assert Recipe.learn(table, range(140)).warnings == [
+        f"k has 130 {what}, but is taken for words because of 'refused' in row 4, so each of its values is a category; "
+        "--numeric k takes it as missing"
+    ]
+    assert Recipe.learn(table, range(140), None, Choices(numeric=["k"])).columns[0].kind == "number"
 
 
 @pytest.mark.parametrize(
@@ -225,7 +244,8 @@ def test_a_few_codes_among_numbers_are_named(code, numbers):
     for times, named in ((1, f"'{code}' in row 2"), (3, f"'{code}' in row 2"), (5, "")):
         cells = with_code(code, numbers, times)
         table = from_frame({"x": [i % 5 for i in range(60)], "a": cells}, list("uv") * 30)
-        said = f"a is taken for codes because of {named}; --numeric a reads all as numbers"
+        how = "each of its values is a category" if numbers[:10] * 6 == numbers else "it is left out"
+        said = f"a is taken for codes because of {named}, so {how}; --numeric a reads all as numbers"
         assert Recipe.learn(table, range(60)).warnings == [said] * bool(named)
         column = Recipe.learn(table, range(60), None, Choices(numeric=["a"])).columns[0]
         assert column.mean == [pytest.approx(np.mean(list(map(float, cells))))]

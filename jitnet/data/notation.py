@@ -2,15 +2,15 @@
 sentences about a column of them."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from ..canonical import is_code, is_number
 from ..checks import count, shown, some
-from .dates import DATES, with_four_digits
+from .dates import DATES, TIMES, Reader, with_four_digits
 from .missing import is_missing_word
 from .table import as_option, listed
-from .values import form_at_all, is_zero_as_dash, lookalikes, reader_of, units_in
+from .values import NUMBERS, form_at_all, is_zero_as_dash, lookalikes, reader_of, units_in
 
 _NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
 _ONE_SIGN = re.compile(r"[0-9]+(?:[.,][0-9]+)?")
@@ -29,6 +29,8 @@ Place = Callable[[str], str]
 """text -> where it occurs first, such as "line 7"."""
 MOST_NAMED = 5
 """How many columns a sentence about several names."""
+AS_CATEGORIES, LEFT_OUT = ", so each of its values is a category", ", so it is left out"
+"""How a column is learned that is taken for words."""
 DAYS = "numbers, write the days since a fixed date"
 SAMPLE = 1000
 """The texts that decide whether others are tried as dates, which takes long."""
@@ -177,11 +179,14 @@ def years_of_two_digits(name: str, texts: list[str], form: str, first_year: int)
     return f"{name} has years of two digits: {years}; if that is wrong, write years with four digits"
 
 
-def codes_among_numbers(name: str, times: dict[str, int], place: Place, option: str = "") -> str | None:
+def codes_among_numbers(
+    name: str, times: dict[str, int], place: Place, option: str = "", effect: str = ""
+) -> str | None:
     """The sentence about plain numbers with a few codes, such as 0150, which are more likely to be numbers too.
 
     times     how often each text occurs
     option    the option that reads them as numbers; "" for a target
+    effect    how the column is learned
     """
     codes = list(filter(is_code, times))
     few = max(2, sum(times.values()) // 20)  # ZIP codes are more
@@ -190,7 +195,7 @@ def codes_among_numbers(name: str, times: dict[str, int], place: Place, option: 
     if not all(is_number(text) or is_missing_word(text) for text in times):
         return None
     how = f"{option} reads all as numbers" if option else f"if it is a number, write {as_number(codes[0])}"
-    return f"{name} is taken for codes because of {_named(codes, place)}; {how}"
+    return f"{name} is taken for codes because of {_named(codes, place)}{effect}; {how}"
 
 
 def as_number(code: str) -> str:
@@ -198,21 +203,25 @@ def as_number(code: str) -> str:
     return f"{float(code):.15g}"
 
 
-def taken_for_words(name: str, times: dict[str, int], place: Place, option: str) -> str | Unread | None:
+def taken_for_words(name: str, times: dict[str, int], place: Place, option: str, effect: str) -> str | Unread | None:
     """What a column of words has, or the sentence about it, if most of its cells are numbers or dates.
 
     times     how often each text occurs
     option    the option that reads them as numbers, and takes the others as missing
+    effect    AS_CATEGORIES, or LEFT_OUT
     """
     return (
-        codes_among_numbers(name, times, place, option)
-        or _few_among(name, times, place, option, "dates", _dates(list(times)))
+        codes_among_numbers(name, times, place, option, effect)
+        or _few_among(name, times, place, option, effect, "dates", _read(list(times), DATES))
         or unread_in(list(times))
-        or _few_among(name, times, place, option, "cells with numbers", _numbers(list(times)))
+        or _few_among(name, times, place, option, effect, "times of day", _read(list(times), TIMES))
+        or _few_among(name, times, place, option, effect, "cells with numbers", _numbers(list(times)))
     )
 
 
-def _few_among(name: str, times: dict[str, int], place: Place, option: str, what: str, read: set[str]) -> str | None:
+def _few_among(
+    name: str, times: dict[str, int], place: Place, option: str, effect: str, what: str, read: set[str]
+) -> str | None:
     """The sentence about words among others, which are `read`, if these are in more than half of the cells."""
     among = sum(times[text] for text in read)
     if len(read) < 3 or 2 * among <= sum(times.values()):
@@ -220,19 +229,21 @@ def _few_among(name: str, times: dict[str, int], place: Place, option: str, what
     words = [text for text in times if text not in read and not is_missing_word(text)]
     if not words:
         return None
-    because = f"is taken for words because of {_named(words, place)}"
+    because = f"is taken for words because of {_named(words, place)}{effect}"
     return f"{name} has {among} {what}, but {because}; {option} takes {'it' if len(words) == 1 else 'them'} as missing"
 
 
-def _dates(texts: list[str]) -> set[str]:
-    """Those of the texts that are dates of one form."""
-    form = form_at_all(texts[:SAMPLE], DATES)
-    return {text for text in texts if DATES[form](text) is not None} if form else set()
+def _read(texts: list[str], forms: Mapping[str, Reader]) -> set[str]:
+    """Those of the texts that one of the forms reads, the one that reads the most."""
+    form = form_at_all(texts[:SAMPLE], forms)
+    return {text for text in texts if forms[form](text) is not None} if form else set()
 
 
 def _numbers(texts: list[str]) -> set[str]:
-    """Those of the texts that are numbers; none if some are codes."""
-    return set() if any(map(is_code, texts)) else {text for text in texts if _NUMBER.fullmatch(text.lstrip("+-"))}
+    """Those of the texts that are numbers, with any separators; none if some are codes."""
+    if any(map(is_code, texts)):
+        return set()
+    return _read(texts, NUMBERS) | {text for text in texts if _NUMBER.fullmatch(text.lstrip("+-"))}
 
 
 def _named(texts: list[str], place: Place) -> str:

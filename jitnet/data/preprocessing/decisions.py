@@ -70,7 +70,7 @@ class Choices:
 
     def _check(self, table: Table) -> None:
         if table.kind == "pictures" and (self.drop or self.categorical or self.numeric):
-            raise checks.Error("--drop, --categorical and --numeric work with tables, not with pictures")
+            raise checks.Error("--drop, --categorical and --numeric work with tables, not with images")
         named: dict[str, str] = {}
         for option in ("drop", "categorical", "numeric"):
             for name in getattr(self, option):
@@ -280,13 +280,13 @@ class Planner:
         elif len(learned) == 1 and present == len(self.train) > 1:
             return SAME_WORD
         elif form is None:
-            place = partial(self.table.place_of, name)
-            found = notation.taken_for_words(called(name), times, place, as_option("numeric", name))
+            why = self._words(name, len(learned), present)
+            option, effect = as_option("numeric", name), notation.LEFT_OUT if why else notation.AS_CATEGORIES
+            found = notation.taken_for_words(called(name), times, partial(self.table.place_of, name), option, effect)
             if isinstance(found, notation.Unread):
                 self.unread[name] = found
             elif found:
                 self.warnings.append(found)
-            why = self._words(name, len(learned), present)
             return OWN_NUMBERS if why == OWN_WORDS and all(map(is_code, texts)) else why
         elif form == PLAIN:
             form = plain_dates([text for text in texts if not is_missing_word(text)]) or PLAIN
