@@ -42,7 +42,7 @@ BAD = [
     (["train", "digits", "--early-stopping", "0"], "early_stopping is 0"),
     (["train", "digits", "--target", "y"], "--target works with a CSV file, not with digits"),
     (["train", "digits", "--no-header"], "--header works with a CSV file, not with digits"),
-    (["train", "digits", "--labels", "y"], "--labels works with IDX pictures, not with digits"),
+    (["train", "digits", "--labels", "y"], "--labels works with IDX images, not with digits"),
     (["train", "digits", "--path", "."], "--path works with mnist and fashion_mnist"),
     (["train", "mnist", "--test", "0.5"], "--test does not work with mnist, which has its own test samples"),
     (["train", "digits", "--checkpoint-every", "2"], "--checkpoint-every needs --checkpoint FILE"),

@@ -236,7 +236,7 @@ def test_both_readers_give_the_same_table(monkeypatch):
         (b"a,b\n1,x\n2,\0y\n", r"f, line 3 holds a NUL byte"),
         ("a,b\n1,ä\n2,ö\n".encode() + b"3,\xe4\n", r"line 4: byte e4 is not UTF-8, which the rest is"),
         (b"\xff\xfea\0,\0b\0\n", "not utf-16-le text"),
-        (b"\x89PNG\r\n\x1a\n", "f is one picture; give the folder"),
+        (b"\x89PNG\r\n\x1a\n", "f is one image; give the folder"),
         (b"\x93NUMPY\1\0", r"f is one NumPy array \(.npy\), not a table; save X and y together: numpy.savez"),
         (
             b"Report of May\n\na,b\n1,x\n2,y\n",

@@ -39,7 +39,7 @@ def tar():
         (b"$FL2@(#) SPSS DATA FILE\0\0", "is an SPSS file"), (b"<stata_dta><header>\0", "is a Stata file"),
         (b"ORC\n\3\0", "is an ORC file"), (b"Obj\1\4\0", "is an Avro file"), (b"FEA1\0\0", "is a Feather file"),
         (rb"{\rtf1\ansi}", "f is an RTF document, not a table; save it as CSV"),
-        (b"RIFF\x24\0\0\0WEBP", "is a WebP picture, a sound or a video, not a table; save pictures as PNG"),
+        (b"RIFF\x24\0\0\0WEBP", "is a WebP image, a sound or a video, not a table; save images as PNG"),
         (gzip.compress(b"RDX3\nX\n\0\0\0\3" + bytes(9), mtime=0), "is an R workspace"),
         (gzip.compress(b"X\n\0\0\0\3" + bytes(9), mtime=0), "is an R object"),
         (tar(), "is a tar archive, not a table; unpack it"), (gzip.compress(tar(), mtime=0), "is a tar archive"),
@@ -51,7 +51,7 @@ def tar():
         (packed(a_xlsx=b"PK\3\4"), "a file of another kind than text or Parquet; unpack it, and name that file"),
         (gzip.compress(packed(X_npy="\0" * 9), mtime=0), "a file of another kind than text or Parquet; unpack it"),
         (b"+1 1:0.5 3:-2 7:1e3\n-1 2:1\n", "is in the format of LIBSVM, label index:value; save it as CSV"),
-        (b"sep=,\na;b\n1;x\n2;y\n", "f has no column 'b'; its columns: a;b .*name what separates them"),
+        (b"sep=,\na;b\n1;x\n2;y\n", "f has no column 'b'; its columns: a;b.*name what separates them"),
         (b"\3\x5f\7\x1a\0\0", "line 1 holds a NUL byte .*: it is damaged, or not text; save it as CSV"),
     ],
 )  # fmt: skip

@@ -34,7 +34,7 @@ def test_folder_of_images_trains_and_predicts(pictures, tmp_path, capsys):
         "label",
     )
     assert table.y.tolist() == ["dark"] * 10 + ["light"] * 10
-    assert table.notes == ["20 pictures of 4×3 pixels, in gray"]
+    assert table.notes == ["20 images of 4×3 pixels, in gray"]
     first = np.asarray(Image.open(pictures / "dark" / "0.PNG"))
     np.testing.assert_array_equal(table.matrix[0], first.ravel().astype(np.float32) / np.float32(255))
     model = str(tmp_path / "m.npz")
@@ -57,7 +57,7 @@ def test_one_color_image_makes_all_images_color(pictures):
     Image.fromarray(color).save(pictures / "dark" / "zz.png")
     table = read_table(pictures)
     assert table.matrix.shape == (21, 36)
-    assert table.notes == ["21 pictures of 4×3 pixels, in color, as 1 of them have colors"]
+    assert table.notes == ["21 images of 4×3 pixels, in color, as 1 of them have colors"]
     np.testing.assert_array_equal(table.matrix[10], color.ravel().astype(np.float32) / np.float32(255))
     np.testing.assert_array_equal(table.matrix[0][0:36:3], table.matrix[0][1:36:3])
     (pictures / "dark" / "zz.png").unlink()
@@ -77,29 +77,29 @@ def test_bad_folders_are_a_clear_error(pictures, tmp_path):
 
     odd = pictures / "dark" / "odd.png"
     Image.fromarray(np.zeros((9, 9), np.uint8)).save(odd)
-    refused(r"odd.png is 9×9 pixels, but 20 of 21 pictures are 4×3 pixels; scale all to one size")
+    refused(r"odd.png is 9×9 pixels, but 20 of 21 images are 4×3 pixels; scale all to one size")
     odd.write_bytes(odd.read_bytes()[:40])
-    refused("odd.png is not a readable picture: .*; remove it, or save it again")
+    refused("odd.png is not a readable image: .*; remove it, or save it again")
     odd.write_text("no picture")
-    refused("odd.png is not a readable picture")
+    refused("odd.png is not a readable image")
     odd.rename(pictures / "odd.png")
-    refused("odd.png is directly in .*; put each picture into a folder with the name of its class")
+    refused("odd.png is directly in .*; put each image into a folder with the name of its class")
     (pictures / "odd.png").unlink()
     (pictures / "empty").mkdir()
     refused("empty has no PNG or JPEG files; remove it")
     (pictures / "empty" / "a.bmp").touch()
     refused("empty has no PNG or JPEG files; it holds a.bmp")
     with pytest.raises(
-        jitnet.Error, match=r"has no pictures: .*; the folders in .*pictures have some: name .*pictures instead"
+        jitnet.Error, match=r"has no images: .*; the folders in .*pictures have some: name .*pictures instead"
     ):
         read_table(tmp_path)
-    with pytest.raises(jitnet.Error, match="is one picture; give the folder"):
+    with pytest.raises(jitnet.Error, match="is one image; give the folder"):
         read_table(pictures / "dark" / "0.PNG")
     with pytest.raises(
-        jitnet.Error, match=r"has no pictures: it needs one folder for each class.*jitnet train mnist --path"
+        jitnet.Error, match=r"has no images: it needs one folder for each class.*jitnet train mnist --path"
     ):
         read_table(write_mnist(tmp_path / "m"))
-    with pytest.raises(jitnet.Error, match="has no pictures"):
+    with pytest.raises(jitnet.Error, match="has no images"):
         read_table(pictures / "empty")
     (pictures / "empty" / "a.bmp").rename(pictures / "dark" / "a.bmp")
     (pictures / "empty").rmdir()

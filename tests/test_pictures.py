@@ -265,7 +265,7 @@ def test_pictures_are_read_as_programs_show_them(tmp_path, orientation):
         (tmp_path / name).mkdir()
         Image.fromarray(np.ascontiguousarray(pixels)).save(tmp_path / name / "1.png", exif=note)
     table = read_table(tmp_path)
-    assert table.notes == ["2 pictures of 4×3 pixels, in gray"]
+    assert table.notes == ["2 images of 4×3 pixels, in gray"]
     np.testing.assert_array_equal(table.matrix, [X.ravel() / np.float32(255)] * 2)
 
 

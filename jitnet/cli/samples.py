@@ -134,7 +134,7 @@ def _checked_fraction(options: argparse.Namespace) -> float:
     """The fraction of test samples, after validating the options that apply only to some kinds of data."""
     for name, value, works_with in (
         ("--target", options.target, "a CSV file"),
-        ("--labels", options.labels, "IDX pictures"),
+        ("--labels", options.labels, "IDX images"),
     ):
         if value is not None and options.data in NAMED:
             raise checks.Error(f"{name} works with {works_with}, not with {options.data}")
@@ -189,7 +189,7 @@ def _repeated_rows_notes(table: Table) -> list[str]:
 
     A few are no harm, and in a table of categories they are no mistake: a column needs many different cells.
     """
-    if table.matrix is not None:  # pictures
+    if table.matrix is not None:  # images
         return []
     hashes = np.zeros(len(table), np.uint64)
     for column in table.columns:  # multiplied by the golden ratio, and the upper bits added to the lower ones

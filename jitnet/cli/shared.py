@@ -114,7 +114,7 @@ def measuring(options: argparse.Namespace, seconds: float, why: str = "") -> pro
 def say_where(options: argparse.Namespace) -> None:
     """Print where --plot wrote its file."""
     if options.plot is not None and not options.quiet:
-        progress.say(f"picture in {options.plot}")
+        progress.say(f"plot in {options.plot}")
 
 
 def gpu_instrument(name: str) -> Any:

@@ -48,7 +48,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "data",
         help="digits, mnist, fashion_mnist, or a file: CSV (- for standard input), a workbook such as .xlsx, Parquet, "
-        "NPZ with X and y, IDX pictures, or a folder that has one folder of pictures for each class",
+        "NPZ with X and y, IDX images, or a folder that has one folder of images for each class",
     )
     _data_options(parser)
     _network_options(parser)
@@ -66,7 +66,7 @@ def _data_options(parser: argparse.ArgumentParser) -> None:
         "--task", metavar="TASK",
         help="classification or regression (default: words, and at most 20 different whole numbers, are classes)",
     )  # fmt: skip
-    what.add_argument("--labels", metavar="FILE", help="IDX file with the labels (default: found next to the pictures)")
+    what.add_argument("--labels", metavar="FILE", help="IDX file with the labels (default: found next to the images)")
     for name, metavar, text in (
         ("drop", "A,B", "columns to leave out; names with a comma are quoted: 'a,\"b, c\"'"),
         ("categorical", "A,B", "columns whose values are categories, even if they are numbers"),
@@ -381,5 +381,5 @@ def _in_words(result: dict[str, Any], history: History) -> str:
         example = result["data"] if result["data"] in NAMED else "FILE"
         text += f"\nmodel in {result['save']}; use it with: jitnet predict {result['save']} {example}"
     if result["plot"]:
-        text += f"\npicture in {result['plot']}"
+        text += f"\nplot in {result['plot']}"
     return text

@@ -105,7 +105,7 @@ def emptied(table: Table, entries: list[str], learns: bool = False, names: Colle
     if not entries or table.reading.get("missing") == as_list(entries):
         return table
     if table.kind == "pictures":
-        raise checks.Error("--missing works with tables, not with pictures")
+        raise checks.Error("--missing works with tables, not with images")
     wide = 0 if table.matrix is None else table.matrix.shape[1]
     before = [table[name] for name in table.names[:wide]] + table.columns
     columns = list(before)

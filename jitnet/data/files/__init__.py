@@ -19,5 +19,5 @@ sheet_xml.py       what calamine leaves out: formulas without results, hidden ro
 parquet.py         Parquet, by pyarrow
 npz.py             arrays X and y of NumPy
 idx.py             the files of MNIST
-folder.py          a folder of pictures, one folder per class
+folder.py          a folder of images, one folder per class
 """

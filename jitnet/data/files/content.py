@@ -23,9 +23,9 @@ HEAD = 1 << 12
 
 SAVE_AS_CSV = "save it as CSV"
 UNREADABLE = (
-    (b"GIF8", "a GIF picture", "save the pictures as PNG, in one folder per class"),
-    (b"II*\0", "a TIFF picture", "save the pictures as PNG, in one folder per class"),
-    (b"MM\0*", "a TIFF picture", "save the pictures as PNG, in one folder per class"),
+    (b"GIF8", "a GIF image", "save the images as PNG, in one folder per class"),
+    (b"II*\0", "a TIFF image", "save the images as PNG, in one folder per class"),
+    (b"MM\0*", "a TIFF image", "save the images as PNG, in one folder per class"),
     (b"\x93NUMPY", "one NumPy array (.npy)", "save X and y together: numpy.savez(FILE, X=X, y=y)"),
     (b"\xd0\xcf\x11\xe0", "an Office document of an old kind", SAVE_AS_CSV),
     (b"\x89HDF", "an HDF5 file", SAVE_AS_CSV),
@@ -59,7 +59,7 @@ UNREADABLE = (
     (b"ORC", "an ORC file", "save it as Parquet or CSV"),
     (b"Obj\1", "an Avro file", "save it as Parquet or CSV"),
     (b"FEA1", "a Feather file", "save it as Parquet or CSV"),
-    (b"RIFF", "a WebP picture, a sound or a video", "save pictures as PNG, in one folder per class"),
+    (b"RIFF", "a WebP image, a sound or a video", "save images as PNG, in one folder per class"),
 )
 """First bytes, what such a file is, and what to do instead."""
 
@@ -74,7 +74,7 @@ NOT_CP1252 = (b"\x81", b"\x8d", b"\x8f", b"\x90", b"\x9d")
 Form = Literal["text", "npz", "idx", "folder", "picture", "parquet", "workbook"]
 
 WORDS: dict[Form, str] = {
-    "text": "a CSV", "npz": "an NPZ file", "idx": "a file of images", "folder": "a folder", "picture": "a picture",
+    "text": "a CSV", "npz": "an NPZ file", "idx": "a file of images", "folder": "a folder", "picture": "an image",
     "parquet": "a Parquet file", "workbook": "a workbook",
 }  # fmt: skip
 """What each form is called in messages."""

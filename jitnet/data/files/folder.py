@@ -1,4 +1,4 @@
-"""A folder of pictures: one folder per class, PNG or JPEG, all of one size."""
+"""A folder of images: one folder per class, PNG or JPEG, all of one size."""
 
 import importlib.util
 from collections import Counter
@@ -17,18 +17,18 @@ from ..table import Column, Table
 
 ENDINGS = (".png", ".jpg", ".jpeg")
 ORIENTATION, LYING = 0x0112, 5
-"""The number in which cameras note how a picture is turned; from 5 on, width and height are exchanged."""
+"""The number in which cameras note how an image is turned; from 5 on, width and height are exchanged."""
 
 
 def read_folder(path: str | Path, wanted: int | None = None) -> Table:
-    """The pictures of a folder, sorted by their names; the class of each is the name of its folder.
+    """The images of a folder, sorted by their names; the class of each is the name of its folder.
 
-    If one picture is in color, all become red, green and blue; otherwise they are gray. Transparency is left out.
+    If one image is in color, all become red, green and blue; otherwise they are gray. Transparency is left out.
     Pixels become float32 from 0 to 1, in the order height, width, color.
 
-    path    for predictions, the pictures can be directly in the folder, without classes; or a single picture
+    path    for predictions, the images can be directly in the folder, without classes; or a single image
     wanted  for predictions: the number of inputs of the model, which decides between gray and color
-    Errors  ValueError that names the odd picture if not all have one size, or one that cannot be read; if there is
+    Errors  ValueError that names the odd image if not all have one size, or one that cannot be read; if there is
             none, or one outside the folders of the classes, or Pillow is missing
     """
     folder = Path(path)
@@ -37,19 +37,19 @@ def read_folder(path: str | Path, wanted: int | None = None) -> Table:
     alone = _pictures(folder) if folder.is_dir() else [folder]
     if alone and (wanted is None or any(classes.values())):
         raise checks.Error(
-            f"{alone[0].name} is directly in {folder}; put each picture into a folder with the name of its class"
+            f"{alone[0].name} is directly in {folder}; put each image into a folder with the name of its class"
         )
     names = [name for name, files in classes.items() for _ in files]
     files = alone or [file for found in classes.values() for file in found]
     if not files:
         raise checks.Error(
-            f"{folder} has no pictures: it needs one folder for each class, with PNG or JPEG files{_hint(folder)}"
+            f"{folder} has no images: it needs one folder for each class, with PNG or JPEG files{_hint(folder)}"
         )
     empty = [name for name, found in classes.items() if not found]
     if empty and wanted is None:
         raise checks.Error(f"{folder / empty[0]} has no PNG or JPEG files{_hint(folder / empty[0])}")
     if importlib.util.find_spec("PIL") is None:
-        raise checks.Error("PNG and JPEG pictures need Pillow: pip install 'jitnet[data]'")
+        raise checks.Error("PNG and JPEG images need Pillow: pip install 'jitnet[data]'")
     X, note = _pixels(files, wanted)
     columns = [Column("label", _labels(names))] if names else []
     others = [file for one in (inner if names else [folder] if folder.is_dir() else []) for file in _others(one)]
@@ -83,20 +83,20 @@ def _labels(names: list[str]) -> NDArray[Any]:
 
 
 def _pixels(files: list[Path], wanted: int | None) -> tuple[NDArray[np.float32], str]:
-    """All pictures as rows, and a sentence on their size and colors."""
+    """All images as rows, and a sentence on their size and colors."""
     forms = [_form(file) for file in files]
     size, most = Counter(size for size, _ in forms).most_common(1)[0]
     odd = next((i for i, (its, _) in enumerate(forms) if its != size), None)
     if odd is not None:
         raise checks.Error(
-            f"{files[odd]} is {_shown(forms[odd][0])}, but {most} of {count(len(files), 'picture')} are "
+            f"{files[odd]} is {_shown(forms[odd][0])}, but {most} of {count(len(files), 'image')} are "
             f"{_shown(size)}; scale all to one size"
         )
     pixels, colored = size[0] * size[1], sum(has_colors for _, has_colors in forms)
     if wanted is not None and wanted not in (pixels, 3 * pixels):
         raise checks.Error(
             f"{files[0]} is {_shown(size)}, {pixels} gray pixels or 3 times as many colors, but the model learned from "
-            f"{wanted} numbers; scale the pictures to the size of those for training"
+            f"{wanted} numbers; scale the images to the size of those for training"
         )
     in_color = colored > 0 if wanted is None else wanted == 3 * pixels
     X = np.empty((len(files), pixels * (3 if in_color else 1)), np.float32)
@@ -108,7 +108,7 @@ def _pixels(files: list[Path], wanted: int | None) -> tuple[NDArray[np.float32],
         for _ in pool.map(read, range(len(files))):
             pass
     X /= np.float32(255)
-    note = f"{count(len(files), 'picture')} of {_shown(size)}, in {'color' if in_color else 'gray'}"
+    note = f"{count(len(files), 'image')} of {_shown(size)}, in {'color' if in_color else 'gray'}"
     if in_color and colored < len(files):
         note += f", as {colored} of them have colors"
     if not in_color and colored:
@@ -121,7 +121,7 @@ def _shown(size: tuple[int, int]) -> str:
 
 
 def _form(file: Path) -> tuple[tuple[int, int], bool]:
-    """Width and height, and whether the picture has colors; from the start of the file."""
+    """Width and height, and whether the image has colors; from the start of the file."""
     from PIL import Image
 
     try:
@@ -131,12 +131,12 @@ def _form(file: Path) -> tuple[tuple[int, int], bool]:
                 entries = np.array(image.getpalette("RGB"), int).reshape(-1, 3)
                 return size, bool((entries != entries[:, :1]).any())
             return size, image.mode not in ("1", "L", "LA", "I", "I;16")
-    except Exception as error:  # a damaged picture can cause any exception in its reader
+    except Exception as error:  # a damaged image can cause any exception in its reader
         raise _unreadable(file, error) from None
 
 
 def _opened(file: Path, in_color: bool) -> NDArray[np.uint8]:
-    """(height, width) or (height, width, 3) bytes, turned as programs show the picture."""
+    """(height, width) or (height, width, 3) bytes, turned as programs show the image."""
     from PIL import Image, ImageOps
 
     try:
@@ -152,4 +152,4 @@ def _opened(file: Path, in_color: bool) -> NDArray[np.uint8]:
 
 
 def _unreadable(file: Path, error: Exception) -> checks.Error:
-    return checks.Error(f"{file} is not a readable picture: {checks.reason(error)}; remove it, or save it again")
+    return checks.Error(f"{file} is not a readable image: {checks.reason(error)}; remove it, or save it again")

@@ -41,8 +41,8 @@ def read_table(
     -         a CSV from standard input
     Parquet   like a CSV; needs pyarrow (the extra data)
     workbook  a sheet of a .xlsx, .xlsm, .xlsb, .xls or .ods, like a CSV; needs python-calamine (the extra data)
-    folder    one folder for each class, with PNG or JPEG pictures of one size; needs Pillow (the extra data). For
-              predictions, a folder of pictures, or one picture
+    folder    one folder for each class, with PNG or JPEG images of one size; needs Pillow (the extra data). For
+              predictions, a folder of images, or one image
     features  for predictions: the columns that must be there; `target` is then optional
     header    whether the first row of a CSV or sheet has the names of the columns; None decides by the first rows, see
               `jitnet.data.files.csv_header.looks_like_a_header`
@@ -152,7 +152,7 @@ def _read_arrays(
     path: str | Path, kind: Form, target: str | None, labels: str | Path | None, names: list[str],
     features: list[str] | None,
 ) -> Table:  # fmt: skip
-    """Arrays and pictures: their target has no name to choose, and their features have none."""
+    """Arrays and images: their target has no name to choose, and their features have none."""
     if target is not None and features is None and kind != "picture":
         raise checks.Error(
             f"a target is named only for a CSV or Parquet file; that of {path} is y, or the labels of the images"
@@ -162,7 +162,7 @@ def _read_arrays(
     if kind == "idx":
         return read_images(path, labels, needs_target=features is None or labels is not None)
     if kind == "picture" and features is None:
-        raise checks.Error(f"{path} is one picture; give the folder whose folders hold the pictures of each class")
+        raise checks.Error(f"{path} is one image; give the folder whose folders hold the images of each class")
     return read_folder(path, None if features is None else len(names or features))
 
 

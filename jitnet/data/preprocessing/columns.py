@@ -1,7 +1,7 @@
 """The kinds of columns: how each becomes inputs of the network, learned from the training rows and saved as data.
 
-Standard    plain numbers without a gap, all such columns together: (x − mean) / scale
-Number      numbers with gaps, numbers written like 1,234.5 or 12 %, yes and no, dates: the same, gaps filled
+Standard    plain numbers without missing values, all such columns together: (x − mean) / scale
+Number      numbers with missing values, numbers written like 1,234.5 or 12 %, yes and no, dates: the same, gaps filled
 Category    words: one input per category, 1 or 0
 
 `prepare(table, out, outside)` writes the inputs (n, width) of a table to `out`, and returns sentences about cells that
@@ -33,7 +33,7 @@ class Standard:
     mean: list[float]
     scale: list[float]
     extents: list[list[float]] = field(default_factory=list)
-    """The least and the greatest number of each column in training; [] for pictures, and in earlier versions."""
+    """The least and the greatest number of each column in training; [] for images, and in earlier versions."""
 
     @classmethod
     def learn(cls, table: Table, names: list[str], train: NDArray[np.int64]) -> "Standard":

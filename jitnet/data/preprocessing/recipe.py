@@ -223,7 +223,7 @@ class Recipe:
         return table, [f"not used, since training did not have it: {listed(new)}"] if new else []
 
     def prepare(self, table: Table, dtype: str | np.dtype[Any] = "float32") -> tuple[NDArray[Any], list[str]]:
-        """The inputs X (n, inputs), and sentences about gaps, categories and numbers unlike those in training.
+        """The inputs X (n, inputs), and sentences about missing cells, categories and numbers unlike those in training.
 
         Errors    ValueError if the table does not match the one that the recipe was learned from
         """
@@ -300,8 +300,9 @@ class Recipe:
             return
         largest = max((float(np.abs(table[name].values).max(initial=0)) for name in self.standard.names), default=0.0)
         if table.kind == "pictures" or largest > 1:
+            learned, here = ("images", "other data") if self.kind == "pictures" else ("other data", "images")
             raise checks.Error(
-                f"the model learned from {self.kind}, but {table.source} holds {table.kind}: images are scaled to "
+                f"the model learned from {learned}, but {table.source} holds {here}: images are scaled to "
                 "numbers from 0 to 1, and other numbers are not; give a file of the same kind"
             )
 

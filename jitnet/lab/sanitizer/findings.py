@@ -16,7 +16,7 @@ FIXES = {
     "racing table": "give each thread its own table, tables[numba.get_thread_id()], and add the tables up into ARRAY "
     "after the loop",
     "racing sum": "divide another loop: let prange run over the elements of ARRAY, so that each iteration adds to its "
-    "own",
+    "own element",
     "racing buffer": "allocate the buffer inside the loop, so that each iteration has its own",
     "racing neighbors": "read from a copy of ARRAY, which is made before the loop",
     "recurrence": f"an iteration needs the result of another one: {SCAN}",

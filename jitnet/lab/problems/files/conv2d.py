@@ -11,7 +11,7 @@ from numba import njit, prange
 def inputs(shape, dtype, rng):
     h, w, k = shape
     if not 1 <= k <= min(h, w):
-        raise ValueError("the filter must fit into the picture")
+        raise ValueError("the filter must fit into the image")
     return rng.standard_normal((h, w)).astype(dtype), rng.standard_normal((k, k)).astype(dtype)
 
 
