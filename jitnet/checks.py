@@ -147,7 +147,7 @@ def one_of(what: str, name: object, known: Iterable[str], can_define: bool = Fal
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:
-    """` (did you mean 'name'?)` with the known name that is close to it, or alone begins with it; or an empty string."""
+    """` (did you mean 'name'?)` with the known name that is close, or alone begins with it; or an empty string."""
     import difflib  # here: only messages need it
 
     if not isinstance(name, str):
