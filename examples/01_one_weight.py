@@ -6,7 +6,7 @@ The smallest network has one input x, one weight w and one output o = x·w, whic
 and the derivative of the loss shows in which direction to change it. Training repeats this step many times.
 
 Lines that begin with `# >` show what the lesson prints. Try to predict each one before you run it. The answers to the
-exercises are the end of the file.
+exercises are at the end of the file.
 """
 
 # %%
@@ -16,7 +16,7 @@ from _course import ANSWERS, BLUE, ORANGE, check, new_figure, save
 import jitnet
 
 net = jitnet.Network(jitnet.Dense(1, 1, bias=False), seed=0, dtype="float64")  # one layer: 1 input, 1 output
-x, y = np.array([[2.0]]), np.array([[3.0]])  # one sample, one number wide
+x, y = np.array([[2.0]]), np.array([[3.0]])  # one sample: its input and its target
 
 
 def at(w):

@@ -67,7 +67,8 @@ print(f"20 layers of 100: {19 * 100**3} multiplications from the input, {19 * 10
 #
 # - at most 1/16 for sigmoid, whose derivative is at most ¼: with glorot, the factor is below √(1·1/16) = 0.25
 # - nearly 1 for tanh, while its input is small: with glorot, the factor is a little below 1
-# - 1 for one half of the numbers with relu, 0 for the other: with glorot, √(1·½) = 0.71; with he, √(2·½) = 1
+# - ½ for relu, which is max(z, 0), with the derivative 1 for one half of the numbers and 0 for the other: with glorot,
+#   √(1·½) = 0.71; with he, √(2·½) = 1
 #
 # From the last layer to the first there are nineteen factors, and 0.25¹⁹ = 4·10⁻¹²: almost nothing reaches the first
 # layers of a deep network of sigmoids. This is the vanishing gradient.

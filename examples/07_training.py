@@ -116,12 +116,12 @@ spiral.fit(*known, epochs=300, batch_size=30, optimizer=jitnet.Adam(0.02), progr
 # ---------
 
 # %%
-figure = new_figure(12, 4, "Digits: three ways to learn, what is read as what, and the six worst mistakes")
+figure = new_figure(12, 4, "Digits: the loss with three optimizers, the confusion matrix, and the six worst mistakes")
 left, middle, right = figure.subfigures(1, 3, width_ratios=[5, 4, 4])
 axis = left.subplots()
 for (name, history), color, marker in zip(histories.items(), (BLUE, ORANGE, GREEN), "os^", strict=True):
     axis.semilogy(range(1, 21), history.loss, color=color, marker=marker, markersize=4, label=name)
-axis.set(xlabel="epoch", ylabel="loss while training", xticks=range(0, 21, 5))
+axis.set(xlabel="epoch", ylabel="training loss", xticks=range(0, 21, 5))
 axis.grid(alpha=0.3)
 axis.legend()
 axis = middle.subplots()
@@ -129,14 +129,14 @@ axis.imshow(np.where(np.eye(10, dtype=bool), 0, confusions), cmap="Greys", vmax=
 for (i, j), count in np.ndenumerate(confusions):
     if count:
         axis.text(j, i, count, ha="center", va="center", fontsize=8, weight="normal" if i == j else "bold")
-axis.set(xlabel="read as", ylabel="is", xticks=range(10), yticks=range(10))
+axis.set(xlabel="predicted digit", ylabel="true digit", xticks=range(10), yticks=range(10))
 for axis, i in zip(right.subplots(2, 3).flat, worst, strict=True):
     axis.imshow(test[0][i].reshape(8, 8), cmap="gray_r")
     axis.set_title(f"a {test[1][i]}, read as {read[i]}\n({test[1][i]} gets {given[i]:.1%})", fontsize=9)
     axis.set(xticks=[], yticks=[])
 save(figure, "07_digits")
 
-figure = new_figure(12, 3, "The decision boundaries between three arms of a spiral, as they form (hollow: test points)")
+figure = new_figure(12, 3, "The decision boundaries between three arms of a spiral, and the accuracy (hollow: test points)")
 side = np.linspace(-1.1, 1.1, 200)
 grid = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
 for axis, (epoch, theta) in zip(figure.subplots(1, 5), kept.items(), strict=True):
@@ -149,7 +149,7 @@ for axis, (epoch, theta) in zip(figure.subplots(1, 5), kept.items(), strict=True
     for k, (color, marker) in enumerate(zip((BLUE, ORANGE, GREEN), "os^", strict=True)):
         for (places, arms), fill in ((known, color), (held_out, "white")):
             axis.plot(*places[arms == k].T, color=color, mfc=fill, marker=marker, linestyle="", markersize=2.5)
-    axis.set_title(f"epoch {epoch}: {share:.0%}, test {of_test:.0%}", fontsize=10)
+    axis.set_title(f"epoch {epoch}: {share:.0%}, test: {of_test:.0%}", fontsize=10)
     axis.set(xlabel="input 0", ylabel="input 1", xticks=[], yticks=[])
 save(figure, "07_spiral")
 

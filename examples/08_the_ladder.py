@@ -22,7 +22,8 @@ from jitnet.lab.trace import caches, plots, tracing
 # %% [markdown]
 # The peaks of this machine
 # -------------------------
-# Simple loops measure them once and save them (`jitnet machine` shows all of them).
+# A core computes with the numbers in its registers. They come from memory through caches; the L1 cache is the smallest
+# and fastest. Simple loops measure the peaks once and save them (`jitnet machine` shows all of them).
 
 # %%
 SIZE = 192  # so that rows are whole cache lines and whole vectors, and each tile is whole
@@ -100,7 +101,7 @@ if not result["disturbed"]:
 # --------
 
 # %%
-figure = new_figure(8, 4.2, f"X·W, {SIZE} × {SIZE} × {SIZE}, on one thread: one idea a rung, predicted and measured")
+figure = new_figure(8, 4.2, f"X·W, {SIZE} × {SIZE} × {SIZE}, on one thread: one idea per rung, predicted and measured")
 axis = figure.subplots()
 speeds = [rungs[name]["gflops"] for name in predicted]
 bars = axis.barh(list(predicted), speeds, color=BLUE, label="measured")

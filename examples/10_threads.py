@@ -19,6 +19,7 @@ from _course import ANSWERS, BLUE, check, effect, new_figure, save, watched
 import jitnet.lab
 from jitnet.backend import threads
 from jitnet.kernels import LADDERS
+from jitnet.lab.formatting import duration
 from jitnet.lab.timing import time_alternating
 
 most = numba.get_num_threads()
@@ -48,8 +49,8 @@ def product(rung, n):
 
 
 work = {
-    "long product, 512³": product("packed_parallel", 512),
-    "short product, 16³": product("blocked_parallel", 16),
+    "long product (512³)": product("packed_parallel", 512),
+    "short product (16³)": product("blocked_parallel", 16),
     "short product, by jitnet.matmul": partial(jitnet.matmul, matrix(16, 16), matrix(16, 16)),
     "relu, 3000 × 3000": partial(LADDERS["relu"]["parallel"], matrix(3000, 3000), matrix(3000, 3000)),
 }
@@ -65,8 +66,8 @@ with watched(most) as watch:
     for name, call in work.items():
         one, all_of_them = at(1, call), at(most, call)
         gain[name] = one / all_of_them
-        print(f"{name}: {one * 1e6:.4g} µs on 1 thread, {all_of_them * 1e6:.4g} µs on {most}: gain {gain[name]:.2f}")
-measured = ", ".join(f"the {name} {effect(gain[name])}" for name in ("long product, 512³", "short product, 16³"))
+        print(f"{name}: {duration(one)} on 1 thread, {duration(all_of_them)} on {most}: gain {gain[name]:.2f}")
+measured = ", ".join(f"the {name} {effect(gain[name])}" for name in ("long product (512³)", "short product (16³)"))
 conclusion = f"{most} threads instead of one" + ("" if watch.reasons else f": {measured}")
 print(conclusion)
 

@@ -45,7 +45,8 @@ print("a GPU: the kernels are counted, and timed on it" if obstacle is None else
 # one tile of C.
 #
 # - **naive**: One thread per number of C. All numbers come from global memory, the GPU's main memory: 2 reads.
-# - **coalesced**: The same 2 reads, but neighboring threads read adjacent numbers, which one transaction loads.
+# - **coalesced**: The same 2 reads, but neighboring threads read adjacent numbers, which are loaded together. (The GPU
+#   executes 32 neighboring threads at a time, a warp.)
 # - **shared**: The block first copies a tile of A and a tile of B into shared memory, which is small and fast. Each
 #   number is then used for a whole row or column of the tile: 2/side reads of global memory.
 # - **blocktile_1d**: Each thread computes 8 numbers of a column, so the tile can be larger with the same number of
@@ -84,10 +85,10 @@ print(f"all eight are right: {all(right)}")
 # %% [markdown]
 # Counted
 # -------
-# A memory transaction transfers 32 bytes, 8 numbers, even if only one of them is needed. The accesses of 32 threads (a
-# warp) are combined. In naive, their numbers of A are in different rows, so 32 bytes are transferred for each of them.
-# In coalesced, all of them read the same number of A, 32 bytes in all, and adjacent numbers of B, 128 bytes: 160/32 = 5
-# for each, although the two numbers have 8.
+# A memory transaction transfers 32 bytes, 8 numbers, even if only one of them is needed. The accesses of a warp are
+# combined. In naive, its threads read numbers of A in different rows, so 32 bytes are transferred for each thread. In
+# coalesced, all of them read the same number of A, 32 bytes in all, and adjacent numbers of B, 128 bytes: 160/32 = 5
+# bytes for each thread, although its two numbers have 8.
 
 # %%
 # > naive: 2 reads for each multiply-add predicted, 2 counted; 33 bytes transferred

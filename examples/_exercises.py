@@ -175,7 +175,7 @@ def bump(answer):
             raise Wrong(
                 f"the network of {call} gives {y[place]:.3g} at x = {x[place]:g}, but should give {wanted[place]:g}"
             )
-    return "the bump at all places but its edges"
+    return "the exact bump, except at its edges"
 
 
 class Counted(np.ndarray):

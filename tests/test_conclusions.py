@@ -59,7 +59,7 @@ def made_up(tmp_path, monkeypatch, number, factor, reasons=()):
 @pytest.mark.parametrize(("factor", "effect"), [(1.9, "gains"), (1.05, "stays about the same"), (0.07, "loses")])
 def test_conclusion_of_lesson_10_follows_from_its_measurements(tmp_path, monkeypatch, factor, effect):
     printed = made_up(tmp_path, monkeypatch, 10, factor)
-    assert f"2 threads instead of one: the long product, 512³ {effect}, the short product, 16³ {effect}\n" in printed
+    assert f"2 threads instead of one: the long product (512³) {effect}, the short product (16³) {effect}\n" in printed
     assert sum(word in printed for word in ("gains", "stays about the same", "loses")) == 1
 
 
