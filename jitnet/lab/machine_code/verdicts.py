@@ -191,7 +191,7 @@ def traffic(facts: Facts) -> Verdict:
         return Verdict("loads and stores", answer, False, f"{evidence}; {_places(facts)}", advice.FAR_FIX)
     if facts.loads <= len(of) and facts.stores <= len(of) / 2:
         return Verdict(
-            "loads and stores", answer, True, evidence + "; most cores do two loads and two of those per cycle"
+            "loads and stores", answer, True, evidence + "; most cores do as many loads as those per cycle"
         )
     if facts.came_back or sources.depth(*facts.loop.place) > 2:
         return Verdict(

@@ -38,6 +38,9 @@ UNEXPLAINED = 3
 OVERLAPS = 0.85
 """A kernel that takes less than this part of the time of its additions one by one executes several sums at once."""
 
+SLOWER = 1.5
+"""A kernel that takes this many times the predicted time is slower than it, in spite of noise and rounding."""
+
 STEADY = 0.5
 """The minimum fraction of the steps that must have a stride."""
 
@@ -197,14 +200,16 @@ def _rest(found: dict[str, Any]) -> str:
 
 
 def _is_elsewhere(found: dict[str, Any]) -> bool:
-    """Whether most of the time is in what is not predicted."""
-    measured = found["measured"]
+    """Whether most of the time is in what is not predicted; a disturbed measurement does not show it."""
+    measured = None if found["disturbed_by"] else found["measured"]
     return measured is not None and measured > max(CALL, UNEXPLAINED * found["predicted"]["seconds"])
 
 
 def _measured(found: dict[str, Any], each: Callable[[float], str]) -> str:
     if found["measured"] is None:
         return f"not measured: {found['not_measured']}"
+    if found["disturbed_by"]:
+        return f"measured {each(found['measured'])}. {disturbance.sentence(found['disturbed_by'])}"
     share = found["measured"] / found["predicted"]["seconds"]
     short = share < OVERLAPS and found["predicted"]["limit"] == "waits"
     why = " A sum begins before the previous one ends." if short else ""
@@ -214,7 +219,8 @@ def _measured(found: dict[str, Any], each: Callable[[float], str]) -> str:
         why = " Most of this is call overhead: use a larger size."
     if share < OVERLAPS and found["predicted"]["limit"] == "arithmetic":
         why = " So the saved peak was measured too low: jitnet machine --again."
-    noise = disturbance.sentence(found["disturbed_by"])
+    if share >= SLOWER and not why and not _is_elsewhere(found) and found["conflicts"] >= SEEN * found["times"]:
+        why = " Lines that collide can take longer than other misses, which is not predicted."
     times = float(f"{share:.2g}")
     compared = "" if _is_elsewhere(found) else " (as predicted)" if times == 1 else f" ({times:,g} times that)"
-    return f"measured {each(found['measured'])}{compared}.{why} {noise}".rstrip()
+    return f"measured {each(found['measured'])}{compared}.{why}"
