@@ -78,7 +78,8 @@ for step in range(5):
 # %% [markdown]
 # The same with the library
 # -------------------------
-# `fit` does the same: forward, derivative, step. After four epochs, the weight is the same.
+# `fit` does the same: forward, derivative, step. An epoch is one pass through the data, here one step. After four
+# epochs, the weight is the same.
 
 # %%
 # > fit: w = 1.4984

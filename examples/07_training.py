@@ -36,11 +36,10 @@ print(f"equal probabilities: loss {ignorant.evaluate(*test)['loss']:.3f}")
 # %% [markdown]
 # Three optimizers
 # ----------------
-# SGD makes one gradient step per batch. Momentum adds the new gradient to nine tenths of its last step: where the
-# gradients agree, the step becomes ten times as long. Adam divides the step of each parameter by the typical size of
-# its gradient, so that all parameters change at a similar rate. An epoch is one pass through the data. After five
-# epochs, momentum and Adam are ahead of SGD here. This is not always so: exercise 1 shows the effect of the learning
-# rate.
+# SGD (stochastic gradient descent) makes one gradient step per batch. Momentum adds the new gradient to nine tenths of
+# its last step: where the gradients agree, the step becomes ten times as long. Adam divides the step of each parameter
+# by the typical size of its gradient, so that all parameters change at a similar rate. After five epochs, momentum and
+# Adam are ahead of SGD here. This is not always so: exercise 1 shows the effect of the learning rate.
 
 # %%
 rules = {"SGD(0.1)": jitnet.SGD(0.1), "Momentum(0.1)": jitnet.Momentum(0.1), "Adam(0.003)": jitnet.Adam(0.003)}

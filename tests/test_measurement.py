@@ -34,6 +34,16 @@ def test_predicted_limit_is_not_repeated_if_the_measurement_contradicts_it(times
     assert explain._limit(good, loop, PREDICTION, {}) == "arithmetic"
 
 
+def test_measured_cycles_have_a_unit_without_a_prediction():
+    loop = loop_of("vmovups (%rdi,%rbx,4), %ymm1", "vmulps %ymm1, %ymm1, %ymm1", "addq $8, %rbx", "jne .LBB0_3")
+    without = {"missing": "There is no prediction of cycles.", "notes": []}
+    taken = measurement.measured(loop, 0, run_of(loop, 1.5), without, 48 << 10)
+    first, title, figure, *rest = listing.cycles_of({"cycles": without, "measured": taken})
+    assert (first, title) == (without["missing"], "Cycles of one iteration:")
+    assert figure.startswith(f"{taken['cycles']:8.1f}  measured")
+    assert not any("→" in line for line in rest)
+
+
 @pytest.mark.slow  # a process that compiles
 def test_predicted_limit_is_that_of_data_in_the_cache():
     """Of adam with many parameters, memory is the limit."""

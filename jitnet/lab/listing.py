@@ -142,6 +142,7 @@ def cycles_of(found: dict[str, Any]) -> list[str]:
             *([("front end", cycles["front_end"]["cycles"], "")] if cycles["front_end"] else []),
         ], limit, not (taken or {}).get("contradicts"))  # fmt: skip
     if taken and not taken["missing"]:
+        lines += ["Cycles of one iteration:"] if cycles["missing"] else []
         lines += _figures([("measured", taken["cycles"], in_words(taken))])
         lines += wrapped(f"→ {taken['means']}") if taken["means"] else []
         lines += wrapped(disturbance.sentence(taken["disturbed_by"]))
