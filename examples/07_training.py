@@ -135,7 +135,7 @@ for axis, i in zip(right.subplots(2, 3).flat, worst, strict=True):
     axis.set(xticks=[], yticks=[])
 save(figure, "07_digits")
 
-figure = new_figure(12, 3, "The decision boundaries between three arms of a spiral, and the accuracy (hollow: test points)")
+figure = new_figure(12, 3, "Decision boundaries between the arms of a spiral, and the accuracy (hollow: test points)")
 side = np.linspace(-1.1, 1.1, 200)
 grid = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
 for axis, (epoch, theta) in zip(figure.subplots(1, 5), kept.items(), strict=True):

@@ -40,8 +40,8 @@ print(f"{clock / 1e9:.2f} GHz, L1 cache {cache / 1e9:.0f} GB/s, peak {peak / 1e9
 # multiply-add.
 #
 # - **python**: The interpreter looks up names, and wraps and unwraps every number as an object: about 200 ns.
-# - **njit**: The same loop, compiled. There is no interpreter, but each multiply-add waits for the previous one, because
-#   all add to the same sum: 4 clock cycles on most of today's processors.
+# - **njit**: The same loop, compiled. There is no interpreter, but each multiply-add waits for the previous one, as all
+#   of them add to the same sum: 4 clock cycles on most of today's processors.
 # - **unrolled**: Four sums side by side. While one of them waits, the other three go on: one multiply-add per cycle.
 # - **reordered**: A row of sums instead of four: the loop over k is outside, the loop over j inside. The additions go
 #   into different sums and need not wait, and the numbers are adjacent in memory, so a vector instruction processes 4,

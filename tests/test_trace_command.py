@@ -125,14 +125,14 @@ def test_memory_is_no_limit_where_it_takes_a_small_part_of_the_time(measured, wa
     assert "branches, calls or the call itself" in sentence
 
 
-@pytest.mark.parametrize(("measured", "conflicts", "is_said"), [(2e-3, 990, True), (2e-3, 9, False), (1e-3, 990, False)])
+@pytest.mark.parametrize(("measured", "conflicts", "is_said"), [(2e-3, 990, 1), (2e-3, 9, 0), (1e-3, 990, 0)])
 def test_conflicts_may_explain_a_time_above_the_prediction(measured, conflicts, is_said):
     predicted = {"memory": 8e-4, "levels": {}, "waits": 1e-3, "waits_for": "s", "arithmetic": None, "limit": "waits",
                  "seconds": 1e-3}  # fmt: skip
     found = {"predicted": predicted, "times": 1000, "per": "multiply-add", "measured": measured, "disturbed_by": [],
              "unpredicted": [], "conflicts": conflicts}  # fmt: skip
     (sentence,) = table._time(found)
-    assert sentence.endswith(" Lines that collide can take longer than other misses, which is not predicted.") == is_said
+    assert ("that). Lines that collide can take longer than other misses" in sentence) == is_said
 
 
 def test_faster_additions_than_predicted_have_two_causes():
@@ -175,9 +175,11 @@ def test_disturbed_time_is_not_compared_with_the_prediction(measured, limit):
     found = {"predicted": predicted, "times": 1000, "per": "multiply-add", "measured": measured,
              "disturbed_by": ["other processes used 1.7 of 2 cores"], "unpredicted": ["branches"]}  # fmt: skip
     (sentence,) = table._time(found)
-    time, _, rest = sentence.partition(" ns. Other processes used 1.7 of 2 cores, so times and ratios are too uncertain")
+    time, _, rest = sentence.partition(
+        " ns. Other processes used 1.7 of 2 cores, so times and ratios are too uncertain "
+    )
     assert time.endswith(f"measured {measured * 1e6:.3g}")
-    assert rest == " to compare; run it again when the machine is idle."
+    assert rest == "to compare; run it again when the machine is idle."
 
 
 @pytest.mark.parametrize("rung", ["njit", "blocked", "packed"])
