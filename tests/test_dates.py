@@ -39,6 +39,12 @@ def test_numbers_are_not_dates(form):
         ("month day, year", ["Saturday, February 29, 2020", "Fri, Dec 31, 1999 11:59 PM"]),
         ("day month year", ["Saturday, 29 February 2020", "Fri 31 Dec 1999 23:59"]),
         ("month day, year", ["Feb-29-2020", "Dec-31-1999"]),
+        ("month/day/year", ["2/29/2020, 9:05:07 AM", "12/31/1999, 11:59:59\u202fPM"]),  # as browsers write it
+        ("month/day/year", ["2/29/2020 9:05am", "12/31/1999 11:59 p.m."]),
+        ("month day, year", ["Feb 29 2020  9:05AM", "Dec 31 1999 11:59PM"]),  # as SQL Server writes it
+        ("month day, year", ["Feb. 29th, 2020", "December 31st 1999"]),
+        ("day.month.year", ["29.02.20, 14:30", "31.12.99 23:59:59,5"]),
+        ("day/month/year", ["29/02/2020 14:30:15.123456789", "31/12/1999 23:59 UTC"]),
         ("year/month/day", ["2020/02/29", "1999/12/31"]),
         ("year-month-day", ["2020-02-29 12:00:00 +0100", "1999-12-31 12:00+01"]),
         ("year-month-day", ["2020-02-29 12:00:00,123", "1999-12-31T12:00:00.5-05:00[America/New_York]"]),

@@ -114,7 +114,7 @@ FIRST_YEAR = 1969
 """The first of the hundred years that years of two digits mean where nothing is known about the others, as in C."""
 _LATEST = 2039
 """The last year that a column with years of two digits is taken to reach."""
-_TWO_DIGITS = re.compile(r"([0-9]{1,2}(?:([./])[0-9]{1,2}\2|-[A-Za-z]+-)|[A-Za-z]{3,9}-)([0-9]{2})(?= |\Z)")
+_TWO_DIGITS = re.compile(r"([0-9]{1,2}(?:([./])[0-9]{1,2}\2|-[A-Za-z]+-)|[A-Za-z]{3,9}-)([0-9]{2})(?=,? |\Z)")
 
 
 def with_four_digits(cell: str, first_year: int = FIRST_YEAR) -> str:
@@ -148,12 +148,15 @@ _NAMES = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
     "december",
 )  # fmt: skip
-_MONTHS = {text: i for i, name in enumerate(_NAMES, 1) for text in (name, name[:3])}
+_MONTHS = {text: i for i, name in enumerate(_NAMES, 1) for text in (name, name[:3])} | {"sept": 9}
 _SHAPES = {
-    "d": "(?P<day>[0-9]{1,2})", "m": "(?P<month>[0-9]{1,2})", "b": "(?P<month>[A-Za-z]+)",
+    "d": "(?P<day>[0-9]{1,2})(?:st|nd|rd|th)?", "m": "(?P<month>[0-9]{1,2})", "b": r"(?P<month>[A-Za-z]+)\.?",
     "Y": "(?P<year>[0-9]{4})", " ": " +", ".": r"\.",
 }  # fmt: skip
-_TIME = "(?: (?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{1,2})(?::(?P<second>[0-9]{1,2}))?(?: (?P<half>[AaPp])[Mm])?)?"
+_TIME = (
+    r"(?:,? +(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{1,2})(?::(?P<second>[0-9]{1,2})(?P<fraction>[.,][0-9]{1,9})?)?"
+    r"(?: ?(?P<half>[AaPp])(?:[Mm]|\.[Mm]\.))?(?: (?:UTC|GMT))?)?"
+)
 """The shapes of the parts of a pattern, and of a time behind it."""
 
 
@@ -165,7 +168,7 @@ def _dated(*patterns: str) -> Reader:
     shapes = [re.compile("".join(_SHAPES.get(part, part) for part in pattern) + _TIME) for pattern in patterns]
 
     def read(cell: str) -> Parts | None:
-        cell = with_four_digits(cell)
+        cell = with_four_digits(cell.replace("\N{NARROW NO-BREAK SPACE}", " "))  # which browsers write before PM
         for shape in shapes:
             if (found := shape.fullmatch(cell)) is None:
                 continue
@@ -173,7 +176,8 @@ def _dated(*patterns: str) -> Reader:
             if half:
                 hour = hour % 12 + 12 * (half in "Pp") if 1 <= hour <= 12 else -1
             number = int(month) if month.isdigit() else _MONTHS.get(month.casefold(), 0)
-            time = hour, int(found["minute"] or 0), int(found["second"] or 0)
+            microseconds = int(f"{(found['fraction'] or '.')[1:7]:0<6}")
+            time = hour, int(found["minute"] or 0), int(found["second"] or 0), microseconds
             with contextlib.suppress(ValueError):
                 return date_parts(datetime(int(found["year"]), number, int(found["day"]), *time))
         return None

@@ -109,6 +109,8 @@ _CURRENCY = (
 _UNIT = re.compile(rf"%|{_CURRENCY}")
 _NOTHING = re.compile(rf"{_CURRENCY} *-|- *{_CURRENCY}")
 """0 in the accounting formats of spreadsheets."""
+_IN_BRACKETS = re.compile(rf"({_CURRENCY}?) *\(([^()]*)\) *((?:%|{_CURRENCY})?)")
+"""A negative number as accountants and spreadsheets write it: (1,234) and $ (1,234)."""
 _SIGNS = str.maketrans(
     "\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{THIN SPACE}\N{FIGURE SPACE}−–‒’．，－％￥٫٬٪",
     "    ---'.,-%¥.,%",
@@ -127,8 +129,9 @@ def _written(thousands: str, decimal: str) -> Reader:
 
     def read(cell: str) -> Parts | None:
         text = cell.translate(_SIGNS)
-        is_negative = text[:1] == "(" and text[-1:] == ")"  # as accountants write it
-        text = text[1:-1] if is_negative else text
+        in_brackets = _IN_BRACKETS.fullmatch(text)
+        is_negative = in_brackets is not None
+        text = "".join(in_brackets.groups()) if in_brackets else text
         if not is_negative and re.search("[.,][0-9]+-$", text):  # 1.234,50- as SAP writes it; 2- is a grade
             is_negative, text = True, text[:-1]
         found = re.fullmatch(pattern, text)  # compiled once, if used
