@@ -44,7 +44,13 @@ def warned(name, cells):
         (["3h 5m", "1h", "2h"], NOTATION), (["'1'", "'2'", "'5'"], NOTATION), (['="1"', '="2"', '="7"'], NOTATION),
         (["5±1", "7±2", "9±1"], NOTATION), (["2x10^5", "3x10^6", "4x10^5"], NOTATION),
         (["31:10", "40:59", "50:01"], DURATIONS), (["30:00:00", "0:12:15", "1:00:30"], DURATIONS),
-        (["16:9", "4:3", "21:9"], NOTATION),
+        (["16:9", "4:3", "21:9"], NOTATION), (["PT1H5M", "PT30M", "PT2H"], DURATIONS),
+        (["1h 20m", "2h 5m", "3h 40m"], DURATIONS), (["48°12'N", "47°5'N", "12°30'S"], NOTATION),
+        (["3. Juli 2023", "16. Mai 2023", "5. März 2024"], DATES),
+        (["Mo, 3.7.2023", "Di, 4.7.2023", "Mi, 5.7.2023"], DATES),
+        (["2024-01-05 9:00 CET", "2024-01-06 9:00 CEST", "2024-01-07 10:00 CET"], DATES),
+        (["1.2.2024 9:00 Uhr", "2.2.2024 10:30 Uhr", "unknown", "3.2.2024 8:15 Uhr"], DATES),
+        (["A-2024-01-05", "A-2024-01-06", "B-2024-01-07"], ""), (["10 Route 2023", "11 Oak", "12 Elm"], ""),
         (["[1, 2]", "[3, 4]", "[5, 6]"], NOTATION), (["2024-01-05", "2024/01/05", "05.02.2024"], DATES),
         (["a1", "b2", "c3"], ""), (["1.0.1", "1.0.2", "1.1.0"], ""), (["0x1f", "0xa0", "0x33"], ""),
     ],
@@ -109,14 +115,21 @@ def test_a_target_that_is_not_read_as_numbers_is_an_error_that_says_what_to_writ
             Recipe.learn(table, range(84), task)
 
 
-@pytest.mark.parametrize("written", ["2024-{:02}-{:02}", "2024-{:02}-{:02}T06:00:00Z", "{1}.{0}.2024"])
-def test_a_target_of_repeated_dates_is_classes_only_if_they_are_few(written):
+@pytest.mark.parametrize(
+    ("written", "what"),
+    [
+        ("2024-{:02}-{:02}", "dates; .* days since a fixed date"), ("{1}.{0}.2024", "dates; .* days since"),
+        ("2024-{:02}-{:02}T06:00:00Z", "dates; .* days since"), ("{1}.{0}.2024 8:00 Uhr", "dates; .* days since"),
+        ("{1} kg", "numbers with a unit; .* remove the unit"), ("{1}h {0}m", "durations; .* in minutes"),
+    ],
+)  # fmt: skip
+def test_a_target_of_repeated_quantities_is_classes_only_if_they_are_few(written, what):
     """With 21 different dates or more, each several times, the user decides."""
     for different, is_error in ((20, False), (21, True)):
         dates = [written.format(1 + i % different // 20, 1 + i % different) for i in range(6 * different)]
         table = from_frame({"x": range(len(dates))}, dates)
         if is_error:
-            how = "; the values are dates; .* days since a fixed date, or name another .* class with --task class"
+            how = f"; the values are {what}.*, or name another .* class with --task class"
             with pytest.raises(jitnet.Error, match=f"has 21 values in 126 rows, .*: too many for classes{how}"):
                 Recipe.learn(table, range(100))
         task = "classification" if is_error else None

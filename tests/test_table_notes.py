@@ -155,3 +155,41 @@ def test_repeated_rows_are_found_where_a_text_has_several_places():
     table["a"].cells = Words([*texts, *texts], np.arange(120, dtype=np.int32))
     (said,) = samples._repeated_rows_notes(table)
     assert said.startswith("60 of 120 rows repeat another row")
+
+
+QUESTION, IMPORTED = ["How old?", "How happy?"], ['{"id": 1}', '{"id": 2}']
+
+
+def survey(*above):
+    """The notes about a table of answers below these rows."""
+    rows = [*above, *(["young", "happy"], ["old", "sad"]) * 20]
+    return Recipe.learn(from_frame([{"age": age, "mood": mood} for age, mood in rows], "mood"), range(4, 40)).warnings
+
+
+def test_rows_that_belong_to_the_header_are_a_warning():
+    alone = "have only texts that occur in no other row"
+    as_rows = "they belong to the header, as rows of questions and units do, remove them"
+    assert survey(QUESTION, IMPORTED) == [f"X, rows 1 to 2 {alone}; if {as_rows}"]
+    as_row = "it belongs to the header, as a row of questions or units does, remove it"
+    assert survey(QUESTION) == [f"X, row 1 {alone.replace('have', 'has')}; if {as_row}"]
+
+
+@pytest.mark.parametrize("row", [["How old?", "happy"], ["old", "How happy?"], ["How old?", None], [None, "How?"]])
+def test_a_row_with_an_answer_or_without_a_target_is_no_part_of_the_header(row):
+    assert survey(row) == []
+
+
+def test_the_error_without_a_column_left_says_what_to_write():
+    cells = [f"{i}.5 kg" for i in ROWS]
+    with pytest.raises(
+        ValueError, match=r"X has no column left .*like an ID.*; w has numbers with a unit, such as '0.5 kg'"
+    ):
+        Recipe.learn(from_frame({"w": cells, "y": ["u", "v"] * 20}, "y"), ROWS)
+
+
+def test_a_row_of_units_is_named_in_the_error_about_the_target(tmp_path):
+    table = jitnet.data.read_table(csv(tmp_path, "x,price\n,EUR\n" + "".join(f"{i},{i}.5\n" for i in ROWS)), "price")
+    with pytest.raises(
+        ValueError, match=r"line 2, column 'price': 'EUR' is not .*; if the line belongs to the header, as"
+    ):
+        Recipe.learn(table, ROWS)

@@ -18,11 +18,11 @@ _PER = r"(?:[kMmµμnc]?(?:mol|Wh|W|g|l|m|J)|[€$])/(?:[dk]?[lLgm]|m[²³0]|s|m
 _UNIT = rf"[^\W\d_]{{2,12}}|[kKMmgshl万亿億만억]|°[CF]?|m[²³0]|(?:Mio|Mrd|Tsd|Stk)\.?(?: ?[€$])?|{_PER}"
 """kg, °C, m², Mio. €, mmol/l, €/m²; but not 3 B/C, 10 w/o and 1 Nord."""
 _WITH_UNIT = re.compile(rf"[+-]?0(?: ?({_UNIT})| ([^\W\d_]))")
-_DURATION = re.compile("[0-9]+(?::[0-5][0-9]){1,2}")
+_DURATION = re.compile("[0-9]+(?::[0-5][0-9]){1,2}|(?:[0-9]+ ?(?:d|h|m|min|s|sec) ?){2,}|PT?(?:[0-9.]+[DHMS])+")
 """Not 16:9, which is a ratio."""
 _ORDINALS = ("st", "nd", "rd", "th")
-_WITHOUT_WORDS = re.compile(r"[^\w]*0(?:[^\w]|0|[_kKMx]|to|bis|h|m|min|s|sec)*")
-"""Numbers with signs between and around them, and the few letters of 5k, 2x3, 1 to 5, 3h 20min."""
+_WITHOUT_WORDS = re.compile(r"[^\w]*0(?:[^\w]|0|[_kKMx]|[°'\"] ?[NSEWO]|to|bis|h|m|min|s|sec)*")
+"""Numbers with signs between and around them, and the few letters of 5k, 2x3, 1 to 5, 3h 20min, 48°12'N."""
 FEW = 3
 """More different units or notations than these belong to addresses or names."""
 Place = Callable[[str], str]
@@ -32,6 +32,13 @@ MOST_NAMED = 5
 AS_CATEGORIES, LEFT_OUT = ", so each of its values is a category", ", so it is left out"
 """How a column is learned that is taken for words."""
 DAYS = "numbers, write the days since a fixed date"
+DATES_OF_TARGET, DURATIONS, WITH_UNIT = "dates", "durations", "numbers with a unit"
+_DAY = (
+    r"(?:[0-9]{1,2}[./-][0-9]{1,2}[./-](?:19|20)[0-9]{2}|(?:19|20)[0-9]{2}[./-][0-9]{1,2}[./-][0-9]{1,2}"
+    r"|[0-9]{1,2}\.? [^\W\d_]{3,10}\.? (?:19|20)[0-9]{2}|[^\W\d_]{3,10}\.? [0-9]{1,2},? (?:19|20)[0-9]{2})"
+)
+_LIKE_DATE = re.compile(rf"(?:[^\W\d_]{{2,12}}\.?,? )?{_DAY}(?:[ ,T].{{1,60}})?")
+"""Dates for people: 3. Juli 2023; Mo, 03.07.2023 13:00 Uhr; 07/03/2023 13:00 EST."""
 SAMPLE = 1000
 """The texts that decide whether others are tried as dates, which takes long."""
 
@@ -77,10 +84,10 @@ def instead_of(texts: list[str], is_target: bool = False) -> str:
     return f"{found.what}; to learn them as {found.how}" if found else ""
 
 
-def are_dates(classes: list[str]) -> bool:
-    """True if the classes of a target are dates."""
+def are_quantities(classes: list[str]) -> bool:
+    """True if the classes of a target are dates, durations or numbers with a unit."""
     found = unread_in(classes, is_target=True)
-    return found is not None and found.how == DAYS
+    return found is not None and found.what in (DATES_OF_TARGET, DURATIONS, WITH_UNIT)
 
 
 def unread_in(texts: list[str], is_target: bool = False) -> Unread | None:
@@ -102,18 +109,19 @@ def unread_in(texts: list[str], is_target: bool = False) -> Unread | None:
     example = shown(next(reversed(forms.values())))
     some_words = words[:SAMPLE]
     # the months can have names; 1-2000 is followed by 2001-4000
-    if all(map(_is_date, forms.values())) and 2 * sum(map(_is_date, some_words)) > len(some_words):
+    are_read = all(map(_is_date, forms.values())) and 2 * sum(map(_is_date, some_words)) > len(some_words)
+    if are_read or all(map(_LIKE_DATE.fullmatch, words)):
         odd = next((text for text in words if not _is_date(text)), None)
         example = example if odd is None else shown(odd)
         if is_target:
-            return Unread("dates", DAYS, False, example)
-        return Unread("dates that are not read", "dates, write all in one notation, with the year", False, example)
+            return Unread(DATES_OF_TARGET, DAYS, False, example)
+        return Unread("dates that are not read", "dates, write all like 2024-12-31 or 2024-12-31 14:30", False, example)
     if len(forms) > FEW:
         return None
     if not is_plain and all(map(_has_unit, forms)):
-        return Unread("numbers with a unit", "numbers, remove the unit from the cells", False, example)
+        return Unread(WITH_UNIT, "numbers, remove the unit from the cells", False, example)
     if all(map(_DURATION.fullmatch, words)):
-        return Unread("durations", "numbers, write them in minutes or seconds", False, example)
+        return Unread(DURATIONS, "numbers, write them in minutes or seconds", False, example)
     if all(map(_WITHOUT_WORDS.fullmatch, forms)):
         what = "numbers in a notation that is not read"
         return Unread(what, "numbers, write one plain number in each cell", is_plain, example)

@@ -195,7 +195,8 @@ def _chosen(table: Table, target: str | None, features: list[str] | None) -> Tab
             hint += f"; {table.unread[target]}" if target in table.unread else ""
             raise checks.Error(f"{path} has no column {shown(target)}; its columns: {checks.some(table.names)}{hint}")
         if len(table.names) == 1:
-            raise checks.Error(f"{path} has no column besides the target {shown(target)} to learn from")
+            unread = "".join(f"; {sentence}" for sentence in table.unread.values())
+            raise checks.Error(f"{path} has no column besides the target {shown(target)} to learn from{unread}")
         if target.isdigit():  # without the header, it would be a position
             table.guesses += [note for note in table.notes if note.endswith("(--no-header)")]
         return table

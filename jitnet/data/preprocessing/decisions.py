@@ -33,6 +33,7 @@ from ..values import (
     with_decimal,
 )
 from .columns import MOST_WORDS, Category, Number, Standard, are_nearly_equal
+from .header_rows import header_rows_notes
 from .number_cells import too_large
 from .totals import totals_notes
 
@@ -149,11 +150,12 @@ class Planner:
             why = self._decide(name)
             if why is not None:
                 self.left_out.setdefault(why, []).append(name)
+        self.warnings += notation.unread_notes(self.unread)
         if not self.standard and not self.columns:
-            reasons = "; ".join(f"{listed(names, 5)}: {why}" for why, names in self.left_out.items())
-            raise checks.Error(f"{table.source} has no column left to learn from: {reasons}")
-        self.warnings += notation.unread_notes(self.unread) + sentinel_notes(self.sentinels, "cells of training rows")
-        self.warnings += self._mostly_empty_notes() + totals_notes(table)
+            whys = [f"{listed(names, 5)}: {why}" for why, names in self.left_out.items()]
+            raise checks.Error(f"{table.source} has no column left to learn from: {'; '.join(whys + self.warnings)}")
+        self.warnings += sentinel_notes(self.sentinels, "cells of training rows") + self._mostly_empty_notes()
+        self.warnings += totals_notes(table) + header_rows_notes(table)
         decisions = [f"left out: {listed(names)}: {why}" for why, names in self.left_out.items()]
         if self.standard:
             numbers = f"{count(len(self.standard), 'column')} of numbers: {listed(self.standard)} (--categorical NAME)"
@@ -236,8 +238,7 @@ class Planner:
             extent = can_count and values.max() - values.min() == len(values) - 1
             # 0, 10, 20, ..., or 1, 2, 3, ... without the rows that were removed
             is_spaced = can_count and len(values) > MEASURED and (steps == np.median(steps)).mean() > 0.9
-            is_whole = not (values % 1 != 0).any()  # NaN % 1 is not 0
-            if len(values) < 5 or not (extent or is_spaced or is_identifier) or not is_whole:
+            if len(values) < 5 or not (extent or is_spaced or is_identifier) or (values % 1 != 0).any():  # or NaN
                 return False
         differ = len(np.unique(values)) == len(values)
         if not (extent or is_identifier or differ):
@@ -274,8 +275,7 @@ class Planner:
                 odd = [text for text in texts if form and FORMS[form](text) is None]
             if form is None:
                 option = as_option("numeric", name)
-                how = notation.instead_of(texts)
-                but = f", but {how}" if how else ""
+                but = f", but {how}" if (how := notation.instead_of(texts)) else ""
                 raise checks.Error(f"{option}: {shown(texts[0])} and all other cells are not numbers{but}")
         elif len(learned) == 1 and present == len(self.train) > 1:
             return SAME_WORD

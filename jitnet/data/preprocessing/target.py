@@ -15,7 +15,7 @@ from ...canonical import canonical, is_code, is_number
 from ...checks import shown, some
 from ..missing import is_missing_word
 from ..notation import (
-    are_dates,
+    are_quantities,
     as_number,
     codes_among_numbers,
     different_units,
@@ -210,9 +210,11 @@ def _form(table: Table, cells: NDArray[np.float64] | Words, anyhow: bool) -> str
         option = f" ({as_option('missing', f'{table.target}={text}')})" if is_missing_word(text) else ""
         numbers = sum(number for text, number in texts.items() if reads(text) is not None)
         also = f", or learn every value as a class with {AS_CLASSES}" if _can_be_classes(len(texts), len(cells)) else ""
+        units = table.has_header and cells.row_of(text) == 0 and not is_missing_word(text)
+        header = "if the line belongs to the header, as a row of units does, remove it; otherwise " * units
         raise checks.Error(
-            f"{where}: {shown(text)} is not a number, but {numbers} of {len(cells)} targets are; replace it or leave "
-            f"the row out{option}{also}"
+            f"{where}: {shown(text)} is not a number, but {numbers} of {len(cells)} targets are; {header}replace it or "
+            f"leave the row out{option}{also}"
         )
     return form
 
@@ -298,8 +300,8 @@ def _check_classes(classes: list[str], table: Table, codes: str | None, is_guess
         raise checks.Error(f"{one}{empty_target_hint(table)}{table.gap_hint}")
     can_be_classes = _can_be_classes(len(classes), len(table))
     are_many = len(classes) >= LEAST_NUMBERED and 2 * len(classes) > len(table)
-    are_quantities = are_many and all(re.search(r"\d", name) for name in classes)
-    if not can_be_classes or (is_guess and (are_quantities or (len(classes) > FEW and are_dates(classes)))):
+    differ = are_many and all(re.search(r"\d", name) for name in classes)
+    if not can_be_classes or (is_guess and (differ or (len(classes) > FEW and are_quantities(classes)))):
         words = [name for name in classes if is_code(name) or not is_number(name)]
         if words:
             how = (
