@@ -51,6 +51,9 @@ def warned(name, cells):
         (["2024-01-05 9:00 CET", "2024-01-06 9:00 CEST", "2024-01-07 10:00 CET"], DATES),
         (["1.2.2024 9:00 Uhr", "2.2.2024 10:30 Uhr", "unknown", "3.2.2024 8:15 Uhr"], DATES),
         (["A-2024-01-05", "A-2024-01-06", "B-2024-01-07"], ""), (["10 Route 2023", "11 Oak", "12 Elm"], ""),
+        (["03-Jul-23 01.00.00.5 PM", "04-Jul-23 02.00.00 PM", "05-Jul-23 11.00.00 AM"], DATES),
+        (["2023-W27-1", "2023-W28-2", "2023-W30-5"], DATES),
+        (["4 years 6 months", "1 year, 3 months", "2 years 1 month"], DURATIONS),
         (["[1, 2]", "[3, 4]", "[5, 6]"], NOTATION), (["2024-01-05", "2024/01/05", "05.02.2024"], DATES),
         (["a1", "b2", "c3"], ""), (["1.0.1", "1.0.2", "1.1.0"], ""), (["0x1f", "0xa0", "0x33"], ""),
     ],
@@ -81,14 +84,15 @@ def test_numeric_for_texts_that_are_not_read_says_what_to_write(cells, how):
     ("cells", "is_mixed"),
     [
         (["1,5", "2.5", "3"], True), (["3", "2.25", "1,75"], True), (["1,5", "2.5", "3.1.2"], False),
-        (["1.5", "low", "2,5"], False), (["1,5", "2,5", "3"], False), (["007", "12", "5"], False),
+        (["1.234,50", "1,234.50", "7"], True), (["1.5", "low", "2,5"], False), (["1,5", "2,5", "3"], False),
+        (["007", "12", "5"], False),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("name", ["k", "y"])
 def test_two_decimal_signs_are_a_warning(name, cells, is_mixed):
     found = [text for text in warned(name, cells) if "decimal sign" in text]
     assert len(found) == is_mixed
-    comma, point = (next((cell for cell in cells if sign in cell), "") for sign in ",.")
+    comma, point = (next((cell for cell in cells if cell.strip("0123456789")[-1:] == sign), "") for sign in ",.")
     start = (
         f"{name} has decimal commas and decimal points, such as '{comma}' and '{point}', which are taken for words; "
     )
@@ -102,7 +106,7 @@ def test_two_decimal_signs_are_a_warning(name, cells, is_mixed):
         ("{day} {name} 2024", "dates; to learn them as numbers, write the days since a fixed date"),
         ("{day}.{month}.2024", "dates; "), ("{day}/{month}/2024 14:30", "dates; "),
         ("{day}.{month} kg", "numbers with a unit; "),
-        ("{day}:{month:02}", "durations; to learn them as numbers, write them in minutes or seconds"),
+        ("{day}:{month:02}", "durations; to learn them as numbers, write them in one unit, such as minutes"),
     ],
 )  # fmt: skip
 def test_a_target_that_is_not_read_as_numbers_is_an_error_that_says_what_to_write(written, said):
@@ -120,7 +124,7 @@ def test_a_target_that_is_not_read_as_numbers_is_an_error_that_says_what_to_writ
     [
         ("2024-{:02}-{:02}", "dates; .* days since a fixed date"), ("{1}.{0}.2024", "dates; .* days since"),
         ("2024-{:02}-{:02}T06:00:00Z", "dates; .* days since"), ("{1}.{0}.2024 8:00 Uhr", "dates; .* days since"),
-        ("{1} kg", "numbers with a unit; .* remove the unit"), ("{1}h {0}m", "durations; .* in minutes"),
+        ("{1} kg", "numbers with a unit; .* remove the unit"), ("{1}h {0}m", "durations; .* in one unit"),
     ],
 )  # fmt: skip
 def test_a_target_of_repeated_quantities_is_classes_only_if_they_are_few(written, what):

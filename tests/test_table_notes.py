@@ -193,3 +193,19 @@ def test_a_row_of_units_is_named_in_the_error_about_the_target(tmp_path):
         ValueError, match=r"line 2, column 'price': 'EUR' is not .*; if the line belongs to the header, as"
     ):
         Recipe.learn(table, ROWS)
+
+
+@pytest.mark.parametrize(("every", "is_merged"), [(1, False), (2, False), (4, True)])
+def test_gaps_of_merged_cells_are_a_warning(every, is_merged):
+    """Only of the first columns, which have a value in the first row."""
+    regions = [f"R{i}" if i % every == 0 else None for i in ROWS]
+    years = [2000 + i // 4 if i % every == 0 else None for i in ROWS]
+    columns = {"region": regions, "year": years, "x": [i % 7 for i in ROWS], "note": regions, "y": ["u", "v"] * 20}
+    recipe = Recipe.learn(from_frame(columns, "y"), ROWS)
+    end = "but 30 of 40 cells are missing; if an empty cell means the one above it, as in merged cells, fill it in"
+    said = [f"{name} has a value in the first row, {end}" for name in ("region", "year")]
+    assert [text for text in recipe.warnings if "merged" in text] == said * is_merged
+    columns = {"y": columns.pop("y"), **columns}  # the target can be the first column
+    assert Recipe.learn(from_frame(columns, "y"), ROWS).warnings == recipe.warnings
+    columns["region"] = [None, *regions[1:]]
+    assert not [text for text in Recipe.learn(from_frame(columns, "y"), ROWS).warnings if "merged" in text]

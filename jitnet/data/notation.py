@@ -10,15 +10,15 @@ from ..checks import count, shown, some
 from .dates import DATES, TIMES, Reader, with_four_digits
 from .missing import is_missing_word
 from .table import as_option, listed
-from .values import NUMBERS, form_at_all, is_zero_as_dash, lookalikes, reader_of, units_in
+from .values import ENGLISH, NUMBERS, POINTS, form_at_all, is_zero_as_dash, lookalikes, reader_of, units_in
 
 _NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
-_ONE_SIGN = re.compile(r"[0-9]+(?:[.,][0-9]+)?")
 _PER = r"(?:[kMmµμnc]?(?:mol|Wh|W|g|l|m|J)|[€$])/(?:[dk]?[lLgm]|m[²³0]|s|min|h|kWh)"
 _UNIT = rf"[^\W\d_]{{2,12}}|[kKMmgshl万亿億만억]|°[CF]?|m[²³0]|(?:Mio|Mrd|Tsd|Stk)\.?(?: ?[€$])?|{_PER}"
 """kg, °C, m², Mio. €, mmol/l, €/m²; but not 3 B/C, 10 w/o and 1 Nord."""
 _WITH_UNIT = re.compile(rf"[+-]?0(?: ?({_UNIT})| ([^\W\d_]))")
-_DURATION = re.compile("[0-9]+(?::[0-5][0-9]){1,2}|(?:[0-9]+ ?(?:d|h|m|min|s|sec) ?){2,}|PT?(?:[0-9.]+[DHMS])+")
+_PERIOD = "(?:[dhms]|min|sec|(?:year|month|week|day|hour|minute|second)s?)"
+_DURATION = re.compile(rf"[0-9]+(?::[0-5][0-9]){{1,2}}|(?:[0-9]+ ?{_PERIOD},? ?){{2,}}|PT?(?:[0-9.]+[DHMS])+")
 """Not 16:9, which is a ratio."""
 _ORDINALS = ("st", "nd", "rd", "th")
 _WITHOUT_WORDS = re.compile(r"[^\w]*0(?:[^\w]|0|[_kKMx]|[°'\"] ?[NSEWO]|to|bis|h|m|min|s|sec)*")
@@ -33,11 +33,13 @@ AS_CATEGORIES, LEFT_OUT = ", so each of its values is a category", ", so it is l
 """How a column is learned that is taken for words."""
 DAYS = "numbers, write the days since a fixed date"
 DATES_OF_TARGET, DURATIONS, WITH_UNIT = "dates", "durations", "numbers with a unit"
-_DAY = (
-    r"(?:[0-9]{1,2}[./-][0-9]{1,2}[./-](?:19|20)[0-9]{2}|(?:19|20)[0-9]{2}[./-][0-9]{1,2}[./-][0-9]{1,2}"
-    r"|[0-9]{1,2}\.? [^\W\d_]{3,10}\.? (?:19|20)[0-9]{2}|[^\W\d_]{3,10}\.? [0-9]{1,2},? (?:19|20)[0-9]{2})"
-)
-_LIKE_DATE = re.compile(rf"(?:[^\W\d_]{{2,12}}\.?,? )?{_DAY}(?:[ ,T].{{1,60}})?")
+_YEAR = "(?:19|20)[0-9]{2}"
+_DAY = "|".join((
+    rf"[0-9]{{1,2}}[./-][0-9]{{1,2}}[./-]{_YEAR}", rf"{_YEAR}[./-][0-9]{{1,2}}[./-][0-9]{{1,2}}",
+    rf"[0-9]{{1,2}}\.? [^\W\d_]{{3,10}}\.? {_YEAR}", rf"[^\W\d_]{{3,10}}\.? [0-9]{{1,2}},? {_YEAR}",
+    "[0-9]{1,2}-[A-Za-z]{3,9}-(?:[0-9]{2}){1,2}", f"{_YEAR}-?W[0-9]{{2}}-?[0-9]",
+))  # fmt: skip
+_LIKE_DATE = re.compile(rf"(?:[^\W\d_]{{2,12}}\.?,? )?(?:{_DAY})(?:[ ,T].{{1,60}})?")
 """Dates for people: 3. Juli 2023; Mo, 03.07.2023 13:00 Uhr; 07/03/2023 13:00 EST."""
 SAMPLE = 1000
 """The texts that decide whether others are tried as dates, which takes long."""
@@ -97,8 +99,9 @@ def unread_in(texts: list[str], is_target: bool = False) -> Unread | None:
         return None
     forms = {_NUMBER.sub("0", text): text for text in reversed(words)}  # 18-24 is 0-0
     is_plain = forms.pop("0", None) is not None
-    if not forms and all(map(_ONE_SIGN.fullmatch, words)):
-        comma, point = (next((text for text in words if sign in text), None) for sign in ",.")
+    if not forms and all(NUMBERS[ENGLISH](text) or NUMBERS[POINTS](text) for text in words):
+        # the last sign of 1.234,50 is a comma
+        comma, point = (next((text for text in words if re.sub("[0-9]", "", text)[-1:] == sign), None) for sign in ",.")
         if comma and point:
             examples = f"{shown(comma)} and {shown(point)}"
             return Unread("decimal commas and decimal points", "numbers, write one decimal sign", False, examples)
@@ -121,7 +124,7 @@ def unread_in(texts: list[str], is_target: bool = False) -> Unread | None:
     if not is_plain and all(map(_has_unit, forms)):
         return Unread(WITH_UNIT, "numbers, remove the unit from the cells", False, example)
     if all(map(_DURATION.fullmatch, words)):
-        return Unread(DURATIONS, "numbers, write them in minutes or seconds", False, example)
+        return Unread(DURATIONS, "numbers, write them in one unit, such as minutes", False, example)
     if all(map(_WITHOUT_WORDS.fullmatch, forms)):
         what = "numbers in a notation that is not read"
         return Unread(what, "numbers, write one plain number in each cell", is_plain, example)

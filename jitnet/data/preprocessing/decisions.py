@@ -33,7 +33,7 @@ from ..values import (
     with_decimal,
 )
 from .columns import MOST_WORDS, Category, Number, Standard, are_nearly_equal
-from .header_rows import header_rows_notes
+from .layout import layout_notes
 from .number_cells import too_large
 from .totals import totals_notes
 
@@ -155,7 +155,7 @@ class Planner:
             whys = [f"{listed(names, 5)}: {why}" for why, names in self.left_out.items()]
             raise checks.Error(f"{table.source} has no column left to learn from: {'; '.join(whys + self.warnings)}")
         self.warnings += sentinel_notes(self.sentinels, "cells of training rows") + self._mostly_empty_notes()
-        self.warnings += totals_notes(table) + header_rows_notes(table)
+        self.warnings += totals_notes(table) + layout_notes(table)
         decisions = [f"left out: {listed(names)}: {why}" for why, names in self.left_out.items()]
         if self.standard:
             numbers = f"{count(len(self.standard), 'column')} of numbers: {listed(self.standard)} (--categorical NAME)"

@@ -1,8 +1,10 @@
-"""Rows below the header that belong to it, such as the questions of a survey, which would be learned as data."""
+"""What the layout of a sheet leaves in a table: rows that belong to the header, such as the questions of a survey, and
+gaps of merged cells. Both would be learned as data."""
 
 from itertools import takewhile
 
-from ..table import Table
+from ...checks import count
+from ..table import Table, called
 from ..text_column import Words
 
 MOST = 3
@@ -13,9 +15,14 @@ REPEATS = 4
 """Texts that occur this often on average are categories."""
 
 
-def header_rows_notes(table: Table) -> list[str]:
+def layout_notes(table: Table) -> list[str]:
+    """Sentences about what seems to be layout; arrays and pictures have none."""
+    return [] if table.matrix is not None else _header_rows(table) + _merged_cells(table)
+
+
+def _header_rows(table: Table) -> list[str]:
     """A sentence about the first rows, if their texts occur in no other row, but those of the other rows repeat."""
-    if table.matrix is not None or not table.has_header or not table[table.target].is_text:
+    if not table.has_header or not table[table.target].is_text:
         return []
     rows = list(takewhile(lambda row: _is_of_header(table, row), range(min(MOST, len(table) - MOST))))
     if not rows:
@@ -46,3 +53,14 @@ def _is_of_header(table: Table, row: int) -> bool:
             return False
         unlike += repeat
     return unlike >= LEAST
+
+
+def _merged_cells(table: Table) -> list[str]:
+    """A sentence about each of the first columns that has a cell in the first row, and below it mostly gaps."""
+    features = (column for column in table.columns if column.name != table.target)
+    columns = takewhile(lambda one: not one.missing[0] and 2 * one.missing.sum() > len(table), features)
+    return [
+        f"{called(one.name)} has a value in the first row, but {one.missing.sum()} of {count(len(table), 'cell')} are "
+        "missing; if an empty cell means the one above it, as in merged cells, fill it in"
+        for one in columns
+    ]
