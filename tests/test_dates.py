@@ -380,3 +380,17 @@ def test_dates_without_separators_can_be_learned_as_numbers():
 def test_pm_behind_a_day_of_the_week_is_not_ignored(cell):
     hours = {read(cell)[3] for read in DATES.values() if read(cell)}
     assert hours == {22.5}
+
+
+def test_new_dates_that_lack_the_time_of_those_in_training_are_pointed_out():
+    dates = [f"2024-01-{i:02} {i % 24:02}:30" for i in range(1, 31)]
+    recipe = Recipe.learn(from_frame({"w": dates, "y": ["u", "v"] * 15}, "y"), range(30))
+
+    def noted(cells):
+        return recipe.prepare(from_frame({"w": cells}))[1]
+
+    said = ["w: no cell has a time of day, unlike in training: all count as 00:00"]
+    assert noted([date[:10] for date in dates]) == said
+    assert noted(dates) == noted([date[:10] for date in dates[:4]]) == noted([*(d[:10] for d in dates), dates[0]]) == []
+    recipe = Recipe.learn(from_frame({"w": [date[:10] for date in dates], "y": ["u", "v"] * 15}, "y"), range(30))
+    assert noted([date[:10] for date in dates]) == noted(dates) == []

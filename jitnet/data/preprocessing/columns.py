@@ -147,6 +147,9 @@ class Number:
         numbers, notes = self._numbers(table)
         outside.check(self.name, numbers[:, 0], self.extent, self.form)
         missing = np.isnan(numbers[:, 0])
+        has_hours = self.form in DATES and len(self.mean) == len(parts_of(self.form))
+        if has_hours and (~missing).sum() >= LEAST_DATES and not np.nan_to_num(numbers[:, -1]).any():
+            notes.append(f"{called(self.name)}: no cell has a time of day, unlike in training: all count as 00:00")
         numbers[missing] = self.median
         with np.errstate(all="ignore"):
             out[:, : len(self.mean)] = (numbers - np.array(self.mean)) / np.array(self.scale)
@@ -270,6 +273,8 @@ MOST_CATEGORIES = 100
 MOST_LOOKALIKES = 1000
 """New words that are compared with those of the training, in upper and lower case and as numbers."""
 
+LEAST_DATES = 5
+"""With fewer dates, all can be of midnight."""
 RESOLUTION = 1e-14
 """Numbers whose standard deviation is a smaller fraction of their mean differ by rounding: float64 has 16 digits."""
 CLOSE = 1e-6
