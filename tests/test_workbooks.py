@@ -9,7 +9,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from workbook_files import ods, ole, text, xls, xlsx
+from workbook_files import ods, ole, text, xls, xlsb, xlsx
 
 import jitnet
 from jitnet.data import Recipe, read_table
@@ -45,7 +45,7 @@ def same(found, expected):
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("write", [lambda path, rows: xlsx(path, Data=rows), ods])
+@pytest.mark.parametrize("write", [lambda path, rows: xlsx(path, Data=rows), ods, xlsb])
 def test_a_sheet_is_the_same_table_as_a_csv(tmp_path, write):
     rows = [HEADER, *houses()]
     found, expected = read_table(write(tmp_path / "a", rows), "price"), read_table(text(tmp_path / "b", rows), "price")
@@ -85,7 +85,7 @@ def test_standard_input_can_be_a_workbook(tmp_path, monkeypatch):
     assert (table.names, table.where(1)) == (["a", "b"], "standard input, sheet 'Data', row 3")
 
 
-@pytest.mark.parametrize("write", [lambda path, rows: xlsx(path, Data=rows), ods, xls])
+@pytest.mark.parametrize("write", [lambda path, rows: xlsx(path, Data=rows), ods, xls, xlsb])
 def test_places_are_those_of_the_sheet(tmp_path, write):
     """The table begins in C4, and one of its rows is empty."""
     rows = [[None, None, *row] for row in (["x", "y"], [1, "u"], [None, None], [3, "v"], [4, None])]

@@ -1,4 +1,4 @@
-"""Writers of workbooks: .xlsx by openpyxl; .ods and .xls by hand, which needs no package."""
+"""Writers of workbooks: .xlsx by openpyxl; .ods, .xls and .xlsb by hand, which needs no package."""
 
 import csv
 import datetime as dt
@@ -110,4 +110,56 @@ def xls(path, rows):
             elif cell is not None:
                 body += record(0x204, struct.pack("<HHH", i, j, 0) + name(cell, "<H"))
     path.write_bytes(ole(head + body + record(0xA)))
+    return path
+
+
+PACKAGE = "http://schemas.openxmlformats.org/package/2006/relationships"
+OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+
+
+def xlsb(path, rows):
+    """A binary Excel workbook with the sheet Data: numbers, text, yes and no, dates and times."""
+
+    def record(kind, content=b""):
+        head = bytes([kind]) if kind < 128 else bytes([kind & 127 | 128, kind >> 7])
+        size = bytes([len(content)]) if len(content) < 128 else bytes([len(content) & 127 | 128, len(content) >> 7])
+        return head + size + content
+
+    def name(value):
+        return struct.pack("<I", len(value)) + value.encode("utf-16-le")
+
+    def value(j, cell):
+        if isinstance(cell, (dt.date, dt.time)):
+            moment = cell if isinstance(cell, dt.datetime) else dt.datetime(1899, 12, 30)
+            moment = moment.combine(cell, moment.time()) if type(cell) is dt.date else moment
+            moment = moment.combine(moment, cell) if isinstance(cell, dt.time) else moment
+            days = (moment - dt.datetime(1899, 12, 30)) / dt.timedelta(days=1)
+            return record(5, struct.pack("<IId", j, 1, days))  # in the second format, that of dates
+        if isinstance(cell, bool):
+            return record(4, struct.pack("<IIB", j, 0, cell))
+        if isinstance(cell, (int, float)):
+            return record(5, struct.pack("<IId", j, 0, cell))
+        return b"" if cell is None else record(6, struct.pack("<II", j, 0) + name(cell))
+
+    width = max(map(len, rows))
+    cells = b"".join(
+        record(0, struct.pack("<IIHBBBI", i, 0, 300, 0, 0, 0, 0))
+        + b"".join(value(j, cell) for j, cell in enumerate(row))
+        for i, row in enumerate(rows)
+    )
+    area = struct.pack("<IIII", 0, len(rows) - 1, 0, width - 1)
+    sheet = record(129) + record(148, area) + record(145) + cells + record(146) + record(130)
+    formats = b"".join(record(47, struct.pack("<HHHHHHI", 0, number, 0, 0, 0, 0, 0)) for number in (0, 22))
+    styles = record(278) + record(617, struct.pack("<I", 2)) + formats + record(618) + record(279)
+    sheets = record(143) + record(156, struct.pack("<II", 0, 1) + name("rId1") + name("Data")) + record(144)
+    links = "".join(
+        f'<Relationship Id="rId{i}" Type="{OFFICE}/{kind}" Target="{file}"/>'
+        for i, (kind, file) in enumerate((("worksheet", "worksheets/sheet1.bin"), ("styles", "styles.bin")), 1)
+    )
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("[Content_Types].xml", "<Types/>")
+        archive.writestr("xl/workbook.bin", record(131) + sheets + record(132))
+        archive.writestr("xl/_rels/workbook.bin.rels", f'<Relationships xmlns="{PACKAGE}">{links}</Relationships>')
+        archive.writestr("xl/worksheets/sheet1.bin", sheet)
+        archive.writestr("xl/styles.bin", styles)
     return path
