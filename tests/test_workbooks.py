@@ -213,12 +213,15 @@ def test_a_workbook_that_needs_too_much_memory_is_an_error(tmp_path, monkeypatch
         book.active["A1"] = "x"
         book.active.cell(5000, column, 3)
         book.save(tmp_path / f"{name}.xlsx")
+        xlsb(tmp_path / f"{name}.xlsb", [["x"], *[[]] * 4998, [None] * (column - 1) + [3]])
     for name, columns in (("far", 16384), ("wide", 100)):
-        with pytest.raises(
-            jitnet.Error, match=rf"has a sheet with 5000 rows and {columns} columns, which needs \S+ [GM]iB; delete"
-        ):
-            read_table(tmp_path / f"{name}.xlsx", "x")
-    assert len(read_table(tmp_path / "near.xlsx", features=["x"])) == 4999
+        for kind in ("xlsx", "xlsb"):
+            with pytest.raises(
+                jitnet.Error, match=rf"has a sheet with 5000 rows and {columns} columns, which needs \S+ [GM]iB; delete"
+            ):
+                read_table(tmp_path / f"{name}.{kind}", "x")
+    for kind in ("xlsx", "xlsb"):
+        assert len(read_table(tmp_path / f"near.{kind}", features=["x"])) == 4999
     large = {"[Content_Types].xml": "", "xl/workbook.xml": " " * (9 << 20)}
     with zipfile.ZipFile(tmp_path / "f", "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in large.items():

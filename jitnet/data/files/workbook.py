@@ -9,6 +9,7 @@ import importlib.util
 import io
 import re
 import shlex
+import struct
 import zipfile
 from collections.abc import Collection
 from typing import Any, NamedTuple
@@ -27,6 +28,8 @@ STREAMS = tuple(name.encode("utf-16-le") for name in ("Workbook", "Book", "Encry
 """What such a document has if it is a workbook; the second until Excel 95, the third with a password."""
 ROW, LETTERS = re.compile(rb""" r=["'][A-Za-z]*([0-9]+)"""), re.compile(rb""" r=["']([A-Za-z]{2,})[0-9]""")
 """Of the places of cells in the XML of a sheet, as in r="AB12": the row; the letters, if there are several."""
+AREA = re.compile(rb"\x94\x01\x10(.{16})", re.DOTALL)
+"""The record of an .xlsb with the first and last row and the first and last column of a sheet, from 0."""
 CELL = 64
 """Bytes of memory for each cell of the rectangle around all cells."""
 
@@ -123,18 +126,26 @@ def _examine(data: bytes, path: str) -> dict[str, Besides]:
         for member in members:
             if member.filename == "content.xml":  # of an .ods: calamine never returns if it is incomplete
                 expat.ParserCreate().Parse(archive.read(member), True)
+            if re.fullmatch(r"xl/worksheets/[^/]+\.bin", member.filename):
+                with archive.open(member) as file:
+                    if area := AREA.search(file.read(1 << 12)):
+                        first, last, left, right = struct.unpack("<IIII", area[1])
+                        _expect_fits(path, last - first + 1, right - left + 1, free)
             if re.fullmatch(r"xl/worksheets/[^/]+\.xml", member.filename):
                 xml = archive.read(member)
-                rows, columns = _extent(xml, free)
-                if CELL * rows * columns > free:
-                    raise checks.Error(
-                        f"{path} has a sheet with {rows} rows and {columns} columns, which needs "
-                        f"{checks.byte_count(CELL * rows * columns)}; delete cells far from the table (Ctrl+End "
-                        "goes to the last), or save the sheet as CSV"
-                    )
+                _expect_fits(path, *_extent(xml, free), free)
                 if any(found := besides_values(xml)):
                     besides[member.filename] = found
     return besides
+
+
+def _expect_fits(path: str, rows: int, columns: int, free: float) -> None:
+    if CELL * rows * columns > free:
+        raise checks.Error(
+            f"{path} has a sheet with {rows} rows and {columns} columns, which needs "
+            f"{checks.byte_count(CELL * rows * columns)}; delete cells far from the table (Ctrl+End goes to the last), "
+            "or save the sheet as CSV"
+        )
 
 
 def _notes_besides_values(
