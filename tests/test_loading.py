@@ -47,3 +47,16 @@ def test_files_in_the_working_folder_do_not_shadow_standard_modules(folder):
     for name in ("json", "signal", "importlib"):
         (folder / f"{name}.py").write_text("raise SystemError('imported')\n")
     assert worker.ask(checks.count, 2, "thread") == "2 threads"
+
+
+def test_loading_a_file_writes_nothing_beside_it(folder, monkeypatch):
+    """Teachers hand out the folder of a problem file."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    (folder / "helper_of_mine.py").write_text("def helper():\n    return 3\n")
+    (folder / "mine.py").write_text("from helper_of_mine import helper\ndef kernel():\n    return helper()\n")
+    assert loading.load(f"{folder / 'mine.py'}:kernel")() == 3
+    assert sorted(path.name for path in folder.iterdir()) == ["helper_of_mine.py", "mine.py"]
+    (folder / "mine.py").write_text("raise ValueError\n")
+    with pytest.raises(checks.Error):
+        loading.load(f"{folder / 'mine.py'}:kernel")
+    assert not sys.dont_write_bytecode  # others do

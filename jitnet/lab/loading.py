@@ -71,11 +71,15 @@ def tried(text: str) -> Function:
 
 
 def module_of(place: str) -> Any:
-    """The module of that name, or of a file, which is then executed; an exception there is an error in one line."""
+    """The module of that name, or of a file, which is then executed; an exception there is an error in one line.
+
+    A file leaves no __pycache__ in its folder.
+    """
     file = os.path.realpath(place) if _is_file(place) else None
     folder = str(_folder_of(Path(file))) if file else os.getcwd()
     if folder not in sys.path:  # as Python does for a script
         sys.path.insert(0, folder)
+    writes, sys.dont_write_bytecode = sys.dont_write_bytecode, sys.dont_write_bytecode or file is not None
     try:
         return _module_of(Path(file)) if file else importlib.import_module(place)
     except SyntaxError as error:
@@ -88,6 +92,8 @@ def module_of(place: str) -> Any:
             raise checks.Error(f"there is no module {place!r} here, nor one that is installed") from None
         code = file or os.path.join(os.getcwd(), *place.split(".")) + ".py"
         raise checks.Error(f"importing {place} {raised(error, code)}") from None
+    finally:
+        sys.dont_write_bytecode = writes
 
 
 def _is_file(place: str) -> bool:
