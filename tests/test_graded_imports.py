@@ -1,5 +1,7 @@
 """Imports of a submission that are not allowed: those that nothing uses are left out, and the others named at once."""
 
+import re
+
 import pytest
 from small_assignment import HONEST, graded, made
 
@@ -53,18 +55,46 @@ def test_only_what_is_neither_used_nor_allowed_is_removed(imports, kept, lines):
         ("from os import *\n", ""),
         ("from __future__ import annotations\n", ""),  # it acts without its name
         ("import os; import sys\n", ""),  # a line that two statements share
-        ("import os\n", "def other():\n    return os\n"),
-        ("import os\n", "def other(x=os):\n    pass\n"),
-        ("import os\n", "def other(x: os):\n    pass\n"),
-        ("import os\n", "@os\ndef other(x):\n    pass\n"),
-        ("import os\n", "def other():\n    global os\n"),
-        ("import os\n", "here = os\n"),
-        ("", "from numpy import add\n"),  # in place of the function
+        ("", "from numpy import *\n"),
         ("if 3:\n    import os\n", ""),
     ],
 )
 def test_other_imports_are_refused(before, after):
     assert parts_of(f"{before}{HONEST}{after}".encode(), Language()).error
+
+
+USING_OS = [
+    "def other():\n    return os\n",
+    "def other(x=os):\n    pass\n",
+    "def other(x: os):\n    pass\n",
+    "def other(x) -> os:\n    pass\n",
+    "@os\ndef other(x):\n    pass\n",
+    "here = os.curdir\ndef other(x):\n    return here\n",
+    "here = there = os\nother = there\n",
+    "def one():\n    os.remove('x')\nother = numba.njit(one)\n",
+]
+
+
+@pytest.mark.parametrize("using", USING_OS)
+def test_refused_import_costs_the_functions_that_use_it_and_no_others(using, tmp_path):
+    source = f"import numba, os\n{HONEST}{using}if __name__ == '__main__':\n    other()\n".encode()
+    parts = parts_of(source, Language())
+    assert parts.error_of("add") is None
+    assert re.search(
+        r"imports os( \(used by \w+\))?; a submission is one file, .* \(line 1\)$", parts.error_of("other")
+    )
+    assert Language().error_of(parts.source) is None
+    assert parts.source.count(b"\n") == source.count(b"\n")  # lines keep their numbers
+
+
+def test_function_with_a_refused_import_loses_its_points_alone(tmp_path):
+    (tmp_path / "anna.py").write_text(f"import time\n{HONEST}\ndef clock():\n    return time.time()\n")
+    assert graded(made(tmp_path / "addition"), tmp_path / "anna.py")["points"] == 3
+
+
+def test_import_in_place_of_a_function_takes_its_points():
+    for source in (f"{HONEST}from numpy import add\n", f"from numpy import add\n{HONEST}"):
+        assert parts_of(source.encode(), Language()).error_of("add").startswith("uses numpy.add, which this assignment")
 
 
 @pytest.mark.parametrize("body", ["import os", "getattr(x, 'os')", "globals()['os']", "eval('os')"])
@@ -76,10 +106,11 @@ def test_functions_that_could_reach_a_module_are_refused(body):
 
 def test_all_refused_imports_are_named_with_the_functions_that_use_them():
     parts = parts_of((USING + USERS).encode(), Language())
-    assert parts.error == (
-        "the file imports os (used by mean), time (used by mean and add), sys (used by mean), functools (used by "
-        "mean); a submission is one file, which may import math, numba, numpy (line 1)"
-    )
+    for name, line in (("mean", 1), ("add", 2)):
+        assert parts.error_of(name) == (
+            "imports os (used by mean), time (used by mean and add), sys (used by mean), functools (used by "
+            f"mean); a submission is one file, which may import math, numba, numpy (line {line})"
+        )
     inside = parts_of(f"import time\n{HONEST}def other():\n    import sys, os\n".encode(), Language())
     assert inside.error_of("other").startswith("imports sys, os; a submission is one file")
 
@@ -88,6 +119,6 @@ def test_many_imports_are_read_quickly_and_named_shortly():
     """Thousands of them fit into a submission, which must not fill the memory of the grader."""
     names = [f"a{number}" for number in range(3000)]
     source = "".join(f"import {name}\n" for name in names) + f"def add(x):\n    {'; '.join(names)}\n"
-    error = parts_of(source.encode(), Language()).error
+    error = parts_of(source.encode(), Language()).error_of("add")
     assert " and 2992 more; a submission is" in error
     assert len(error) < 400

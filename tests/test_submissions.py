@@ -84,13 +84,13 @@ def test_folder_of_a_student_graded_alone_gets_the_same_as_in_its_class(file, ad
         ("", "the file is empty"),
         ("def add(\n", "the file has a syntax error in line 1: '(' was never closed"),
         (
-            "import time\nclock = time.perf_counter\n" + HONEST,
-            "the file imports time; a submission is one file, which may import numba; for a test of your own, write it "
-            "below if __name__ == '__main__' (line 1)",
+            "import time\nprint(time.time())\n" + HONEST,
+            "the file does something outside of its functions; write it below if __name__ == '__main__' (line 2)",
         ),
         (
-            "import os\n" + HONEST + "    os.remove('x')\n",
-            "the file imports os (used by add); a submission is one file, which may import numba (line 1)",
+            "from time import *\n" + HONEST,
+            "the file imports time; a submission is one file, which may import numba; for a test of your own, write it "
+            "below if __name__ == '__main__' (line 1)",
         ),
         ("class A:\n    pass\n", "the file uses class, which is not part of the language of this assignment (line 1)"),
     ],

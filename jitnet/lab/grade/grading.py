@@ -17,7 +17,7 @@ from . import submissions
 from .assignment import CHECKS, PEAK, Assignment
 from .judging import Judge, Verdict, peaks
 from .output import one_line
-from .parts import parts_of
+from .parts import Parts, parts_of
 
 CORRECT = 1.5
 """Seconds of the test of correctness on an idle machine, for the estimate; a kernel is first tested for it."""
@@ -39,10 +39,10 @@ def expected_seconds(assignment: Assignment, found: list[tuple[str, Path]]) -> f
 
 def seconds_of_each(assignment: Assignment, found: list[tuple[str, Path]]) -> list[float]:
     """Seconds to grade each of these submissions, on an idle machine."""
-    tests = [test for kernel in assignment.kernels for test in kernel.tests]
-    of_one = CORRECT * len(assignment.kernels) + sum(CHECKS[test.check] for test in tests)
     files = [submissions.file_of(path, assignment.file) for _, path in found]
-    return [0 if file.error or parts_of(file.content, assignment.language).error else of_one for file in files]
+    parts = [Parts(b"", file.error) if file.error else parts_of(file.content, assignment.language) for file in files]
+    each = {kernel.name: CORRECT + sum(CHECKS[test.check] for test in kernel.tests) for kernel in assignment.kernels}
+    return [sum(seconds for name, seconds in each.items() if not one.error_of(name)) for one in parts]
 
 
 def left(expected: list[float], results: list[dict[str, Any]]) -> str:
@@ -102,9 +102,8 @@ def grade(
     submission's process could do on this system, besides computing), disturbed_by, seconds.
     """
     start, handed = time.monotonic(), submissions.file_of(path, assignment.file)
-    with _copied(handed, assignment.file) as file:
-        parts = parts_of(Path(file).read_bytes(), assignment.language)
-        Path(file).write_bytes(parts.source)
+    parts = parts_of(handed.content, assignment.language)
+    with _copied(parts.source, assignment.file) as file:
         judges = [Judge(assignment, kernel, file, seed) for kernel in assignment.kernels]
         refused = handed.error or parts.error or ""
         errors = [refused or parts.error_of(kernel.name) for kernel in assignment.kernels]
@@ -137,8 +136,7 @@ def timed_again(
     handed = submissions.file_of(path, assignment.file)
     pairs = [(kernel, test) for kernel in assignment.kernels for test in kernel.tests]
     tests, disturbed_by = list(result["tests"]), []
-    with _copied(handed, assignment.file) as file:
-        Path(file).write_bytes(parts_of(Path(file).read_bytes(), assignment.language).source)
+    with _copied(parts_of(handed.content, assignment.language).source, assignment.file) as file:
         for place, (kernel, test) in enumerate(pairs):
             if _is_open(tests[place]):
                 report(f"{kernel.name}, {test.title}, again")
@@ -176,9 +174,9 @@ def _as_dict(verdict: Verdict, copied_as: str, name: str) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _copied(file: submissions.File, name: str) -> Iterator[str]:
-    """A copy of a submission alone in a folder."""
+def _copied(source: bytes, name: str) -> Iterator[str]:
+    """A copy of what may run of a submission, alone in a folder."""
     with tempfile.TemporaryDirectory(prefix="jitnet-grade-", ignore_cleanup_errors=True) as folder:
         copy = os.path.join(os.path.realpath(folder), name)
-        Path(copy).write_bytes(file.content)
+        Path(copy).write_bytes(source)
         yield copy

@@ -88,7 +88,7 @@ class _Reader:
         self.users: dict[str, dict[str, None]] = {}
         """Name -> the functions that read it, with their decorators and defaults."""
         for function in functions:
-            for name in _read_from_outside(function) | _read_in_header(function):
+            for name in read_by(function):
                 self.users.setdefault(name, {})[function.name] = None
         self.error_of_imports = self._error_of_modules(tree.body)
         """The error of the imports outside of functions; it names all that are not allowed, to correct them at once."""
@@ -277,9 +277,15 @@ def _given_in(node: ast.AST) -> list[str]:
     return [node.id] if isinstance(node, ast.Name) and not _is_read(node) else []
 
 
-def _read_in_header(function: ast.FunctionDef) -> set[str]:
-    nodes = [node for part in [*function.decorator_list, function.args] for node in ast.walk(part)]
-    return {node.id for node in nodes if isinstance(node, ast.Name)}
+def read_by(function: ast.FunctionDef) -> set[str]:
+    """The names that a function uses, and does not give to something itself."""
+    return _read_from_outside(function) | read_in_header(function)
+
+
+def read_in_header(function: ast.FunctionDef) -> set[str]:
+    """The names in its decorators, defaults and annotations, which are evaluated with the import."""
+    parts = [*function.decorator_list, function.args, *([function.returns] if function.returns else [])]
+    return {node.id for part in parts for node in ast.walk(part) if isinstance(node, ast.Name)}
 
 
 def imported(node: ast.AST) -> list[tuple[str, str]]:

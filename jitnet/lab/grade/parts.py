@@ -1,16 +1,17 @@
-"""A submission without the functions that its language does not allow; only these and their callers lose points.
+"""A submission without what its language does not allow; only the functions that contain or use this lose points.
 
-A function that is not allowed is removed from the source, and the rest is checked again, until the language allows all
-of it. Only this rest runs. An import that is not allowed, but whose names nothing uses, is removed in the same way,
-and costs nothing.
+What is not allowed is removed from the source, and the rest is checked again, until the language allows all of it: a
+function; an import, with the functions that use its names; and what is assigned to names outside of functions, if it
+uses what was removed. Only this rest runs. An import that no function uses costs nothing.
 """
 
 import ast
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from .language import Language, imported, is_main_guard, names_of
+from .language import Language, imported, is_main_guard, read_by, read_in_header
 
 MOST = 8
 """The maximum number of checks: without one function, others may not be allowed either."""
@@ -25,7 +26,7 @@ class Parts:
     error: str | None = None
     """Why nothing of it may run, as a sentence."""
     refused: dict[str, str] = field(default_factory=dict)
-    """Name of a function that is not allowed -> its error."""
+    """Name of a function, an import or a variable that is not allowed -> its error."""
     names: dict[str, set[str]] = field(default_factory=dict)
     """Name of another function -> the names that it uses."""
     notes: tuple[str, ...] = ()
@@ -43,86 +44,99 @@ class Parts:
 
 
 def parts_of(source: bytes, language: Language) -> Parts:
-    """The parts of a submission. An error outside of its functions is one of the whole submission."""
+    """The parts of a submission. An error of what cannot be removed alone is one of the whole submission."""
     if language.is_free:
         return Parts(source)
-    source, notes = _without_unused_imports(source, language)
-    left, refused = source, dict[str, str]()
+    left, refused, notes = source, dict[str, str](), dict[str, None]()
     for _ in range(MOST):
-        errors = language.errors(left) or _errors_of_headers(left, refused)
+        errors = language.errors(left)
+        if errors and not errors[0][0]:
+            break
+        body, lines = ast.parse(left).body, left.splitlines(keepends=True)
+        errors = errors or _errors_of_users(body, refused)
         if not errors:
-            return _rest(left, refused, notes) or _refused(source, language)
-        lines, functions = left.splitlines(keepends=True), _functions(left) if errors[0][0] else []
-        for line, error in errors:
-            inside = [node for node in functions if line in _lines(node)]
-            if line and not inside:
-                return _refused(source, language)
-            for node in inside:
-                refused.setdefault(node.name, error)
-                for number in _lines(node):
-                    lines[number - 1 : number] = [b"\n"]
+            return Parts(left, None, refused, _uses(body), tuple(notes))
+        functions = [(node, read_by(node)) for node in body if isinstance(node, ast.FunctionDef)]
+        at = defaultdict[int, list[ast.stmt]](list)
+        for node in body:
+            for line in _lines(node):
+                at[line].append(node)
+        for line, error in filter(lambda found: found[0], errors):  # parts of syntax without a line are in others
+            cut = _cut(at[line][0], error, refused, language) if len(at[line]) == 1 else None
+            if cut is None:
+                return Parts(source, f"the file {error}")
+            users = [node for node, names in functions if cut.text and not names.isdisjoint(cut.names)]
+            if cut.text and not users:
+                notes[f"line {at[line][0].lineno}: {cut.text} is not allowed, but unused, so it was left out"] = None
+            for name in (*cut.names, *(node.name for node in users)):
+                refused.setdefault(name, cut.error)
+            for node, kept in ((at[line][0], cut.kept), *((node, b"") for node in users)):
+                own = _lines(node)
+                lines[own.start - 1 : own.stop - 1] = [kept + b"\n", *[b"\n"] * (len(own) - 1)]
         left = b"".join(lines)
-    return _refused(source, language)
-
-
-def _without_unused_imports(source: bytes, language: Language) -> tuple[bytes, tuple[str, ...]]:
-    """The source without the refused imports outside of functions whose names nothing uses, and a note about each.
-
-    What is left is checked again before it runs, so a removal can make nothing allowed.
-    """
-    errors = language.errors(source)
-    if not errors or not errors[0][0]:
-        return source, ()
-    refused = {line for line, _ in errors}
-    tree, lines, notes = ast.parse(source), source.splitlines(keepends=True), []
-    imports = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
-    others = [node for node in tree.body if not (isinstance(node, ast.Import | ast.ImportFrom) or is_main_guard(node))]
-    used = {name for other in others for node in ast.walk(other) for name in names_of(node)} | {"*"}
-    taken = Counter(line for node in tree.body for line in _lines(node))
-    for node in imports:
-        own = _lines(node)
-        unused = [a for a, (_, name) in zip(node.names, imported(node), strict=True) if name not in used]
-        is_refused = not refused.isdisjoint(own) and all(taken[line] == 1 for line in own)
-        if unused and is_refused and imported(node)[0][0] != "__future__":  # which acts without its names
-            kept = [alias for alias in node.names if alias not in unused]
-            node.names = unused
-            notes.append(f"line {node.lineno}: {ast.unparse(node)} is not allowed, but unused, so it was left out")
-            node.names = kept
-            text = ast.unparse(node).encode() if kept else b""
-            lines[own.start - 1 : own.stop - 1] = [text + b"\n", *[b"\n"] * (len(own) - 1)]
-    return b"".join(lines), tuple(notes)
-
-
-def _refused(source: bytes, language: Language) -> Parts:
-    """A submission of which nothing may run."""
     return Parts(source, f"the file {language.error_of(source)}")
 
 
-def _errors_of_headers(source: bytes, refused: dict[str, str]) -> list[tuple[int, str]]:
-    """Functions whose decorators, defaults or annotations, which run with the import, name one that is taken out."""
+class _Cut(NamedTuple):
+    """What is removed with a statement, or a part of it."""
+
+    names: set[str]
+    """The names that nothing defines then."""
+    error: str
+    text: str = ""
+    """The part that is removed; "" for a function, whose callers `Parts.error_of` finds."""
+    kept: bytes = b""
+
+
+def _cut(node: ast.stmt, error: str, refused: dict[str, str], language: Language) -> _Cut | None:
+    """What to remove of a statement with this error; None if it does more than to define names."""
+    if isinstance(node, ast.FunctionDef):
+        return _Cut({node.name}, error)
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        defined = [(alias, name) for alias, (_, name) in zip(node.names, imported(node), strict=True)]
+        cut = [pair for pair in defined if language.errors(_with(node, [pair[0]]).encode())]
+        kept = [alias for alias, _ in defined if not any(alias is other for other, _ in cut)]
+        names = {name for _, name in cut}
+        if not cut or "*" in names or imported(node)[0][0] == "__future__":
+            return None
+        return _Cut(names, error, _with(node, [alias for alias, _ in cut]), _with(node, kept).encode() if kept else b"")
+    used = min(_read([node]) & refused.keys(), default=None)
+    if isinstance(node, ast.Assign | ast.AnnAssign) and used:  # fast = numba.njit(slow)
+        return _Cut(_names([node]) - _read([node]), refused[used], ast.unparse(node))
+    return None
+
+
+def _with(node: ast.Import | ast.ImportFrom, names: list[ast.alias]) -> str:
+    """The import of these of its names."""
+    return ast.unparse(
+        ast.Import(names) if isinstance(node, ast.Import) else ast.ImportFrom(node.module, names, node.level)
+    )
+
+
+def _errors_of_users(body: list[ast.stmt], refused: dict[str, str]) -> list[tuple[int, str]]:
+    """Statements, and decorators, defaults and annotations of functions, that use what was removed.
+
+    They run with the import.
+    """
     found = []
-    for node in _functions(source) if refused else []:
-        returned = [node.returns] if node.returns else []
-        name = min(_names([node.args, *node.decorator_list, *returned]) & refused.keys(), default=None)
-        if name:
+    for node in body:
+        used = read_in_header(node) if isinstance(node, ast.FunctionDef) else _read([node])
+        name = min(used & refused.keys(), default=None)
+        if name and not is_main_guard(node):
             found.append((node.lineno, f"uses {name}, which {refused[name]}"))
     return found
 
 
-def _rest(source: bytes, refused: dict[str, str], notes: tuple[str, ...]) -> Parts | None:
-    """What is left of a submission; None if it uses what was taken out when it is imported."""
-    functions = _functions(source)
-    others = [node for node in ast.parse(source).body if not isinstance(node, ast.FunctionDef)] if refused else []
-    if _names(others) & refused.keys():
-        return None
+def _uses(body: list[ast.stmt]) -> dict[str, set[str]]:
+    """Name of a function, or of what one is assigned to -> the names that it uses."""
     names: dict[str, set[str]] = {}
-    for node in functions:
-        names.setdefault(node.name, set()).update(_names([node]))
-    for other in others:
-        if isinstance(other, ast.Assign):  # matmul = njit(f)
-            for target in _names(other.targets):
-                names.setdefault(target, set()).update(_names([other.value]))
-    return Parts(source, None, refused, names, notes)
+    for node in body:
+        if isinstance(node, ast.FunctionDef):
+            names.setdefault(node.name, set()).update(read_by(node))
+        elif isinstance(node, ast.Assign):  # matmul = njit(f)
+            for target in _names(node.targets):
+                names.setdefault(target, set()).update(_names([node.value]))
+    return names
 
 
 def _functions(source: bytes) -> list[ast.FunctionDef]:
@@ -137,6 +151,11 @@ def _lines(statement: ast.stmt) -> range:
 
 def _names(nodes: Iterable[ast.AST]) -> set[str]:
     return {inner.id for node in nodes for inner in ast.walk(node) if isinstance(inner, ast.Name)}
+
+
+def _read(nodes: Iterable[ast.AST]) -> set[str]:
+    """The names that are used, and not given to something."""
+    return {inner.id for node in nodes for inner in ast.walk(node) if isinstance(inner, ast.Name) and _is_read(inner)}
 
 
 def is_interpreted(source: bytes, name: str) -> bool:
@@ -162,3 +181,17 @@ def parameters_of(source: bytes, name: str) -> list[str]:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return []
     return [part.arg for part in found[-1].args.args] if found else []
+
+
+def parallel_lines(tree: ast.Module) -> set[int]:
+    """The lines of the functions that are compiled with parallel=True."""
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _is_parallel(node)]
+    given = _names(nodes)  # fast = numba.njit(parallel=True)(f)
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    found = [node for node in functions if node.name in given or any(map(_is_parallel, node.decorator_list))]
+    return {line for node in found for line in _lines(node)}
+
+
+def _is_parallel(node: ast.AST) -> bool:
+    options = [inner for inner in ast.walk(node) if isinstance(inner, ast.keyword) and inner.arg == "parallel"]
+    return any(not isinstance(option.value, ast.Constant) or bool(option.value.value) for option in options)
