@@ -108,7 +108,7 @@ check = "correct"
 points = 3
 [[kernel.test]]
 check = "no race"
-points = 1.5
+points = 0
 [[kernel.test]]
 check = "speed"
 of = "naive"
@@ -135,13 +135,15 @@ def test_starter_states_the_rules_of_the_grader(handed_out):
         f'"""Loops.\n\n{student.HEADING}\n\n- You may import math and numpy. Of NumPy, you may use sqrt.'
     )
     assert " No @, methods such as .sum, classes," in " ".join(text.split())
-    assert " Such a call, another import whose name is used and a syntax error cost" in " ".join(text.split())
+    assert " Such a call and a syntax error cost the points of all functions. Another import costs" in " ".join(
+        text.split()
+    )
     assert "- A submission runs on 1 thread. One call may take 4 seconds and 2 GiB of memory." in text
     assert text.endswith(OLD.partition("Anything.\n")[2])
     rows = [line.split(maxsplit=2) for line in text.splitlines() if line.startswith("    add:")]
     assert rows == [
         ["add:", "3", "correct in float32 and float64"],
-        ["add:", "1.5", "no race"],
+        ["add:", "0", "no race"],
         ["add:", "2", f"at least 50% of the speed of naive for {problems.load('vector_add').timed[0]} in float32"],
     ]
     assert "Anything" not in text
@@ -177,7 +179,7 @@ def test_update_gives_the_starter_file_its_new_name_and_loses_none(handed_out):
     [
         (OLD, None),
         ("import os\n" + OLD, None),
-        ("import os\n" + OLD + "    a[os.F_OK]\n", "add: the file imports os (used by add); a submission is one file"),
+        ("import os\n" + OLD + "    a[os.F_OK]\n", "add: imports os (used by add); a submission is one file"),
         (OLD + "print(3)\n", "add: the file does something outside of its functions"),
         ("import numpy as np\ndef add(a, b, c):\n    np.add(a, b, c)\n", "add: uses numpy.add, which"),
         ("import numpy as np\ndef add(a, b, c):\n    np.exp(a, c)\n", "add: uses numpy.exp, which"),
@@ -188,7 +190,7 @@ def test_update_gives_the_starter_file_its_new_name_and_loses_none(handed_out):
         ("def add(a, b, c):\n    c[:] = a\n    c += b * (c.itemsize < 8)\n", "add is wrong: "),
     ],
 )
-def test_public_test_refuses_what_the_grader_refuses(source, said, handed_out, monkeypatch):
+def test_public_test_refuses_what_the_grader_refuses(source, said, handed_out, monkeypatch, capsys):
     wanted, folder = handed_out
     (folder / "work.py").write_text(source)
     monkeypatch.syspath_prepend(folder)
@@ -198,7 +200,9 @@ def test_public_test_refuses_what_the_grader_refuses(source, said, handed_out, m
     monkeypatch.delitem(sys.modules, "work")
     if said is None:
         space["test_add"]()
-        assert graded(wanted, folder / "work.py")["points"] >= 3
+        result = graded(wanted, folder / "work.py")
+        assert result["points"] >= 3
+        assert capsys.readouterr().out.startswith(result["note"])  # on an unused import
     else:
         with pytest.raises(AssertionError) as error:
             space["test_add"]()
@@ -225,7 +229,7 @@ def scan(x, y):
     ],
 )
 def test_public_test_agrees_with_the_grader_on_arrays_of_no_elements(first, said, tmp_path, monkeypatch):
-    races = '[[kernel.test]]\ncheck = "no race"\npoints = 2\nhint = "race"\n'
+    races = '[[kernel.test]]\ncheck = "no race"\npoints = 0\nhint = "race"\n'
     text = ADDITION.replace('"vector_add"', '"prefix_sum"').replace('name = "add"', 'name = "scan"') + races
     wanted = made(tmp_path, text.replace("imports", 'file = "work.py"\nimports'))
     (tmp_path / "work.py").write_text(SCAN.format(first=first))
@@ -238,7 +242,7 @@ def test_public_test_agrees_with_the_grader_on_arrays_of_no_elements(first, said
         space["test_scan"]()
     assert not said or str(error.value).startswith(said)
     result = graded(wanted, tmp_path / "work.py")
-    assert result["points"] == (0 if said else 5)
+    assert result["points"] == (0 if said else 3)
     assert not result["tests"][1]["hint"]  # nothing races
     if first == "y[0] = x[0]":  # the guards show it, too
         alone = made(tmp_path, (tmp_path / "assignment.toml").read_text().removesuffix(races))
@@ -278,6 +282,7 @@ def test_new_assignment_asks_for_speed_only_beyond_the_naive_loop(rungs, speed_o
     assert [test.of for test in kernel.tests if test.check == "speed"] == [speed_of] * (speed_of is not None)
     races = next(test for test in kernel.tests if test.check == "no race")
     assert bool(races.hint) == (rungs == "()")  # a serial loop is not divided
+    assert races.points == (3 if rungs == "()" else 0)
     why = new.only_naive(str(file), problems.load(file))
     comment = " ".join(re.findall(r"^  # (.+)$", (tmp_path / "lab" / "assignment.toml").read_text(), re.MULTILINE))
     assert why == comment
@@ -330,7 +335,11 @@ def test_model_solution_gets_all_points_and_starter_gets_none(name, points):
 
 def test_expected_seconds_follow_from_the_tests_and_from_the_submissions_that_run(tmp_path, monkeypatch):
     wanted = made(tmp_path, ADDITION + SPEED)
-    for name, source in (("anna", "import numba\n"), ("ben", "import os\nhere = os.curdir\n"), ("carla", "def add(\n")):
+    for name, source in (
+        ("anna", "import numba\n"),
+        ("ben", "import os\ndef add(x, y, result):\n    os.remove(x)\n"),
+        ("carla", "def add(\n"),
+    ):
         (tmp_path / f"{name}.py").write_text(source)
     found = [(name, tmp_path / f"{name}.py") for name in ("anna", "ben", "carla", "dora")]
     one = grading.CORRECT + assignment.CHECKS["speed"]

@@ -201,7 +201,9 @@ def test_printed_answers_are_ignored(tmp_path):
     path = tmp_path / "emil.py"
     path.write_text(FORGING)
     assert Language().error_of(path.read_bytes()) is None
-    passed, said = ask(inspection.has_no_race, str(path), "add", "vector_add", "float32", 1 << 30, environment=NO_JIT)
+    passed, said = ask(
+        inspection.has_no_race, str(path), "add", "vector_add", "float32", True, 1 << 30, environment=NO_JIT
+    )
     assert passed is False
     assert said.startswith("race")
 
@@ -244,7 +246,7 @@ def test_what_takes_long_is_no_race(loop, parallel, index, times, passed, said, 
     monkeypatch.setattr(inspection, "ACCESSES", 5_000)
     path = tmp_path / "dora.py"
     path.write_text(QUADRATIC.format(loop=loop, parallel=parallel, index=index, times=times))
-    found = inspection.has_no_race(str(path), "prefix_sum", "prefix_sum", "float32", 1 << 30)
+    found = inspection.has_no_race(str(path), "prefix_sum", "prefix_sum", "float32", loop != "range", 1 << 30)
     assert found[0] is passed
     assert re.fullmatch(said, found[1])
 

@@ -1,11 +1,15 @@
 """A submission with a race: what it costs, and where its feedback names the race."""
 
+import inspect
 import re
+from pathlib import Path
 
+import numba
 import pytest
 from small_assignment import ADDITION, graded, made
 
-from jitnet.lab.grade import judging, output, page
+from jitnet.lab import loading, problems
+from jitnet.lab.grade import inspection, judging, output, page
 
 RACING = """
 import numba
@@ -75,3 +79,84 @@ def test_what_could_not_be_examined_costs_only_its_own_points(tmp_path, monkeypa
         made(tmp_path, ADDITION + MORE.partition('\n[[kernel.test]]\ncheck = "speed"')[0]), tmp_path / "anna.py"
     )
     assert [test["points"] for test in result["tests"]] == [3, 0]
+
+
+SERIAL = """
+import numba
+@numba.njit
+def add(x, y, c):
+    for i in range(x.size):
+        c[i] = x[i] + y[i]
+"""
+
+PARALLEL = SERIAL.replace("njit", "njit(parallel=True)")
+
+LOOP = PARALLEL.replace(" range", " numba.prange")
+
+BLOCKS = """
+import numba
+@numba.njit(parallel=True)
+def add(x, y, c):
+    for block in numba.prange(4):
+        for i in range(block * x.size // 4, (block + 1) * x.size // 4):
+            c[i] = x[i] + y[i]
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (LOOP, ""),
+        (LOOP.replace("def add", "def loop") + "\n@numba.njit\ndef add(x, y, c):\n    loop(x, y, c)\n", ""),
+        (
+            LOOP.replace("@numba.njit(parallel=True)\ndef add", "def loop") + "add = numba.njit(parallel=True)(loop)\n",
+            "",
+        ),
+        (BLOCKS, ""),
+        (SERIAL, "it has no prange loop; write `for i in numba.prange(...)` for the loop"),
+        (PARALLEL, "it has no prange loop; write"),
+        (
+            SERIAL.replace("range", "numba.prange"),
+            "its prange loop (line 5) is a range; write @numba.njit(parallel=True)",
+        ),
+        (LOOP.replace("=True", "=False"), "its prange loop (line 5) is a range; write"),
+        (
+            PARALLEL.replace("    for", "    for _ in numba.prange(1):\n        pass\n    for"),
+            "its prange loop (line 5) has one iteration; divide the loop that does the work",
+        ),
+        (
+            PARALLEL + "    for i in numba.prange(x.size):\n        if i < 0:\n            c[i] = 0\n",
+            "its prange loop (line 7) makes 0% of the accesses to arrays; divide the loop",
+        ),
+    ],
+)
+def test_points_for_no_race_are_for_loops_that_threads_divide(source, said, tmp_path, monkeypatch):
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", True)  # as in the grader
+    (tmp_path / "anna.py").write_text(source)
+    kernel, problem = loading.load(f"{tmp_path / 'anna.py'}:add"), problems.load("vector_add")
+    passed, found = inspection.without_race(kernel, problem, "float32", source.encode())
+    assert passed is not bool(said)
+    assert found.startswith(f"not parallel: {said}" if said else inspection.RIGHT), found
+    assert inspection.without_race(kernel, problem, "float32", source.encode(), divided=False)[0]
+
+
+@pytest.mark.parametrize("name", problems.NAMES)
+def test_parallel_rungs_of_problems_get_the_points(name):
+    problem = problems.load(name)
+    for rung in (problem.rungs[rung] for rung in problem.rungs if rung.endswith("_parallel")):
+        source = Path(inspect.getsourcefile(rung.py_func)).read_bytes()
+        passed, said = inspection.without_race(rung, problem, "float32", source)
+        assert passed, (rung, said)
+
+
+@pytest.mark.parametrize(("points", "passed"), [(3, False), (0, True)])
+def test_serial_function_loses_only_the_points_for_no_race(points, passed, tmp_path):
+    (tmp_path / "anna.py").write_text(SERIAL)
+    text = (
+        ADDITION + MORE.replace("points = 3", f"points = {points}").partition('\n[[kernel.test]]\ncheck = "speed"')[0]
+    )
+    result = graded(made(tmp_path, text), tmp_path / "anna.py")
+    assert [(test["points"], test["passed"]) for test in result["tests"]] == [(3, True), (0, passed)]
+    assert result["of"] == 3 + points
+    (tmp_path / "anna.py").write_text(RACING)
+    assert graded(made(tmp_path, text), tmp_path / "anna.py")["points"] == 0

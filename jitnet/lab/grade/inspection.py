@@ -25,9 +25,21 @@ from ..benchmark.shapes import drawn_shapes
 from ..sanitizer import arguments, reasons
 from ..sanitizer.checking import examine
 from ..sanitizer.coverage import Coverage
-from ..sanitizer.findings import BROKEN
+from ..sanitizer.findings import BROKEN, Report
+from .parts import parallel_lines
 
 RIGHT = "no two iterations touch the same element"
+
+UNDIVIDED = "not parallel: "
+"""The beginning of why a kernel gets no points for being free of races, although it is."""
+
+NO_PRANGE = (
+    "it has no prange loop; write `for i in numba.prange(...)` for the loop that threads divide, and "
+    "@numba.njit(parallel=True) above the function"
+)
+
+LEAST = 0.1
+"""The fraction of the accesses to arrays that prange loops must have at least, on small arrays."""
 
 PARALLEL = ("prange", "pndindex", "parallel")
 """Names without which no loop of a file is parallel."""
@@ -39,19 +51,22 @@ ALONE = 0.25
 """The fraction of the work that may be done one number at a time: remainders, and what is not in the inner loop."""
 
 
-def has_no_race(file: str, name: str, spec: str, dtype: str, memory: int) -> tuple[bool | None, str]:
+def has_no_race(file: str, name: str, spec: str, dtype: str, divided: bool, memory: int) -> tuple[bool | None, str]:
     """The same as `without_race`, in a process with limits."""
     confinement.limit(memory, 0)
-    return without_race(loading.load(f"{file}:{name}"), problems.load(spec), dtype, Path(file).read_bytes())
+    source = Path(file).read_bytes()
+    return without_race(loading.load(f"{file}:{name}"), problems.load(spec), dtype, source, divided)
 
 
 def without_race(
-    kernel: Callable[..., Any], problem: problems.Problem, dtype: str, source: bytes
+    kernel: Callable[..., Any], problem: problems.Problem, dtype: str, source: bytes, divided: bool = True
 ) -> tuple[bool | None, str]:
     """Whether the sanitizer finds no race, nor an index outside of an array, and what it found, or has not reached.
 
     What takes too long on the usual shapes is checked on smaller ones: many accesses are not a race. None if it takes
     too long there too, unless nothing in the file is parallel.
+
+    divided     whether prange loops must do a part of the work
     """
     start, why = perf_counter(), ""
     for cases in (arguments.of_problem(problem, dtype), _smaller_cases(problem, dtype)):
@@ -66,6 +81,8 @@ def without_race(
             if error.kind != "too long":
                 return False, "; ".join(filter(None, (str(error), error.fix)))
         if report.runs and not errors:
+            if divided and (lacking := _undivided(report, source)):
+                return False, UNDIVIDED + lacking
             unseen = (note.message for note in report.notes if note.kind == "not reached")
             return True, "; ".join((RIGHT, *unseen))
         why = errors[0].message if errors else why
@@ -73,8 +90,25 @@ def without_race(
             break
     # names, not text: an encoding can hide a word
     if not any(word in ast.dump(ast.parse(source)) for word in PARALLEL):
-        return True, RIGHT
+        return (False, UNDIVIDED + NO_PRANGE) if divided else (True, RIGHT)
     return None, f"not judged: {why}"
+
+
+def _undivided(report: Report, source: bytes) -> str:
+    """Why no prange loop divides the work; "" if one does. A block of the loop may be larger than the arrays here."""
+    if not report.loops:
+        return NO_PRANGE
+    tree, iterations = ast.parse(source), {line: most for (_, line), (_, most) in report.loops.items()}
+    calls = [node.iter for node in ast.walk(tree) if isinstance(node, ast.For) and isinstance(node.iter, ast.Call)]
+    fixed = {call.lineno for call in calls if all(isinstance(one, ast.Constant) for one in call.args)}
+    parallel = iterations.keys() & parallel_lines(tree)
+    where = f"its prange loop (line {min(parallel or iterations)})"
+    if not parallel:
+        return f"{where} is a range; write @numba.njit(parallel=True) above its function"
+    divided = {line for line in parallel if iterations[line] > 1 or line not in fixed}
+    share = sum(inside for (_, line), (inside, _) in report.loops.items() if line in divided) / max(report.accesses, 1)
+    few = f"{where} makes {share:.0%} of the accesses to arrays" if divided else f"{where} has one iteration"
+    return "" if share >= LEAST else f"{few}; divide the loop that does the work"
 
 
 def _smaller_cases(problem: problems.Problem, dtype: str) -> Iterator[list[Any]]:

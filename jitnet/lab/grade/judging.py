@@ -114,7 +114,7 @@ class Judge(Calls):
             if test.check == "no race":
                 report(f"{self.kernel.name}, {test.title}")
                 passed, said = self.examined[test] = self._without_race(test)
-                if passed is False and not said.startswith(UNEXAMINED):
+                if passed is False and not said.startswith((UNEXAMINED, inspection.UNDIVIDED)):
                     return said
         return ""
 
@@ -130,7 +130,8 @@ class Judge(Calls):
             error = self._error_on(self._cases(test)) if test.is_chosen else wrong
             passed, said = not error, error or "right for all shapes that were tried"
         elif wrong:
-            is_free, _ = self.examined.get(test, (None, ""))
+            is_free, found = self.examined.get(test, (None, ""))
+            is_free = is_free or found.startswith(inspection.UNDIVIDED)
             why = "no race was found, but" if is_free else "not tried, because"
             passed, tried, said = False, False, f"{why} {self.kernel.name} is not correct"
             if not any(other.check == "correct" for other in self.kernel.tests):
@@ -180,7 +181,8 @@ class Judge(Calls):
 
     def _without_race(self, test: Test) -> tuple[bool | None, str]:
         dtype = test.dtype or self.problem.dtypes[0]
-        found, failure = self._asked(inspection.has_no_race, self.kernel.spec, dtype, NUMBA_DISABLE_JIT="1")
+        asked = self.kernel.spec, dtype, test.points > 0
+        found, failure = self._asked(inspection.has_no_race, *asked, NUMBA_DISABLE_JIT="1")
         passed, said = found or (False, failure)
         return passed, said.removeprefix("race: ")
 

@@ -23,6 +23,8 @@ NAIVE = "naive"
 
 RACES = "  # finds a race with any number of threads; a function with one gets no points"
 
+DIVIDED = "  # for a prange loop that divides the work"
+
 
 def write(folder: str | Path, specs: Sequence[str], title: str = "") -> list[Path]:
     """Write an assignment with a kernel for each problem into a new folder; returns its files.
@@ -83,7 +85,7 @@ def _assignment(title: str, module: str, found: dict[str, tuple[str, Problem]]) 
         is_serial = bool(rungs) and not any("parallel" in rung for rung in rungs)
         divide = "" if is_serial else "Which loop divides the result into parts that no two iterations share?"
         target = f"{module}.py:{name} --{'as' if problem.path is None else 'problem'} {place}"
-        lines += _test("no race", 3, divide)
+        lines += _test("no race", 0 if is_serial else 3, divide)
         if why := only_naive(spec, problem):
             lines += ["", *textwrap.wrap(why, 110, initial_indent="  # ", subsequent_indent="  # ")]
         elif rung := _within_reach(problem):
@@ -92,10 +94,11 @@ def _assignment(title: str, module: str, found: dict[str, tuple[str, Problem]]) 
 
 
 def _test(check: str, points: int, hint: str, of: str = "", reach: float = 0.0) -> Iterator[str]:
-    yield from ("", "  [[kernel.test]]", f'  check = "{check}"{RACES if check == "no race" else ""}')
+    is_race = check == "no race"
+    yield from ("", "  [[kernel.test]]", f'  check = "{check}"{RACES * is_race}')
     if of:
         yield from (f'  of = "{of}"', f"  reach = {reach}")
-    yield f"  points = {points}"
+    yield f"  points = {points}{DIVIDED if is_race and points else ''}"
     if hint:
         yield f'  hint = "{hint}"'
 

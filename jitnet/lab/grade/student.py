@@ -39,6 +39,8 @@ from jitnet.lab.grade.parts import parts_of
 HERE = Path(__file__).parent
 SOURCE = (HERE / "{module}.py").read_bytes()
 RULES = parts_of(SOURCE, Language({language}))
+for note in RULES.notes:
+    print(note)
 
 
 def check(name, problem):
@@ -58,8 +60,8 @@ if __name__ == "__main__":
 '''
 
 CHECK_RACES = """
-def check_races(name, problem, dtype):
-    passed, said = without_race(getattr({module}, name), problem, dtype, SOURCE)
+def check_races(name, problem, dtype, divided):
+    passed, said = without_race(getattr({module}, name), problem, dtype, SOURCE, divided)
     assert passed is not False, f"{{name}}: {{said}}"
 
 """
@@ -70,7 +72,7 @@ def test_{name}():
 """
 
 TEST_RACES = """\
-    check_races("{name}", problems.load({place}), "{dtype}")
+    check_races("{name}", problems.load({place}), "{dtype}", divided={divided})
 """
 
 
@@ -89,9 +91,16 @@ def public_test(assignment: Assignment) -> str:
 
 
 def _tests(kernel: Kernel) -> str:
-    """The tests of a kernel: its numbers; and races and indices outside of arrays, if they cost points."""
-    dtypes = {test.dtype or kernel.problem.dtypes[0]: None for test in kernel.tests if test.check == "no race"}
-    races = [TEST_RACES.format(name=kernel.name, place=_place(kernel), dtype=dtype) for dtype in dtypes]
+    """The tests of a kernel: its numbers; and races and indices outside of arrays, if the assignment tests them."""
+    cases = {
+        (test.dtype or kernel.problem.dtypes[0], test.points > 0): None
+        for test in kernel.tests
+        if test.check == "no race"
+    }
+    races = [
+        TEST_RACES.format(name=kernel.name, place=_place(kernel), dtype=dtype, divided=divided)
+        for dtype, divided in cases
+    ]
     return TEST.format(name=kernel.name, place=_place(kernel)) + "".join(races)
 
 
@@ -132,7 +141,8 @@ def _language(assignment: Assignment) -> list[str]:
         texts.append(f"Of NumPy, you may use {', '.join(language.numpy)}.")
     texts.append("No @, methods such as .sum, classes, with, try, generators, getattr or names with two underscores.")
     texts.append('Outside of functions, call nothing; code below if __name__ == "__main__": never runs in the grader.')
-    texts.append("Such a call, another import whose name is used and a syntax error cost the points of all functions.")
+    texts.append("Such a call and a syntax error cost the points of all functions.")
+    texts.append("Another import costs those of the functions that use it.")
     return [" ".join(texts)]
 
 
@@ -140,6 +150,8 @@ def _goal(kernel: Kernel, test: Test) -> str:
     """`correct in float32 and float64`, `at least 50% of the speed of naive for (512, 512, 512)`."""
     if test.check == "correct":
         return test.title if test.dtype else f"{test.title} in {checks.joined(kernel.problem.dtypes)}"
+    if test.check == "no race" and test.points:
+        return f"{test.title}, with a prange loop that divides the work"
     if test.check == "speed":
         dtype = "" if test.dtype else f" in {kernel.problem.dtypes[0]}"
         return test.title + ("" if test.shapes else f" for {kernel.problem.timed[0]}") + dtype

@@ -278,6 +278,7 @@ class _Case:
             self._look_at_the_end(given, result)
         finally:
             listeners.pop()
+            self.report.accesses += run.accesses
         is_parallel = getattr(self.function, "targetoptions", {"parallel": True}).get("parallel")
         if not is_parallel and run.loop and self.report.errors:
             message = "it is compiled without parallel=True, so prange is a range there; it was checked as if with it"

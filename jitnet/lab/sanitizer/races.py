@@ -90,8 +90,9 @@ class Run(Listener):
     def _iterations(self, indices: Sequence[Any]) -> Any:
         self.start, count = self.last, len(indices)
         self.last += max(count, self.threads)
-        frame = frame_of_kernel()
-        stale = self.stale.get((frame.f_code.co_filename, frame.f_lineno), {})
+        frame, before = frame_of_kernel(), self.accesses
+        place = frame.f_code.co_filename, frame.f_lineno
+        stale = self.stale.get(place, {})
         try:
             for k, index in enumerate(indices):
                 self.thread = k * self.threads // count
@@ -106,6 +107,8 @@ class Run(Listener):
             self._look_at_variables()
         finally:
             self.stamp, self.thread = 0, 0
+            inside, most = self.report.loops.get(place, (0, 0))
+            self.report.loops[place] = inside + self.accesses - before, max(most, count)
 
     def _is_used(self, stale: dict[str, Stale], name: str) -> None:
         self.report.add(stale[name].finding, name)

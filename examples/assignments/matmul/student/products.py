@@ -16,8 +16,8 @@ The rules, as the grader applies them:
   maximum, minimum, isnan, isinf, isfinite, floor, ceil, sign, finfo, array, arange, linspace. No @,
   methods such as .sum, classes, with, try, generators, getattr or names with two underscores.
   Outside of functions, call nothing; code below if __name__ == "__main__": never runs in the
-  grader. Such a call, another import whose name is used and a syntax error cost the points of all
-  functions.
+  grader. Such a call and a syntax error cost the points of all functions. Another import costs
+  those of the functions that use it.
 - A submission runs on 1 thread. One call may take 10 seconds and 2 GiB of memory.
 - A function that is not correct gets no other points. One with a race is not correct.
 
@@ -29,7 +29,7 @@ The rules, as the grader applies them:
     reordered:        2  vectorized
     reordered:        2  at least 50% of the speed of reordered for (512, 512, 512) in float32
     threaded:         1  correct in float32 and float64
-    threaded:         2  no race
+    threaded:         2  no race, with a prange loop that divides the work
     tiled:            1  correct in float32 and float64
     tiled:            3  at least 120% of the speed of reordered for (512, 512, 512) in float32
 """
