@@ -25,7 +25,7 @@ def classroom(tmp_path):
     (folder / "=cmd()").mkdir()
     (folder / "empty").mkdir()
     (folder / "anna.py").write_text(HONEST)
-    (folder / "ben" / "work.py").write_text("import os\nhere = os.curdir\n")
+    (folder / "ben" / "work.py").write_text("import os\ndef add(x, y, c):\n    os.remove(x)\n")
     (folder / "=cmd()" / "<b>.py").write_text("<script>alert(1)</script>")
     made(tmp_path / "addition")
     return tmp_path / "addition", folder
@@ -168,15 +168,16 @@ def test_speed_that_was_disturbed_is_timed_again_or_left_open(disturbed, points,
         assert re.search(r"machine was busy; run it again when it is idle: --seed \d+ --only ben\n", found.stderr)
 
 
-def test_disturbed_kernel_that_is_far_too_slow_loses_its_points(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("seconds", "passed"), [(9.0, None), (40.0, False)])
+def test_only_a_kernel_that_is_far_too_slow_loses_its_points_on_a_busy_machine(seconds, passed, tmp_path, monkeypatch):
     def times_of(self, *_):
         self.timing_disturbed_by = ["a game"]
-        return 9.0, 1.0
+        return seconds, 1.0
 
     monkeypatch.setattr(judging.Judge, "_times", times_of)
     wanted = made(tmp_path, ADDITION + SPEED)
     judge = judging.Judge(wanted, wanted.kernels[0], "", 1)
-    assert judge._fast(wanted.kernels[0].tests[1])[0] is False
+    assert judge._fast(wanted.kernels[0].tests[1])[0] is passed
 
 
 def test_points_are_printed_after_each_submission_with_the_time_that_is_left(classroom, monkeypatch):

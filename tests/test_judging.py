@@ -226,6 +226,7 @@ if __name__ == "__main__":
         assert parts.error_of(name) == parts.error_of("total")
     assert parts.error_of("add") is None
     assert b"other" not in parts.source
+    assert parts.notes == ()  # they cost points
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-16-le"])

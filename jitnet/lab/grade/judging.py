@@ -38,8 +38,8 @@ LONG = 0.25
 ROUNDS, MOST_ROUNDS = 7, 42
 """Timed calls; the best counts, because a disturbance only makes a call longer. More where it is not fast enough."""
 
-HOPELESS = 4
-"""The factor of speed that more calls cannot make up for."""
+HOPELESS = 16
+"""The factor of speed that more calls cannot make up for. With five programs on each core, it was up to six."""
 
 FALSE_PEAK = 1.5
 """No kernel is that much faster than a peak that was measured well."""

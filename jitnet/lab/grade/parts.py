@@ -66,7 +66,7 @@ def parts_of(source: bytes, language: Language) -> Parts:
             if cut is None:
                 return Parts(source, f"the file {error}")
             users = [node for node, names in functions if cut.text and not names.isdisjoint(cut.names)]
-            if cut.text and not users:
+            if isinstance(at[line][0], ast.Import | ast.ImportFrom) and not users:
                 notes[f"line {at[line][0].lineno}: {cut.text} is not allowed, but unused, so it was left out"] = None
             for name in (*cut.names, *(node.name for node in users)):
                 refused.setdefault(name, cut.error)
