@@ -1,6 +1,7 @@
 """Imports of a submission that are not allowed: those that nothing uses are left out, and the others named at once."""
 
 import re
+from pathlib import Path
 
 import pytest
 from small_assignment import HONEST, graded, made
@@ -54,6 +55,7 @@ def test_only_what_is_neither_used_nor_allowed_is_removed(imports, kept, lines):
     [
         ("from os import *\n", ""),
         ("from __future__ import annotations\n", ""),  # it acts without its name
+        ("import os\n", "os.curdir = 3\n"),
         ("import os; import sys\n", ""),  # a line that two statements share
         ("", "from numpy import *\n"),
         ("if 3:\n    import os\n", ""),
@@ -84,6 +86,7 @@ def test_refused_import_costs_the_functions_that_use_it_and_no_others(using, tmp
         r"imports os( \(used by \w+\))?; a submission is one file, .* \(line 1\)$", parts.error_of("other")
     )
     assert Language().error_of(parts.source) is None
+    assert parts.notes == ()
     assert parts.source.count(b"\n") == source.count(b"\n")  # lines keep their numbers
 
 
@@ -122,3 +125,9 @@ def test_many_imports_are_read_quickly_and_named_shortly():
     error = parts_of(source.encode(), Language()).error_of("add")
     assert " and 2992 more; a submission is" in error
     assert len(error) < 400
+
+
+def test_what_is_left_of_a_hostile_submission_is_allowed():
+    for path in (Path(__file__).parent / "hostile_submissions").glob("*.py"):
+        parts = parts_of(path.read_bytes(), Language())
+        assert parts.error or Language().error_of(parts.source) is None, path

@@ -57,6 +57,7 @@ def parts_of(source: bytes, language: Language) -> Parts:
         if not errors:
             return Parts(left, None, refused, _uses(body), tuple(notes))
         functions = [(node, read_by(node)) for node in body if isinstance(node, ast.FunctionDef)]
+        others = _read(node for node in body if not (isinstance(node, ast.FunctionDef) or is_main_guard(node)))
         at = defaultdict[int, list[ast.stmt]](list)
         for node in body:
             for line in _lines(node):
@@ -66,7 +67,8 @@ def parts_of(source: bytes, language: Language) -> Parts:
             if cut is None:
                 return Parts(source, f"the file {error}")
             users = [node for node, names in functions if cut.text and not names.isdisjoint(cut.names)]
-            if isinstance(at[line][0], ast.Import | ast.ImportFrom) and not users:
+            is_import = isinstance(at[line][0], ast.Import | ast.ImportFrom)
+            if is_import and not users and others.isdisjoint(cut.names):
                 notes[f"line {at[line][0].lineno}: {cut.text} is not allowed, but unused, so it was left out"] = None
             for name in (*cut.names, *(node.name for node in users)):
                 refused.setdefault(name, cut.error)
@@ -101,7 +103,8 @@ def _cut(node: ast.stmt, error: str, refused: dict[str, str], language: Language
             return None
         return _Cut(names, error, _with(node, [alias for alias, _ in cut]), _with(node, kept).encode() if kept else b"")
     used = min(_read([node]) & refused.keys(), default=None)
-    if isinstance(node, ast.Assign | ast.AnnAssign) and used:  # fast = numba.njit(slow)
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    if used and targets and all(isinstance(target, ast.Name) for target in targets):  # fast = numba.njit(slow)
         return _Cut(_names([node]) - _read([node]), refused[used], ast.unparse(node))
     return None
 
