@@ -153,7 +153,7 @@ def test_csv_to_predict_can_have_blank_targets(tmp_path):
         (
             "a~y\n1~2\n",
             "y",
-            "has no column 'y'; its columns: a~y .*; if it has several, name what separates them with --separator",
+            "has no column 'y'; its columns: a~y; if it has several, name what separates them with --separator",
         ),
     ],
 )

@@ -16,7 +16,7 @@ REPEATS = 4
 
 
 def layout_notes(table: Table) -> list[str]:
-    """Sentences about what seems to be layout; arrays and pictures have none."""
+    """Sentences about what seems to be layout; arrays and images have none."""
     return [] if table.matrix is not None else _header_rows(table) + _merged_cells(table)
 
 
