@@ -32,6 +32,7 @@ from .findings import BROKEN, Finding, Report, returned
 from .instrumented import Instrumenter
 from .numbers import listeners
 from .races import MOST, Memory, Run, TooLongError, numbers_of
+from .recorded import bare
 from .syntax import integers_in, renamed
 from .targets import name_of, opened
 
@@ -57,6 +58,11 @@ FIXED = range(4, 65)
 
 WRITTEN = 100_000
 """Accesses of a run that shows which elements are written."""
+
+OF_LOOPS = ("race", "shared", "carried", "lost")
+"""Errors that only a prange loop has whose iterations are threads."""
+
+NESTED = "with the threading layer that Numba takes where TBB and OpenMP are missing, workqueue, this ends the process"
 
 DIFFERENT = 1e-3
 """Results that differ by more than this, relative to the largest, differ by more than the order of a sum."""
@@ -137,6 +143,23 @@ def _unreported(kernel: Callable[..., Any], arguments: Sequence[Any], most: int 
     """A case whose findings are discarded."""
     function, bound = opened(kernel)
     return _Case(Report(""), function, [as_python(argument) for argument in (*bound, *arguments)], most=most)
+
+
+class _Checking(Run):
+    """A run that also checks what the threads do that an iteration starts."""
+
+    def called_alone(self, function: Any, arguments: Sequence[Any], options: dict[str, Any]) -> None:
+        given = inspect.signature(function.py_func).bind(*arguments, **options)
+        values = [as_python(bare(value, [])) for value in given.args]
+        if any(map(callable, values)):  # it belongs to this run
+            return
+        case = _Case(Report(""), function, values, most=FEW)
+        run, _ = case.once(THREADS[0])
+        if run.loop:
+            self.found("nested", f"calls {name_of(function)} in a prange loop, which has one of its own: {NESTED}")
+        for error in case.report.errors:
+            if error.kind in OF_LOOPS:
+                self.report.add(error, error.array)
 
 
 class _Writing(Run):
@@ -252,7 +275,7 @@ class _Case:
 
     def once(self, threads: int, run: Run | None = None) -> tuple[Run, list[NDArray[Any]]]:
         """A run with this many threads, and its results."""
-        run = run or Run(self.report, threads)
+        run = run or _Checking(self.report, threads)
         sizes = [array.size for argument in self.arguments for array in arrays_in(argument)]
         sizes += [abs(argument) for argument in self.arguments if isinstance(argument, int)]  # such as steps
         run.most = min(self.most, FEW + sum(sizes) ** 3)

@@ -7,6 +7,7 @@ recorded, prange by `Run.prange`. Nothing is compiled, and the originals are unt
 
 import ast
 import dis
+import functools
 import os
 import sys
 from collections.abc import Callable
@@ -75,7 +76,8 @@ class Instrumenter:
             return self.run.thread_id
         if isinstance(value, Dispatcher):
             self._note_error_model(value)
-            return self._function(value.py_func, bool(value.targetoptions.get("parallel")))
+            copy = self._function(value.py_func, bool(value.targetoptions.get("parallel")))
+            return self._with_threads_of_its_own(value, copy) if _starts_threads(value) else copy
         if isinstance(value, FunctionType):
             return self._written_in_python(value, parallel)
         if isinstance(value, (GUFunc, StencilFunc, JitClassType)):
@@ -85,6 +87,18 @@ class Instrumenter:
         if isinstance(value, BuiltinFunctionType) and value.__module__ == "math":
             return math_function(value)
         return value
+
+    def _with_threads_of_its_own(self, function: Any, copy: Any) -> Any:
+        """Called in an iteration, its prange loops are no part of that loop: `Run.called_alone` checks them."""
+
+        @functools.wraps(copy)
+        def call(*arguments: Any, **options: Any) -> Any:
+            if self.run.stamp and function not in self.run.nested:
+                self.run.nested.add(function)
+                self.run.called_alone(function, arguments, options)
+            return copy(*arguments, **options)
+
+        return call
 
     def _note_error_model(self, kernel: Any) -> None:
         if isinstance(kernel, Dispatcher) and kernel.targetoptions.get("error_model", "python") == "python":
@@ -210,6 +224,12 @@ class Instrumenter:
         if not found.has_source:
             name = function.__name__
             self.not_covered(f"the source of {name} was not found, so its reductions and private variables are unknown")
+
+
+def _starts_threads(function: Dispatcher) -> bool:
+    """Whether it runs its prange loops in parallel wherever it is called; inlined ones belong to the caller."""
+    options = function.targetoptions
+    return bool(options.get("parallel")) and options.get("inline", "never") == "never"
 
 
 def _globals_of(code: CodeType) -> set[str]:

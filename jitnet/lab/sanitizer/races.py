@@ -60,6 +60,8 @@ class Run(Listener):
         """Lines that add to a reduction variable, of which each thread has its own."""
         self.literal: set[Place] = set()
         """Lines with an index like A[-1], which is meant to be negative."""
+        self.nested: set[Any] = set()
+        """Functions with prange loops of their own that iterations have called."""
 
     def place(self) -> int:
         """The number of the line that the kernel is in."""
@@ -163,6 +165,9 @@ class Run(Listener):
 
     def allocated(self, memory: "Memory", place: Place) -> None:
         """This line makes an array, which is not the result of arithmetic: that may stay in registers."""
+
+    def called_alone(self, function: Any, arguments: Sequence[Any], options: dict[str, Any]) -> None:
+        """An iteration calls a function with prange loops of its own for the first time: check what its threads do."""
 
     def found_outside(self, memory: "Memory") -> None:
         """The kernel uses this array without having it as an argument."""
