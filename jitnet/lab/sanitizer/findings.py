@@ -54,7 +54,7 @@ FIXES = {
     "large": "e to a large number is infinite, and ∞/∞ is NaN: subtract the largest number first, or write e^{-|x|}",
     "square": "check which dimension each loop runs over, and each index goes along",
     "division": "check the divisor first, or compile with error_model='numpy', which gives infinity or NaN",
-    "nested": "compile it without parallel=True, or write range in it: the iterations around it use all threads already",
+    "nested": "compile it without parallel=True, or write range in it: the loop around it uses all threads already",
     "fits": "nothing is wrong if the kernel is only called with such arguments",
     "few": "nothing is wrong if it is never called with so few; otherwise check the length before any element is used",
     "unsupported": "write it with what Numba compiles: loops over indices, arithmetic, functions of math",
@@ -68,7 +68,8 @@ BROKEN = ("raises", "stopped", "too long")
 """Kinds of errors that end a run."""
 
 WARNINGS = (
-    "negative", "float64", "threads", "machine", "square", "large", "unsigned", "tail", "exits", "nested", "fits", "few",
+    "negative", "float64", "threads", "machine", "nested", "square", "large", "unsigned", "tail", "exits", "fits",
+    "few",
 )  # fmt: skip
 NOTES = ("printed", "not covered", "not reached", "not shown", "order", "random", "serial", "not compared", "guessed")
 
