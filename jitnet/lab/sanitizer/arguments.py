@@ -160,7 +160,7 @@ def guessed(
             yield [_of_type(kind, 1 if is_single else length, rng, name) for kind, is_single in declared]
         return
     defaults = {name: signature[name].default for name in parameters if signature[name].default is not inspect._empty}
-    uses = Uses(_tree(body, name), parameters, defaults)
+    uses = Uses(_tree(body, name), parameters, defaults, body.__globals__, (body.__code__,))
     for rest in (one for one in parameters if signature[one].kind is inspect.Parameter.VAR_POSITIONAL):
         uses.dims[rest] = 0  # a tuple of one number
     reason = ""
@@ -226,8 +226,10 @@ def examine_guessed(
         report.add(Finding("guessed", GUESSED))
     elif any(error.special == "division" for error in report.errors):
         report.add(Finding("guessed", DIVISOR))
-    elif any(error.kind == "race" for error in report.errors) and any(map(_are_whole, cases[0])):
-        report.add(Finding("guessed", EQUAL_INDICES))
+    elif any(map(_are_whole, cases[0])) and (kinds := {error.kind for error in report.errors}):
+        is_right_in_order = kinds == {"unwritten"} and not examine(kernel, guessed(kernel, dtype, in_order=True), writes)
+        if "race" in kinds or is_right_in_order:
+            report.add(Finding("guessed", EQUAL_INDICES))
     return report
 
 
@@ -238,8 +240,7 @@ def _with_other_guesses(
 
     What is wrong with others is a warning then.
     """
-    if not {error.kind for error in report.errors} <= {"outside", *BROKEN}:
-        return report, cases
+    kinds = {error.kind for error in report.errors}
 
     def examined(lengths: Sequence[int], in_order: bool = False) -> tuple[Report, list[list[Any]]]:
         others = list(guessed(kernel, dtype, lengths, in_order))
@@ -249,6 +250,8 @@ def _with_other_guesses(
         ("indices in order, 0, 1, 2, ...", (), LENGTHS, True),
         ("lengths that are powers of two", NO_POWERS, POWERS, False),
     ):
+        if not kinds <= {"outside", *BROKEN, *(("unwritten", "not initialized") if of_others else ())}:
+            continue
         found, others = examined(lengths, in_order)
         if not found.errors and all(examined([length])[0].errors for length in of_others):
             error = report.errors[0]

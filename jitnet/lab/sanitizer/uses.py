@@ -3,11 +3,13 @@
 import ast
 import itertools
 from collections.abc import Iterator, Mapping
+from types import CodeType
 from typing import Any, TypeGuard
 
 import numpy as np
 
-from .syntax import assigned, is_named, is_shape, parts_of
+from ..loading import body_of
+from .syntax import assigned, is_named, is_shape, parts_of, tree_of
 
 _OF_NUMBERS = ("real", "imag", "conj", "conjugate", "item", "view")
 """Attributes that numbers have in compiled code, too."""
@@ -33,9 +35,16 @@ def numbers(shape: tuple[int, ...], dtype: np.dtype[Any], length: int, rng: np.r
 
 
 class Uses:
-    """How the source of a kernel uses its parameters; their defaults."""
+    """How the source of a kernel uses its parameters; their defaults.
 
-    def __init__(self, tree: ast.FunctionDef, parameters: list[str], defaults: Mapping[str, Any]) -> None:
+    known      what the names of its file stand for: the uses of the functions that get a parameter count, too
+    callers    those from which this one is called
+    """
+
+    def __init__(
+        self, tree: ast.FunctionDef, parameters: list[str], defaults: Mapping[str, Any],
+        known: Mapping[str, Any] | None = None, callers: tuple[CodeType, ...] = (),
+    ) -> None:  # fmt: skip
         self.tree, self.parameters, self.defaults = tree, parameters, defaults
         self.dims = dict.fromkeys(parameters, 0)
         self.indices: set[str] = set()
@@ -47,6 +56,11 @@ class Uses:
                 self._indexed(node)
             elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Tuple):
                 self._unpacked(node.targets[0], node.value)
+            elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
+                for factor in filter(self._known, (node.left, node.right)):
+                    self._at_least(factor, 1)
+            elif isinstance(node, (ast.For, ast.comprehension)) and self._known(node.iter):  # for x in a
+                self._at_least(node.iter, 1)
             elif isinstance(node, ast.Attribute) and self._known(node.value):
                 if _is_of_arrays(node.attr):
                     self._at_least(node.value, 2 if node.attr == "T" else 1)
@@ -61,9 +75,25 @@ class Uses:
                 self._at_least(node.args[0], 1)
             elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _MAKERS:
                 self.bounds |= set(_values(node.args[0])) if node.args else set()
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and known and node.func.id in known:
+                self._passed(node.args, body_of(known[node.func.id]), callers)
         self.bounds |= {name for bound in _bounds(tree) for name in _values(bound)}
         self.bounds = self._with_sources(self.bounds)
         self.indices = self._with_sources(self.indices | self.bounds)
+
+    def _passed(self, arguments: list[ast.expr], function: Any, callers: tuple[CodeType, ...]) -> None:
+        """`mandel(x, y, steps)`: a number that bounds a loop there is whole; an array has as many dimensions."""
+        code = getattr(function, "__code__", None)
+        tree = tree_of(code) if code and code not in callers else None
+        if tree is None:
+            return
+        names = [parameter.arg for parameter in tree.args.args]
+        uses = Uses(tree, names, {}, function.__globals__, (*callers, code))
+        for argument, name in zip(arguments, names, strict=False):
+            if isinstance(argument, ast.Name) and argument.id in self.dims:
+                self._at_least(argument, uses.dims[name])
+                self.bounds |= {argument.id} if name in uses.bounds else set()
+                self.indices |= {argument.id} if name in uses.indices else set()
 
     def _with_sources(self, names: set[str]) -> set[str]:
         """The variables, and those whole numbers from which they are computed: `lo = i - half`, `half = k // 2`."""
@@ -142,8 +172,10 @@ class Uses:
             if dtype.kind == "f" and self._is_above(parameter):
                 return dtype.type(1.5)  # numbers lie between 0.5 and 1.5
             return np.float64(0.5) if dtype.kind == "c" else dtype.type(0.5)
+        names = {parameter}  # and others of it: `i = last`
+        names |= {to.id for to, of in assigned(self.tree) if isinstance(to, ast.Name) and is_named(of, parameter)}
         is_index = any(
-            isinstance(node, ast.Subscript) and any(is_named(part, parameter) for part in parts_of(node.slice))
+            isinstance(node, ast.Subscript) and any(is_named(part, n) for part in parts_of(node.slice) for n in names)
             for node in ast.walk(self.tree)
         )
         return length - 1 if is_index and parameter not in self.bounds else length
@@ -189,6 +221,9 @@ class Uses:
         for target, value in assigned(self.tree):
             if isinstance(target, ast.Name) and target.id in self.indices and _is_element(value, parameter):
                 return True
+        each = (n for n in ast.walk(self.tree) if isinstance(n, ast.For) and is_named(n.iter, parameter))
+        if any(isinstance(loop.target, ast.Name) and loop.target.id in self.indices for loop in each):
+            return True
         inside = (
             part for node in ast.walk(self.tree) if isinstance(node, ast.Subscript) and not is_shape(node.value)
             for part in _not_converted(node.slice)
