@@ -227,7 +227,9 @@ def examine_guessed(
     elif any(error.special == "division" for error in report.errors):
         report.add(Finding("guessed", DIVISOR))
     elif any(map(_are_whole, cases[0])) and (kinds := {error.kind for error in report.errors}):
-        is_right_in_order = kinds == {"unwritten"} and not examine(kernel, guessed(kernel, dtype, in_order=True), writes)
+        is_right_in_order = kinds == {"unwritten"} and not examine(
+            kernel, guessed(kernel, dtype, in_order=True), writes
+        )
         if "race" in kinds or is_right_in_order:
             report.add(Finding("guessed", EQUAL_INDICES))
     return report
