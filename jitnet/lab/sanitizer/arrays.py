@@ -21,6 +21,9 @@ from .recorded import Recorded, bare, base_of, is_view, mapped, plain
 WRITES_FIRST = {"copyto", "fill_diagonal", "put", "place", "putmask"}
 """Functions of NumPy that write into their first argument."""
 
+PLACE_OF_OUT = {"dot": 2, "round": 2, "around": 2, "clip": 3}
+"""Functions of NumPy that Numba compiles with an output -> its place among the arguments. Ufuncs know theirs."""
+
 WRITES_ITSELF = {"fill", "sort", "put", "partition", "itemset", "byteswap"}
 """Methods that write into the array."""
 
@@ -145,7 +148,8 @@ class Traced(Recorded, NDArrayOperatorsMixin):
     def __array_function__(self, function: Any, types: Any, arguments: Any, options: Any) -> Any:
         name = function.__name__
         targets = [x for x in arguments[:1] if name in WRITES_FIRST and isinstance(x, Traced)]
-        out = options.get("out")
+        place = PLACE_OF_OUT.get(name, len(arguments))
+        out = options.get("out", arguments[place] if place < len(arguments) else None)
         targets += [out] if isinstance(out, Traced) else []
         known: list[Recorded] = []
         given = [bare(x, known) for x in arguments]
