@@ -52,6 +52,8 @@ LOOPS = {
     "while": "while i < n:\n  m = max(m, x[i])\n  i += step",
     "while alone": "while i < n:\n  y[i] = x[i + off]\n  i += 1",
     "alternating": "for i in I:\n  s += sign * x[i]\n  sign = -sign",
+    "alignment": "for i in I:\n  for j in J:\n    H[i, j] = H[i, j - 1] + x[j]\n    best = max(best, H[i, j])",
+    "columns": "for i in I:\n  for j in J:\n    H[i, j] = H[i - 1, j] + x[j]\n    best = max(best, H[i, j])",
     "products": "for i in I:\n  y[i] = y[i - 1] * x[i]",
     "both": "for i in I:\n  s += x[i]\n  s *= y[i]",
     "square": "for i in I:\n  s = s + s * x[i]",
@@ -133,6 +135,9 @@ def test_what_every_iteration_needs_has_no_fix(place):
     prefix = judged(place("prefix"), SUM, "vmovsd %xmm0, (%rdi,%r9,8)", said=CARRIED)["vectorized"]
     assert (prefix["good"], prefix["fix"]) == (None, "")
     assert "that only the code after the loop reads" in prefix["evidence"]
+    for said in (CARRIED, ORDERED):
+        alignment, columns = (judged(place(of), SUM, said=said)["vectorized"] for of in ("alignment", "columns"))
+        assert (alignment["fix"], alignment["good"], bool(columns["fix"])) == ("", None, True)
     maximum = judged(place("running"), "vmaxsd %xmm0, %xmm1, %xmm0", said=CARRIED)["vectorized"]
     assert "NaN" not in maximum["evidence"]
     names = "prefix", "products", "rows"

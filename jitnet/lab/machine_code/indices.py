@@ -108,3 +108,21 @@ def reads_what_it_writes(file: str, line: int) -> bool:
     written = [(array_of(node), ast.unparse(node)) for node in elements if isinstance(node.ctx, ast.Store)]
     read = [(array_of(node), ast.unparse(node)) for node in elements if isinstance(node.ctx, ast.Load)]
     return any(array == other and element != text for array, element in written for other, text in set(read))
+
+
+def recurs_in_memory(file: str, line: int) -> bool:
+    """True if the loop on that line reads a neighbor, along its variable, of an element that it writes: H[i, j - 1]."""
+    nest = nest_of(file, line)
+    if not nest or not isinstance(nest[-1], ast.For):
+        return False
+    variables, elements = names_in(nest[-1].target), _elements(nest[-1])
+
+    def parts(element: ast.Subscript) -> tuple[str, list[str], list[str]]:
+        """The array, and its indices without the variable and with it."""
+        index = _index_of(element)
+        others = [ast.unparse(part) for part in index if not variables & names_in(part)]
+        return array_of(element), others, [ast.unparse(part) for part in index if variables & names_in(part)]
+
+    written = [parts(element) for element in elements if isinstance(element.ctx, ast.Store)]
+    read = [parts(element) for element in elements if isinstance(element.ctx, ast.Load)]
+    return any(one[:2] == other[:2] and one[2] != other[2] for one in written if one[2] for other in read if other[2])
