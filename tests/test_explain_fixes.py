@@ -54,6 +54,7 @@ LOOPS = {
     "alternating": "for i in I:\n  s += sign * x[i]\n  sign = -sign",
     "alignment": "for i in I:\n  for j in J:\n    H[i, j] = H[i, j - 1] + x[j]\n    best = max(best, H[i, j])",
     "columns": "for i in I:\n  for j in J:\n    H[i, j] = H[i - 1, j] + x[j]\n    best = max(best, H[i, j])",
+    "product by k": "for k in K:\n  for i in I:\n    for j in J:\n      D[i, j] += A[i, k] * B[k, j]",
     "products": "for i in I:\n  y[i] = y[i - 1] * x[i]",
     "both": "for i in I:\n  s += x[i]\n  s *= y[i]",
     "square": "for i in I:\n  s = s + s * x[i]",
@@ -121,6 +122,15 @@ def test_values_that_the_next_iteration_needs(place, name):
 @pytest.mark.parametrize(("name", "may"), [("search", False), ("quotient", True), ("quotients", True), ("exit", False)])
 def test_a_division_by_a_constant_raises_nothing(place, name, may):
     assert sources.divides(*place(name)) is may
+
+
+def test_a_result_that_later_iterations_read_stays_in_memory(place):
+    """In Floyd–Warshall the loop over k returns to D[i, j], but D[i, k] and D[k, j] must be stored before."""
+    steps = "vmovsd (%rdi,%r9,8), %xmm0", "vaddsd (%rsi,%r9,8), %xmm0, %xmm0", "vmovsd %xmm0, (%rdi,%r9,8)"
+    paths, product = (judged(place(name), *steps)["accumulators"] for name in ("paths", "product by k"))
+    assert [verdict["answer"].startswith("in memory: 1") for verdict in (paths, product)] == [True, True]
+    assert (paths["good"], paths["fix"]) == (None, "")
+    assert product["fix"].startswith("keep each sum in a local variable")
 
 
 def test_sums_along_rows_are_not_swapped(place):

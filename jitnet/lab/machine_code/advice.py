@@ -70,6 +70,8 @@ def fix_that_fits(name: str, fix: str, facts: Facts) -> str:
         return UNSIGNED_FIX  # no view helps where the index is a number in memory
     if VIEW in fix and name == "vectorized" and (facts.integers.indirect or reductions.recurs(*place)):
         return ""  # nor where it is counted
+    if name == "accumulators" and facts.came_back and indices.reads_what_it_writes(*place):
+        return ""  # other iterations read from memory what is kept there
     if fix in (CARRIES, INNER_OR_ORDER) and indices.recurs_in_memory(*place) and not indices.swappable(*place):
         return ""  # it carries a number in memory, too
     if fix == INNER_OR_ORDER:
