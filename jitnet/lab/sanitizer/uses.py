@@ -84,8 +84,7 @@ class Uses:
     def _passed(self, arguments: list[ast.expr], function: Any, callers: tuple[CodeType, ...]) -> None:
         """`mandel(x, y, steps)`: a number that bounds a loop there is whole; an array has as many dimensions."""
         code = getattr(function, "__code__", None)
-        tree = tree_of(code) if code and code not in callers else None
-        if tree is None:
+        if code is None or code in callers or (tree := tree_of(code)) is None:
             return
         names = [parameter.arg for parameter in tree.args.args]
         uses = Uses(tree, names, {}, function.__globals__, (*callers, code))
