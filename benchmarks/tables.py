@@ -33,10 +33,10 @@ how many times as long the other libraries take: with "1.40 × NumPy", NumPy tak
 libraries alternate on one machine. The peak is the speed of a loop of multiply-adds in registers in the same minute.
 The machines are virtual and shared, so compare times within a column, and only roughly between columns. A dash means
 not measured. Zen 4 was measured with the present kernels; Emerald Rapids before a single column of C had a tile of its
-own (1000x64x1); Zen 5 with kernels that copied B before the first tile computed anything, masked all rows of narrow
-panels, and divided products into parts of more rows; Ice Lake with still earlier ones, which had smaller tiles. `python
-benchmarks/steps.py` (and `products.py`, `activations.py`, `epochs.py`) writes to a folder of its machine; `python
-benchmarks/tables.py` writes this page.
+own (1000x64x1, and the last column of 65x785x129 and 511x1023x513); Zen 5 with kernels that copied B before the first
+tile computed anything, masked all rows of narrow panels, and divided products into parts of more rows; Ice Lake with
+still earlier ones, which had smaller tiles. `python benchmarks/steps.py` (and `products.py`, `activations.py`,
+`epochs.py`) writes to a folder of its machine; `python benchmarks/tables.py` writes this page.
 
 ![Time of the fastest other library divided by jitnet's, on one thread: blue where jitnet is
 faster](../../benchmarks/results/machines.png)

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..compiler.intrinsics import VECTOR_BYTES, free_array, heap_array, lanes, matrix_in, rolled, stack_array, submatrix
 from ..compiler.jit import part_of_kernels
-from ..compiler.simd import masked_load, store
+from ..compiler.simd import MASKS, masked_load, store
 from ..compiler.simd_rows import load_rows, store_rows
 from ..compiler.simd_transpose import TERMS_BYTES, rank_n_update
 from ..compiler.types import Matrix, Vector
@@ -33,11 +33,20 @@ STACK_BYTES = 8192
 
 @part_of_kernels
 def few_columns_pay(A: Matrix, B: Matrix, C: Matrix) -> bool:
-    """Whether these tiles compute C = A·B faster. Rows of A must be contiguous, and as many as in one tile. In float64,
-    with two terms in a step instead of four, they are not faster."""
+    """Whether these tiles compute C = A·B faster. Rows of A must be contiguous, and at least as many as in one tile; a
+    single column needs only the terms of one step. In float64, with two terms in a step, they are not faster."""
     m, n = C.shape
     fits = 0 < n <= FEW and m >= HEIGHT * lanes(C) and A.strides[1] == A.itemsize and A.itemsize == 4
     return bool(fits and B.shape[0] >= (LEAST_TERMS if n > 1 else TERMS_BYTES // A.itemsize))
+
+
+@part_of_kernels
+def columns_beyond_pay(A: Matrix, B: Matrix, C: Matrix) -> bool:
+    """Whether the columns of C beyond whole vectors are faster as a panel of their own. Without masks, vectors have at
+    most eight numbers, and only a single one is."""
+    beyond = C.shape[1] % lanes(C)
+    pays = few_columns_pay(A, B, submatrix(C, 0, C.shape[0], 0, beyond))
+    return bool(pays and (MASKS or beyond == 1))
 
 
 def tiles_of_columns(columns: int) -> Any:
@@ -78,7 +87,7 @@ def tiles_of_columns(columns: int) -> Any:
     return tiles
 
 
-tiles_1, tiles_4 = tiles_of_columns(1), tiles_of_columns(FEW)
+one_column, four_columns = tiles_of_columns(1), tiles_of_columns(FEW)
 
 
 @part_of_kernels
@@ -86,5 +95,5 @@ def few_columns(A: Matrix, B: Matrix, begin: Vector, C: Matrix) -> bool:
     """C = A·B for at most FEW columns; the sums begin with `begin`. False if there is no memory for a copy of B, whose
     rows have as many numbers as the tile has columns, so that the distances between its numbers are constants."""
     if C.shape[1] == 1:
-        return bool(tiles_1(A, B, begin, C))
-    return bool(tiles_4(A, B, begin, C))
+        return bool(one_column(A, B, begin, C))
+    return bool(four_columns(A, B, begin, C))

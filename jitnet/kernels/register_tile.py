@@ -40,7 +40,7 @@ from ..compiler.simd import MASKS, broadcast, load, load_past_end, masked_load, 
 from ..compiler.simd_rows import load_rows, prefetch_rows, rank_1_update, repeated, store_rows
 from ..compiler.simd_transpose import transpose_part, transpose_square
 from ..compiler.types import Matrix, Vector
-from .few_columns import few_columns, few_columns_pay
+from .few_columns import columns_beyond_pay, few_columns, few_columns_pay
 
 ROWS, LOW = 6, 4
 NARROW_ROWS, NARROW_LOW = 10, 5
@@ -335,12 +335,12 @@ def product(A: Matrix, B: Matrix, C: Matrix, variant: int, b: Vector, lr: float)
     Rows of C are contiguous, and A and B can be transposes. The terms of each sum are added in the order of k, whatever
     the tile, so the partition of the work changes no bit of the result.
 
-    One to four columns beyond whole vectors are a panel of their own, if that pays. B is read in place, or packed panel
-    by panel: transposed first (`copy_transpose`), or copied by the first tile, if that pays (`packing_pays`) or if rows
-    must be padded because there are no masks. A transposed A may be copied (`copying_pays`). With any copy, a panel has
-    at most DEPTH rows, in a loop outside the columns: DEPTH columns of A stay in L2, or at least in L3, for all panels
-    but the first. The panels of DESCENT have all rows, if there is enough memory: C − lr·(s₁ + s₂) and C − lr·s₁ −
-    lr·s₂ differ in the last bit.
+    Up to four columns beyond whole vectors are a panel of their own, if that pays (`columns_beyond_pay`). B is read in
+    place, or packed panel by panel: transposed first (`copy_transpose`), or copied by the first tile, if that pays
+    (`packing_pays`) or if rows must be padded because there are no masks. A transposed A may be copied
+    (`copying_pays`). With any copy, a panel has at most DEPTH rows, in a loop outside the columns: DEPTH columns of A
+    stay in L2, or at least in L3, for all panels but the first. The panels of DESCENT have all rows, if there is enough
+    memory: C − lr·(s₁ + s₂) and C − lr·s₁ − lr·s₂ differ in the last bit.
     """
     m, depth, n = A.shape[0], A.shape[1], C.shape[1]
     is_row = MASKS and m == 1
@@ -363,9 +363,7 @@ def product(A: Matrix, B: Matrix, C: Matrix, variant: int, b: Vector, lr: float)
     zeros = stack_array(ZEROS_BYTES, C)
     for j in range(zeros.size):
         zeros[j] = 0
-    few = n % lanes(C)  # columns beyond whole vectors
-    splits = (MASKS or few == 1) and few_columns_pay(A, B, submatrix(C, 0, m, 0, few))
-    splits = splits and variant != DESCENT and rows >= depth
+    splits = variant != DESCENT and rows >= depth and columns_beyond_pay(A, B, C)
     k0 = 0
     while k0 == 0 or k0 < depth:
         k1 = min(k0 + rows, depth)
