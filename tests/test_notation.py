@@ -36,6 +36,7 @@ def warned(name, cells):
         (["1-2000", "2001-4000", "4001-6000"], NOTATION + "'1-2000'"), (["1/2000", "1/1000", "1/500"], NOTATION),
         (["5-2000", "2-100", "6-150"], NOTATION), (["6-1990", "13-1990", "14-1990"], NOTATION),
         (["1/a", "2/b", "3/c"], ""), (["9 m2", "8 m2", "7 m2"], UNIT),
+        ([f"2024-01-0{i} customer {i} wrote" for i in range(1, 9)], ""), (["P5S", "P6S", "P7S"], ""),
         (["1st", "2nd", "3rd", "3rd"], ""), (["1 kg", "2 kg", "heavy", "2 kg"], ""),
         (["1 Main", "2 Oak", "3 Elm", "4 Ash"], ""), (["10A", "11B", "12C", "10A"], ""), (["5 kg", "7 kg"], ""),
         (["<5", ">= 7", "9+"], NOTATION), (["1/2", "3/4", "1/4"], NOTATION + "'1/2'"), (["1 1/2", "2", "3"], NOTATION),
@@ -140,6 +141,23 @@ def test_a_target_of_repeated_quantities_is_classes_only_if_they_are_few(written
         assert len(Recipe.learn(table, range(100), task).classes) == different
     months = [f"Jan {i % 30}" for i in range(300)]  # not dates: they have no year
     assert len(Recipe.learn(from_frame({"x": range(300)}, months), range(300)).classes) == 30
+
+
+@pytest.mark.parametrize(
+    "written", ["{} Oak", "{} Main", "{} building", "P{}M", "P{}S", "2024-01-{:02} Building 3", "2024-01-{:02} shift B"]
+)
+def test_names_that_begin_like_quantities_are_classes_however_many(written):
+    y = [written.format(1 + i % 25) for i in range(100)]
+    assert len(Recipe.learn(from_frame({"x": range(100)}, y), range(100)).classes) == 25
+
+
+@pytest.mark.parametrize(
+    "written", ["{} cm", "{} MHz", "{} hours", "{} Jahre", "{} Mio.", "PT{}M", "P{}DT2H", "2024-01-{:02} um 8 Uhr"]
+)
+def test_quantities_are_no_classes_if_they_are_many(written):
+    y = [written.format(1 + i % 25) for i in range(100)]
+    with pytest.raises(jitnet.Error, match="too many for classes; the values are"):
+        Recipe.learn(from_frame({"x": range(100)}, y), range(100))
 
 
 def test_columns_with_the_same_notation_share_a_warning():

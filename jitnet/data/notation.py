@@ -18,8 +18,18 @@ _UNIT = rf"[^\W\d_]{{2,12}}|[kKMmgshl万亿億만억]|°[CF]?|m[²³0]|(?:Mio|Mr
 """kg, °C, m², Mio. €, mmol/l, €/m²; but not 3 B/C, 10 w/o and 1 Nord."""
 _WITH_UNIT = re.compile(rf"[+-]?0(?: ?({_UNIT})| ([^\W\d_]))")
 _PERIOD = "(?:[dhms]|min|sec|(?:year|month|week|day|hour|minute|second)s?)"
-_DURATION = re.compile(rf"[0-9]+(?::[0-5][0-9]){{1,2}}|(?:[0-9]+ ?{_PERIOD},? ?){{2,}}|PT?(?:[0-9.]+[DHMS])+")
+_ISO = "P(?=.)(?:[0-9.]+[YMWD])*(?:T(?:[0-9.]+[HMS])+)?"
+_DURATION = re.compile(rf"[0-9]+(?::[0-5][0-9]){{1,2}}|(?:[0-9]+ ?{_PERIOD},? ?){{2,}}|{_ISO}")
 """Not 16:9, which is a ratio."""
+_NOUNS = (
+    "(?:(?:hour|day|week|month|year|minute|second|met(?:er|re)|lit(?:er|re)|gram|euro|dollar|mile|point|piece|degree"
+    "|volt|watt)s?|percent|tagen?|wochen?|monaten?|jahren?|stunden?|minuten?|sekunden?|gramm|grad|prozent|stück"
+    "|punkte|personen|people|mio|mrd|tsd|stk|std|min|mbit|gbit|mbps|gbps)"
+)
+_CAN_BE_NAME = re.compile(
+    rf"P[0-9]+[YMWD]|[0-9.,]+ ?(?!(?i:{_NOUNS})\.?$)(?:[^\W\d_]{{5,}}|[A-ZÄÖÜ][a-zäöüß]{{2,}}\.?)"
+)
+"""A name or code that has the form of a quantity, as 12 Oak, 3 building and P5M have."""
 _ORDINALS = ("st", "nd", "rd", "th")
 _WITHOUT_WORDS = re.compile(r"[^\w]*0(?:[^\w]|0|[_kKMx]|[°'\"] ?[NSEWO]|to|bis|h|m|min|s|sec)*")
 """Numbers with signs between and around them, and the few letters of 5k, 2x3, 1 to 5, 3h 20min, 48°12'N."""
@@ -39,8 +49,9 @@ _DAY = "|".join((
     rf"[0-9]{{1,2}}\.? [^\W\d_]{{3,10}}\.? {_YEAR}", rf"[^\W\d_]{{3,10}}\.? [0-9]{{1,2}},? {_YEAR}",
     "[0-9]{1,2}-[A-Za-z]{3,9}-(?:[0-9]{2}){1,2}", f"{_YEAR}-?W[0-9]{{2}}-?[0-9]",
 ))  # fmt: skip
-_LIKE_DATE = re.compile(rf"(?:[^\W\d_]{{2,12}}\.?,? )?(?:{_DAY})(?:[ ,T].{{1,60}})?")
-"""Dates for people: 3. Juli 2023; Mo, 03.07.2023 13:00 Uhr; 07/03/2023 13:00 EST."""
+_CLOCK = r"(?:T|,? (?:[^\W\d_]{1,3},? )?)[0-9]{1,2}(?:[:.hH][0-9]{2}.{0,40}| ?(?:Uhr|[AaPp]\.?[Mm]\.?))"
+_LIKE_DATE = re.compile(rf"(?:[^\W\d_]{{2,12}}\.?,? )?(?:{_DAY})(?:{_CLOCK})?")
+"""Dates for people: 3. Juli 2023; Mo, 03.07.2023 13:00 Uhr; 07/03/2023 13:00 EST; but not 2023-07-03 Building 3."""
 SAMPLE = 1000
 """The texts that decide whether others are tried as dates, which takes long."""
 
@@ -87,9 +98,11 @@ def instead_of(texts: list[str], is_target: bool = False) -> str:
 
 
 def are_quantities(classes: list[str]) -> bool:
-    """True if the classes of a target are dates, durations or numbers with a unit."""
+    """True if the classes of a target are dates, durations or numbers with a unit, and cannot be names."""
     found = unread_in(classes, is_target=True)
-    return found is not None and found.what in (DATES_OF_TARGET, DURATIONS, WITH_UNIT)
+    if found is None or found.what not in (DATES_OF_TARGET, DURATIONS, WITH_UNIT):
+        return False
+    return not all(_CAN_BE_NAME.fullmatch(text) or is_missing_word(text) for text in classes)
 
 
 def unread_in(texts: list[str], is_target: bool = False) -> Unread | None:
