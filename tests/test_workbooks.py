@@ -230,6 +230,18 @@ def test_a_workbook_that_needs_too_much_memory_is_an_error(tmp_path, monkeypatch
         read_table(tmp_path / "f", "b")
 
 
+@pytest.mark.parametrize("declared", [(1048576, 16384), (1, 1)])
+def test_the_dimensions_that_an_xlsb_declares_do_not_matter(tmp_path, monkeypatch, declared):
+    """Those of Excel include empty cells with a format, and those of other programs can be wrong."""
+    monkeypatch.setattr(jitnet.checks, "free_memory", lambda: 16 << 20)
+    rows = [["a" * 70, "b"], *([i / 8, i] for i in range(40))]  # the record of a long text has a size of two bytes
+    found = read_table(xlsb(tmp_path / "f.xlsb", rows, declared), "b")
+    np.testing.assert_array_equal(found["a" * 70].values, np.arange(40) / 8)
+    xlsb(tmp_path / "far.xlsb", [*rows, *[[]] * 4958, [None] * 16383 + ["z" * 70]], declared)
+    with pytest.raises(jitnet.Error, match="has a sheet with 5000 rows and 16384 columns"):
+        read_table(tmp_path / "far.xlsb", "b")
+
+
 def test_without_calamine_the_error_names_the_package(tmp_path, monkeypatch):
     monkeypatch.setattr(workbook.importlib.util, "find_spec", lambda name: None)
     rows = [["a", "b"], [1, "x"], [2, "y"]]

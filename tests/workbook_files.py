@@ -117,8 +117,11 @@ PACKAGE = "http://schemas.openxmlformats.org/package/2006/relationships"
 OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 
 
-def xlsb(path, rows):
-    """A binary Excel workbook with the sheet Data: numbers, text, yes and no, dates and times."""
+def xlsb(path, rows, declared=None):
+    """A binary Excel workbook with the sheet Data: numbers, text, yes and no, dates and times.
+
+    declared    its rows and columns, as those of empty cells with a format; None counts them
+    """
 
     def record(kind, content=b""):
         head = bytes([kind]) if kind < 128 else bytes([kind & 127 | 128, kind >> 7])
@@ -141,13 +144,13 @@ def xlsb(path, rows):
             return record(5, struct.pack("<IId", j, 0, cell))
         return b"" if cell is None else record(6, struct.pack("<II", j, 0) + name(cell))
 
-    width = max(map(len, rows))
+    height, width = declared or (len(rows), max(map(len, rows)))
     cells = b"".join(
         record(0, struct.pack("<IIHBBBI", i, 0, 300, 0, 0, 0, 0))
         + b"".join(value(j, cell) for j, cell in enumerate(row))
         for i, row in enumerate(rows)
     )
-    area = struct.pack("<IIII", 0, len(rows) - 1, 0, width - 1)
+    area = struct.pack("<IIII", 0, height - 1, 0, width - 1)
     sheet = record(129) + record(148, area) + record(145) + cells + record(146) + record(130)
     formats = b"".join(record(47, struct.pack("<HHHHHHI", 0, number, 0, 0, 0, 0, 0)) for number in (0, 22))
     styles = record(278) + record(617, struct.pack("<I", 2)) + formats + record(618) + record(279)

@@ -28,8 +28,8 @@ STREAMS = tuple(name.encode("utf-16-le") for name in ("Workbook", "Book", "Encry
 """What such a document has if it is a workbook; the second until Excel 95, the third with a password."""
 ROW, LETTERS = re.compile(rb""" r=["'][A-Za-z]*([0-9]+)"""), re.compile(rb""" r=["']([A-Za-z]{2,})[0-9]""")
 """Of the places of cells in the XML of a sheet, as in r="AB12": the row; the letters, if there are several."""
-AREA = re.compile(rb"\x94\x01\x10(.{16})", re.DOTALL)
-"""The record of an .xlsb with the first and last row and the first and last column of a sheet, from 0."""
+RECORD = struct.Struct("<BBI")
+"""Of a short record of an .xlsb: its kind, its size, and the number of a row or column if it has one."""
 CELL = 64
 """Bytes of memory for each cell of the rectangle around all cells."""
 
@@ -127,10 +127,7 @@ def _examine(data: bytes, path: str) -> dict[str, Besides]:
             if member.filename == "content.xml":  # of an .ods: calamine never returns if it is incomplete
                 expat.ParserCreate().Parse(archive.read(member), True)
             if re.fullmatch(r"xl/worksheets/[^/]+\.bin", member.filename):
-                with archive.open(member) as file:
-                    if area := AREA.search(file.read(1 << 12)):
-                        first, last, left, right = struct.unpack("<IIII", area[1])
-                        _expect_fits(path, last - first + 1, right - left + 1, free)
+                _expect_fits(path, *_extent_of_records(archive.read(member)), free)
             if re.fullmatch(r"xl/worksheets/[^/]+\.xml", member.filename):
                 xml = archive.read(member)
                 _expect_fits(path, *_extent(xml, free), free)
@@ -175,6 +172,42 @@ def _extent(xml: bytes, free: float) -> tuple[int, int]:
     if CELL * rows * columns > free or re.search(rb""" r=["'][A-Za-z]*[0-9]{%d}""" % (digits + 1), xml):
         rows = max(map(int, set(ROW.findall(xml))), default=0)
     return rows, columns
+
+
+def _extent_of_records(data: bytes) -> tuple[int, int]:
+    """The rows and columns of a sheet of an .xlsb up to the last cell with a value.
+
+    The dimensions that it declares are not those: they include empty cells with a format.
+    """
+    columns = {0}
+    at = row = last = 0
+    while at <= len(data) - RECORD.size:
+        kind, size, number = RECORD.unpack_from(data, at)
+        at += 2
+        if kind > 127 or size > 127:  # each takes several bytes, of 7 bits
+            kind, at = _varint(data, at - 2)
+            size, at = _varint(data, at)
+            number = int.from_bytes(data[at : at + 4], "little")
+        at += size
+        if 1 < kind < 12:  # a cell with a value; kind 1 is one without, and kind 0 begins a row
+            columns.add(number)
+            if row > last:  # faster than max
+                last = row
+        elif kind == 0:
+            row = number
+    return last + 1, max(columns) + 1
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    """A number of up to four bytes, of which all but the last have the highest bit, and where the next one begins."""
+    number = 0
+    for shift in range(0, 28, 7):
+        byte = data[at] if at < len(data) else 0
+        at += 1
+        number |= (byte & 127) << shift
+        if byte < 128:
+            break
+    return number, at
 
 
 def _protected(path: str) -> checks.Error:
