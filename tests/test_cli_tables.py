@@ -201,7 +201,7 @@ def test_many_whole_numbers_are_classes_only_beside_images(run, tmp_path):
     answers = run("predict", "m.npz", "train-images-idx3-ubyte", "--backend", "numpy").out.split()
     for pixels in (images, images.reshape(260, 9), images / np.float32(255)):  # as in the file, or scaled
         assert jitnet.load("m.npz").predict(pixels, "numpy").tolist() == [int(answer) for answer in answers]
-    with pytest.raises(jitnet.Error, match="learned from images, but X holds other data"):
+    with pytest.raises(jitnet.Error, match="learned from images, but X holds numbers that are not images"):
         jitnet.load("m.npz").predict(images.astype(float), "numpy")
     np.savez(tmp_path / "d.npz", X=rng.normal(size=(260, 3)), y=y)
     said = run("train", "d.npz", "--quiet", *QUICK)

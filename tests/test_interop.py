@@ -12,7 +12,7 @@ import pytest
 from test_formulas import OF_Z
 
 import jitnet
-from jitnet import Dense, Dropout, LayerNorm, Network, interop
+from jitnet import Dense, Dropout, LayerNorm, Network, interop, storage
 from jitnet.kernels.activations import ActivationName
 
 F = OF_Z | {"softmax": lambda Z: np.exp(Z) / np.exp(Z).sum(axis=1, keepdims=True)}
@@ -347,6 +347,9 @@ def test_damaged_safetensors_files_are_an_error(tmp_path):
         path.write_bytes(damaged)
         with pytest.raises(jitnet.Error, match=message):
             interop.from_safetensors(path)
+    path.write_bytes(numpy.save(arrays, {"jitnet": json.dumps(storage.described(net) | {"loss": "msee"})}))
+    with pytest.raises(storage.NotDefinedError, match=r"net.safetensors needs the loss 'msee', which is not one"):
+        interop.from_safetensors(path)
     with pytest.raises(FileNotFoundError):
         interop.from_safetensors(tmp_path / "none.safetensors")
     with pytest.raises(jitnet.Error, match="cannot write"):

@@ -49,7 +49,7 @@ def from_safetensors(path: str | Path) -> Network:
         net = of_model(storage.model_of(json.loads(about)))
         net.load_state_dict(arrays)
     except storage.NotDefinedError as error:
-        raise checks.Error(f"{path} {error}") from None
+        raise storage.NotDefinedError(f"{path} {error}") from None
     except (checks.Error, KeyError, TypeError, ValueError) as error:
         raise checks.Error(f"{path} is not a valid network of jitnet: {checks.reason(error)}") from None
     return net

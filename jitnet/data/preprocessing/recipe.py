@@ -300,7 +300,8 @@ class Recipe:
             return
         largest = max((float(np.abs(table[name].values).max(initial=0)) for name in self.standard.names), default=0.0)
         if table.kind == "pictures" or largest > 1:
-            learned, here = ("images", "other data") if self.kind == "pictures" else ("other data", "images")
+            other = "numbers that are not images"
+            learned, here = ("images", other) if self.kind == "pictures" else (other, "images")
             raise checks.Error(
                 f"the model learned from {learned}, but {table.source} holds {here}: images are scaled to "
                 "numbers from 0 to 1, and other numbers are not; give a file of the same kind"
