@@ -196,7 +196,7 @@ def test_a_row_of_units_is_named_in_the_error_about_the_target(tmp_path):
 
 
 @pytest.mark.parametrize(("every", "is_merged"), [(1, False), (2, False), (4, True)])
-def test_gaps_of_merged_cells_are_a_warning(every, is_merged):
+def test_missing_values_of_merged_cells_are_a_warning(every, is_merged):
     """Only of the first columns, which have a value in the first row."""
     regions = [f"R{i}" if i % every == 0 else None for i in ROWS]
     years = [2000 + i // 4 if i % every == 0 else None for i in ROWS]

@@ -99,9 +99,12 @@ FOUR_COLUMNS = [
         (COLUMN, [1], "1 number per iteration is far apart from the next"),
         (COLUMN[:2] + COLUMN[1:], [1], "1 number per iteration is far apart from the next"),
         (FOUR_COLUMNS, [4, 4, 4], "groups of 4 neighbors are far apart, and their numbers are accessed one by one"),
-        (["vmovss (%rdi,%rbx,4), %xmm4", "vaddss %xmm4, %xmm3, %xmm3", "addq $1, %rbx"], [], "; most cores do two"),
+        (
+            ["vmovss (%rdi,%rbx,4), %xmm4", "vaddss %xmm4, %xmm3, %xmm3", "addq $1, %rbx"], [],
+            "; most cores do as many loads as arithmetic instructions per cycle",
+        ),
     ],
-)
+)  # fmt: skip
 def test_only_numbers_far_apart_are_said_to_be(instructions, far, said):
     facts = facts_of(*instructions)
     assert facts.far == far

@@ -23,7 +23,7 @@ QUICK = ("--backend", "numpy", "--hidden", "8", "--epochs", "3")
 
 
 def houses(n=60):
-    """Codes that are text, decimals, dates, times, words with a comma, yes and no, whole numbers, and gaps."""
+    """Codes that are text, decimals, dates, times, words with a comma, yes and no, whole numbers; some are missing."""
     draw = random.Random(0)
     rows = [
         [

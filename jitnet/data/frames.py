@@ -220,7 +220,7 @@ def _plain_numbers(cells: Any) -> NDArray[np.float64] | None:
         array = cells.to_numpy()
     else:
         return None
-    are_whole = "int" in str(getattr(cells, "dtype", "")).lower()  # if there are gaps, the array is float64
+    are_whole = "int" in str(getattr(cells, "dtype", "")).lower()  # if values are missing, the array is float64
     return None if array.dtype.kind not in "fiu" or (are_whole and _are_long(array)) else np.array(array, np.float64)
 
 

@@ -37,5 +37,5 @@ def read_npz(path: str | Path, needs_target: bool) -> Table:
             y = archive.array("y").ravel()
             columns = [Column("y", values_of(np.char.decode(y, "utf-8") if its_dtype.kind == "S" else y))]
         X = archive.array("X", None if dtype.kind in "iu" and dtype.itemsize == 8 else np.dtype(np.float64))
-    rows = table_of(X)  # as in Python: an array with gaps becomes columns
+    rows = table_of(X)  # as in Python: an array with missing values becomes columns
     return replace(rows, columns=[*rows.columns, *columns], source=str(path), target="y")

@@ -1,7 +1,7 @@
 """The kinds of columns: how each becomes inputs of the network, learned from the training rows and saved as data.
 
 Standard    plain numbers without missing values, all such columns together: (x − mean) / scale
-Number      numbers with missing values, numbers written like 1,234.5 or 12 %, yes and no, dates: the same, gaps filled
+Number      numbers with missing values (filled in), numbers written like 1,234.5 or 12 %, yes and no, dates: the same
 Category    words: one input per category, 1 or 0
 
 `prepare(table, out, outside)` writes the inputs (n, width) of a table to `out`, and returns sentences about cells that

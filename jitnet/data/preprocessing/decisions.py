@@ -152,8 +152,8 @@ class Planner:
                 self.left_out.setdefault(why, []).append(name)
         self.warnings += notation.unread_notes(self.unread)
         if not self.standard and not self.columns:
-            whys = [f"{listed(names, 5)}: {why}" for why, names in self.left_out.items()]
-            raise checks.Error(f"{table.source} has no column left to learn from: {'; '.join(whys + self.warnings)}")
+            reasons = [f"{listed(names, 5)}: {why}" for why, names in self.left_out.items()]
+            raise checks.Error(f"{table.source} has no column left to learn from: {'; '.join(reasons + self.warnings)}")
         self.warnings += sentinel_notes(self.sentinels, "cells of training rows") + self._mostly_empty_notes()
         self.warnings += totals_notes(table) + layout_notes(table)
         decisions = [f"left out: {listed(names)}: {why}" for why, names in self.left_out.items()]
@@ -314,7 +314,7 @@ class Planner:
             self.sentinels.setdefault(canonical(text), {})[name] = rows
 
     def _number(self, name: str, form: str, read: list[str], first_year: int = FIRST_YEAR) -> None:
-        """Learn a column of numbers with gaps or in a special form; `read` are the texts that are numbers."""
+        """Learn a column of numbers with missing cells or in a special form; `read` are the texts that are numbers."""
         column = Number.learn(self.table, name, form, self.train, name in self.choices.numeric, first_year)
         self.columns.append(column)
         if form == "yes/no":

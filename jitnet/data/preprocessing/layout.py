@@ -1,5 +1,5 @@
 """What the layout of a sheet leaves in a table: rows that belong to the header, such as the questions of a survey, and
-gaps of merged cells. Both would be learned as data."""
+missing cells where others were merged. Both would be learned as data."""
 
 from itertools import takewhile
 
@@ -7,10 +7,12 @@ from ...checks import count
 from ..table import Table, called
 from ..text_column import Words
 
-MOST = 3
+EXAMINED = 3
 """How many of the first rows are examined."""
-LEAST = 2
-"""A text that occurs once in a single column is a rare category."""
+LEAST_OTHERS = 3
+"""How many other rows there are at least."""
+LEAST_COLUMNS = 2
+"""Columns of categories in which the text must occur once; in a single one it can be a rare category."""
 REPEATS = 4
 """Texts that occur this often on average are categories."""
 
@@ -24,7 +26,7 @@ def _header_rows(table: Table) -> list[str]:
     """A sentence about the first rows, if their texts occur in no other row, but those of the other rows repeat."""
     if not table.has_header or not table[table.target].is_text:
         return []
-    rows = list(takewhile(lambda row: _is_of_header(table, row), range(min(MOST, len(table) - MOST))))
+    rows = list(takewhile(lambda row: _is_of_header(table, row), range(min(EXAMINED, len(table) - LEAST_OTHERS))))
     if not rows:
         return []
     alone = "only texts that occur in no other row; if"
@@ -39,7 +41,7 @@ def _header_rows(table: Table) -> list[str]:
 
 def _is_of_header(table: Table, row: int) -> bool:
     """True if all cells of a row are texts that occur once in columns of categories, or missing."""
-    unlike = 0
+    occurring_once = 0
     for column in table.columns:
         if column.missing[row]:
             if column.name == table.target:  # then the row is not learned
@@ -51,12 +53,12 @@ def _is_of_header(table: Table, row: int) -> bool:
         repeat = REPEATS * len(column.cells.used) < len(column.cells)
         if repeat and not occurs_once:
             return False
-        unlike += repeat
-    return unlike >= LEAST
+        occurring_once += repeat
+    return occurring_once >= LEAST_COLUMNS
 
 
 def _merged_cells(table: Table) -> list[str]:
-    """A sentence about each of the first columns that has a cell in the first row, and below it mostly gaps."""
+    """A sentence about each of the first columns that has a value in the first row, but mostly none below it."""
     features = (column for column in table.columns if column.name != table.target)
     columns = takewhile(lambda one: not one.missing[0] and 2 * one.missing.sum() > len(table), features)
     return [

@@ -25,7 +25,7 @@ SKIPPED = 50
 LEAST = 5
 """The minimum number of rows that a sum or mean must summarize: with fewer, the relation can be a coincidence."""
 FEW = 2
-"""A word in more rows than this is a category, unless each of these rows has gaps where other rows have none."""
+"""A word in more rows than this is a category, unless each of these rows lacks cells that other rows have."""
 
 HALF = "half"
 """A grand total is half of the sum if each row counts twice: by itself and in a subtotal."""

@@ -22,7 +22,8 @@ WHERE = "llvm-mca (apt install llvm, brew install llvm, conda install llvm-tools
 MISSING = f"There is no prediction of cycles: it needs {WHERE} on the PATH"
 UNKNOWN = "not a recognized processor"
 NEWER = "a newer version, or another --analyzer, may know the processor"
-_WHICH = "note: instruction:"
+_NOTE = "note: instruction:"
+"""How the line of llvm-mca begins that has the instruction of an error."""
 SECONDS = 60
 """Time limit of a program; it usually takes less than two seconds."""
 
@@ -159,7 +160,7 @@ def _by_llvm(program: str, operations: list[Operation], texts: list[str], cpu: s
     nearest = next((model for model, said in refused.items() if UNKNOWN not in said), cpu)
     lines = refused[nearest].splitlines() or ["nothing"]
     said = next((line for line in lines if "error" in line), lines[0]).strip().removesuffix(".")
-    which = next((line.partition(_WHICH)[2] for line in lines if _WHICH in line), "")
+    which = next((line.partition(_NOTE)[2] for line in lines if _NOTE in line), "")
     said = ": ".join(filter(None, [said, " ".join(which.split())]))
     raise _cannot(program, nearest, cpu, said)
 

@@ -190,7 +190,8 @@ def traffic(facts: Facts) -> Verdict:
     if (facts.gathers or facts.far) and (not facts.packed or facts.gathers):
         return Verdict("loads and stores", answer, False, f"{evidence}; {_places(facts)}", advice.FAR_FIX)
     if facts.loads <= len(of) and facts.stores <= len(of) / 2:
-        return Verdict("loads and stores", answer, True, evidence + "; most cores do as many loads as those per cycle")
+        busy = f"; most cores do as many loads as {what}s per cycle"
+        return Verdict("loads and stores", answer, True, evidence + busy)
     if facts.came_back or sources.depth(*facts.loop.place) > 2:
         return Verdict(
             "loads and stores", answer, False, evidence + BUSY,
