@@ -38,8 +38,9 @@ def test_second_process_begins_with_a_part_of_the_tile(events):
     """Then it goes on from the end: the other kernels, which do not wait for the tile, and those that call it."""
     fast = cpu.Fast()
     kernels = [(operation, fast.kernels[operation]) for operation in OF_A_TRAINING]
-    reported = []
-    assert cpu._compile(kernels, FLOAT32, lambda *news: reported.append(news)) == 7
+    show, reported = progress.Progress(), []
+    show.compiling = lambda *news: reported.append(news)
+    assert cpu._compile(kernels, FLOAT32, show) == 7
     assert events == [
         ("starts", [
             ("layer", "fused", "float32"), ("delta", "fused", "float32"), ("gradients", "fused", "float32"),
