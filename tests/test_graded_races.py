@@ -102,6 +102,16 @@ def add(x, y, c):
             c[i] = x[i] + y[i]
 """
 
+SINGLE = """
+import numba
+@numba.njit(parallel=True)
+def add(x, y, c):
+    one = 1
+    for _ in numba.prange(1):
+        for i in range(x.size):
+            c[i] = x[i] + y[i]
+"""
+
 
 @pytest.mark.parametrize(
     ("source", "said"),
@@ -124,6 +134,16 @@ def add(x, y, c):
             PARALLEL.replace("    for", "    for _ in numba.prange(1):\n        pass\n    for"),
             "its prange loop (line 5) has one iteration; divide the loop that does the work",
         ),
+        (SINGLE.replace("(1)", "(one)"), "its prange loop (line 6) has one iteration; divide"),
+        (SINGLE.replace("(1)", "(one, 2)"), "its prange loop (line 6) has one iteration; divide"),
+        (SINGLE.replace("(1)", "(min(x.size, one))"), "its prange loop (line 6) has one iteration; divide"),
+        (SINGLE.replace("(1)", "(min(1, x.size))"), "its prange loop (line 6) has one iteration; divide"),
+        (SINGLE.replace("(1)", "((x.size + 4095) // 4096)"), ""),  # blocks larger than the arrays here
+        (SINGLE.replace("(1)", "(min(64, (x.size + 4095) // 4096))"), ""),
+        (
+            LOOP.replace("        c", "        assert i >= 0\n        c"),
+            "a prange loop with `assert` inside has more than one exit, so Numba runs it serially (anna.py, line 6)",
+        ),
         (
             PARALLEL + "    for i in numba.prange(x.size):\n        if i < 0:\n            c[i] = 0\n",
             "its prange loop (line 7) makes 0% of the accesses to arrays; divide the loop",
@@ -140,10 +160,73 @@ def test_points_for_no_race_are_for_loops_that_threads_divide(source, said, tmp_
     assert inspection.without_race(kernel, problem, "float32", source.encode(), divided=False)[0]
 
 
+MATMUL = """
+import numba
+@numba.njit(parallel=True)
+def matmul(A, B, C):
+    for i in numba.prange(A.shape[0]):
+        for j in range(B.shape[1]):
+            C[i, j] = 0
+    for i in range(A.shape[0]):
+        for k in range(A.shape[1]):
+            for j in range(B.shape[1]):
+                C[i, j] += A[i, k] * B[k, j]
+"""
+
+BY_SIZE = """
+import numba
+@numba.njit(parallel=True)
+def matmul(A, B, C):
+    if A.shape[0] < 32:
+        for i in range(A.shape[0]):
+            row(A, B, C, i)
+    else:
+        for i in numba.prange(A.shape[0]):
+            row(A, B, C, i)
+@numba.njit
+def row(A, B, C, i):
+    for j in range(B.shape[1]):
+        s = C.dtype.type(0)
+        for k in range(A.shape[1]):
+            s += A[i, k] * B[k, j]
+        C[i, j] = s
+"""
+
+PER_CALL = """
+import numba
+@numba.njit(parallel=True)
+def divided(A, B, C):
+    for i in numba.prange(A.shape[0]):
+        row(A, B, C, i)
+""" + BY_SIZE.replace(
+    "        for i in numba.prange(A.shape[0]):\n            row(A, B, C, i)", "        divided(A, B, C)"
+).replace("import numba", "")
+
+
+@pytest.mark.parametrize(
+    ("source", "passed", "said"),
+    [
+        *[(BY_SIZE.replace("32", str(size)), True, inspection.RIGHT) for size in (32, 100, 256)],
+        (BY_SIZE.replace("32", "100000"), None, "not judged: no run on small arrays reached line 9, where a prange"),
+        (PER_CALL.replace("32", "100000"), None, "not judged: no run on small arrays reached line 15, where a prange"),
+        (MATMUL, False, "not parallel: its prange loop (line 5) makes 10% of the accesses"),
+    ],
+)
+def test_loop_that_threads_divide_may_be_that_of_large_arrays(source, passed, said, tmp_path, monkeypatch):
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", True)
+    (tmp_path / "anna.py").write_text(source)
+    kernel, problem = loading.load(f"{tmp_path / 'anna.py'}:matmul"), problems.load("matmul")
+    found = inspection.without_race(kernel, problem, "float32", source.encode())
+    assert found[0] is passed, found
+    assert found[1].startswith(said)
+
+
 @pytest.mark.parametrize("name", problems.NAMES)
 def test_parallel_rungs_of_problems_get_the_points(name):
     problem = problems.load(name)
-    for rung in (problem.rungs[rung] for rung in problem.rungs if rung.endswith("_parallel")):
+    rungs = [problem.rungs[rung] for rung in problem.rungs if rung.endswith("_parallel")]
+    assert rungs
+    for rung in rungs:
         source = Path(inspect.getsourcefile(rung.py_func)).read_bytes()
         passed, said = inspection.without_race(rung, problem, "float32", source)
         assert passed, (rung, said)

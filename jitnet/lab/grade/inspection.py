@@ -10,6 +10,7 @@ import ast
 import contextlib
 import math
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -26,7 +27,7 @@ from ..sanitizer import arguments, reasons
 from ..sanitizer.checking import examine
 from ..sanitizer.coverage import Coverage
 from ..sanitizer.findings import BROKEN, Report
-from .parts import parallel_lines
+from .parallel_loops import lines_of_prange, lines_of_single_loops, parallel_lines
 
 RIGHT = "no two iterations touch the same element"
 
@@ -37,6 +38,10 @@ NO_PRANGE = (
     "it has no prange loop; write `for i in numba.prange(...)` for the loop that threads divide, and "
     "@numba.njit(parallel=True) above the function"
 )
+
+NOT_JUDGED = "not judged: "
+
+BEGIN_EARLIER = "where a prange loop begins; use that loop for smaller arrays, too"
 
 LEAST = 0.1
 """The fraction of the accesses to arrays that prange loops must have at least, on small arrays."""
@@ -68,7 +73,7 @@ def without_race(
 
     divided     whether prange loops must do a part of the work
     """
-    start, why = perf_counter(), ""
+    start, why, tree = perf_counter(), "", ast.parse(source)
     for cases in (arguments.of_problem(problem, dtype), _smaller_cases(problem, dtype)):
         # what the kernel prints is not an answer of this process
         with contextlib.redirect_stdout(sys.stderr), Coverage(kernel) as reached:
@@ -81,7 +86,9 @@ def without_race(
             if error.kind != "too long":
                 return False, "; ".join(filter(None, (str(error), error.fix)))
         if report.runs and not errors:
-            if divided and (lacking := _undivided(report, source)):
+            if divided and (lacking := _undivided(report, tree)):
+                if larger := lines_of_prange(tree).intersection(reached.missing()):
+                    return None, f"{NOT_JUDGED}no run on small arrays reached line {min(larger)}, {BEGIN_EARLIER}"
                 return False, UNDIVIDED + lacking
             unseen = (note.message for note in report.notes if note.kind == "not reached")
             return True, "; ".join((RIGHT, *unseen))
@@ -89,26 +96,42 @@ def without_race(
         if perf_counter() - start > SECONDS:  # the smaller ones may have no end either
             break
     # names, not text: an encoding can hide a word
-    if not any(word in ast.dump(ast.parse(source)) for word in PARALLEL):
+    if not any(word in ast.dump(tree) for word in PARALLEL):
         return (False, UNDIVIDED + NO_PRANGE) if divided else (True, RIGHT)
-    return None, f"not judged: {why}"
+    return None, f"{NOT_JUDGED}{why}"
 
 
-def _undivided(report: Report, source: bytes) -> str:
+def _undivided(report: Report, tree: ast.Module) -> str:
     """Why no prange loop divides the work; "" if one does. A block of the loop may be larger than the arrays here."""
-    if not report.loops:
-        return NO_PRANGE
-    tree, iterations = ast.parse(source), {line: most for (_, line), (_, most) in report.loops.items()}
-    calls = [node.iter for node in ast.walk(tree) if isinstance(node, ast.For) and isinstance(node.iter, ast.Call)]
-    fixed = {call.lineno for call in calls if all(isinstance(one, ast.Constant) for one in call.args)}
+    iterations: dict[int, int] = {}
+    for _, loops in report.of_runs:
+        for (_, line), (_, most) in loops.items():
+            iterations[line] = max(most, iterations.get(line, 0))
+    if not iterations:
+        serial = next((warning for warning in report.warnings if warning.kind == "exits"), None)
+        return f"{serial}; {serial.fix}" if serial else NO_PRANGE
     parallel = iterations.keys() & parallel_lines(tree)
     where = f"its prange loop (line {min(parallel or iterations)})"
     if not parallel:
         return f"{where} is a range; write @numba.njit(parallel=True) above its function"
-    divided = {line for line in parallel if iterations[line] > 1 or line not in fixed}
-    share = sum(inside for (_, line), (inside, _) in report.loops.items() if line in divided) / max(report.accesses, 1)
+    single = lines_of_single_loops(tree)
+    divided = {line for line in parallel if iterations[line] > 1 or line not in single}
+    share = _share(report, divided)
     few = f"{where} makes {share:.0%} of the accesses to arrays" if divided else f"{where} has one iteration"
     return "" if share >= LEAST else f"{few}; divide the loop that does the work"
+
+
+def _share(report: Report, lines: set[int]) -> float:
+    """The fraction of the accesses that these loops make, on the path through the kernel where it is largest.
+
+    Runs that enter the same prange loops take the same path: for small arrays, a kernel may have one without any.
+    """
+    of_paths = defaultdict[frozenset[Any], list[int]](lambda: [0, 0])
+    for accesses, loops in report.of_runs:
+        counts = of_paths[frozenset(loops)]
+        counts[0] += sum(inside for (_, line), (inside, _) in loops.items() if line in lines)
+        counts[1] += accesses
+    return max(inside / max(accesses, 1) for inside, accesses in of_paths.values())
 
 
 def _smaller_cases(problem: problems.Problem, dtype: str) -> Iterator[list[Any]]:

@@ -60,7 +60,7 @@ def parts_of(source: bytes, language: Language) -> Parts:
         others = _read(node for node in body if not (isinstance(node, ast.FunctionDef) or is_main_guard(node)))
         at = defaultdict[int, list[ast.stmt]](list)
         for node in body:
-            for line in _lines(node):
+            for line in lines_of(node):
                 at[line].append(node)
         for line, error in filter(lambda found: found[0], errors):  # parts of syntax without a line are in others
             cut = _cut(at[line][0], error, refused, language) if len(at[line]) == 1 else None
@@ -73,7 +73,7 @@ def parts_of(source: bytes, language: Language) -> Parts:
             for name in (*cut.names, *(node.name for node in users)):
                 refused.setdefault(name, cut.error)
             for node, kept in ((at[line][0], cut.kept), *((node, b"") for node in users)):
-                own = _lines(node)
+                own = lines_of(node)
                 lines[own.start - 1 : own.stop - 1] = [kept + b"\n", *[b"\n"] * (len(own) - 1)]
         left = b"".join(lines)
     return Parts(source, f"the file {language.error_of(source)}")
@@ -105,7 +105,7 @@ def _cut(node: ast.stmt, error: str, refused: dict[str, str], language: Language
     used = min(_read([node]) & refused.keys(), default=None)
     targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
     if used and targets and all(isinstance(target, ast.Name) for target in targets):  # fast = numba.njit(slow)
-        return _Cut(_names([node]) - _read([node]), refused[used], ast.unparse(node))
+        return _Cut(names_in([node]) - _read([node]), refused[used], ast.unparse(node))
     return None
 
 
@@ -137,8 +137,8 @@ def _uses(body: list[ast.stmt]) -> dict[str, set[str]]:
         if isinstance(node, ast.FunctionDef):
             names.setdefault(node.name, set()).update(read_by(node))
         elif isinstance(node, ast.Assign):  # matmul = njit(f)
-            for target in _names(node.targets):
-                names.setdefault(target, set()).update(_names([node.value]))
+            for target in names_in(node.targets):
+                names.setdefault(target, set()).update(names_in([node.value]))
     return names
 
 
@@ -146,13 +146,13 @@ def _functions(source: bytes) -> list[ast.FunctionDef]:
     return [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]
 
 
-def _lines(statement: ast.stmt) -> range:
+def lines_of(statement: ast.stmt) -> range:
     """The numbers of its lines, with its decorators."""
     first = min([statement.lineno, *(part.lineno for part in getattr(statement, "decorator_list", []))])
     return range(first, (statement.end_lineno or first) + 1)
 
 
-def _names(nodes: Iterable[ast.AST]) -> set[str]:
+def names_in(nodes: Iterable[ast.AST]) -> set[str]:
     return {inner.id for node in nodes for inner in ast.walk(node) if isinstance(inner, ast.Name)}
 
 
@@ -184,17 +184,3 @@ def parameters_of(source: bytes, name: str) -> list[str]:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return []
     return [part.arg for part in found[-1].args.args] if found else []
-
-
-def parallel_lines(tree: ast.Module) -> set[int]:
-    """The lines of the functions that are compiled with parallel=True."""
-    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _is_parallel(node)]
-    given = _names(nodes)  # fast = numba.njit(parallel=True)(f)
-    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
-    found = [node for node in functions if node.name in given or any(map(_is_parallel, node.decorator_list))]
-    return {line for node in found for line in _lines(node)}
-
-
-def _is_parallel(node: ast.AST) -> bool:
-    options = [inner for inner in ast.walk(node) if isinstance(inner, ast.keyword) and inner.arg == "parallel"]
-    return any(not isinstance(option.value, ast.Constant) or bool(option.value.value) for option in options)

@@ -128,6 +128,7 @@ def examine_at_thresholds(
             if any(error.kind in ("stopped", "too long") for error in found.errors):
                 break
             report.runs += found.runs
+            report.of_runs += found.of_runs
             for error in found.errors:
                 report.add(error, error.array)
         if report.errors or perf_counter() > end:

@@ -269,6 +269,7 @@ class _Case:
             mine, self.report = self.report, report
         if mine is not report:
             report.runs += mine.runs
+            report.of_runs += mine.of_runs
             for error in mine.errors:
                 when = "" if error.kind == "differs" else f"with {threads} threads, "
                 report.add(replace(error, kind="machine", message=f"{when}{error.message}"))
@@ -301,7 +302,7 @@ class _Case:
             self._look_at_the_end(given, result)
         finally:
             listeners.pop()
-            self.report.accesses += run.accesses
+            self.report.of_runs.append((run.accesses, run.loops))
         is_parallel = getattr(self.function, "targetoptions", {"parallel": True}).get("parallel")
         if not is_parallel and run.loop and self.report.errors:
             message = "it is compiled without parallel=True, so prange is a range there; it was checked as if with it"

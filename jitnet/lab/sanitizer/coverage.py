@@ -39,14 +39,18 @@ class Coverage:
         self._lines.add(frame.f_lineno)
         return self._line
 
+    def missing(self) -> list[int]:
+        """The other lines; none if they are not known."""
+        tree = tree_of(self._code)
+        if self._is_traced or tree is None:
+            return []
+        compiled = {line for _, _, line in self._code.co_lines()}
+        return sorted({s.lineno for part in tree.body for s in _statements(part)} & compiled - self._lines)
+
     def note(self, report: Report) -> None:
         """Add a note on the other lines; none if an error has ended a run."""
-        tree = tree_of(self._code)
-        if self._is_traced or tree is None or any(e.kind in (*BROKEN, "overflow") for e in report.errors):
-            return
-        compiled = {line for _, _, line in self._code.co_lines()}
-        missing = sorted({s.lineno for part in tree.body for s in _statements(part)} & compiled - self._lines)
-        if missing:
+        missing = self.missing()
+        if missing and not any(e.kind in (*BROKEN, "overflow") for e in report.errors):
             more = f", and {len(missing) - _MOST} more" if len(missing) > _MOST else ""
             lines = f"line{'s' * (len(missing) > 1)} {', '.join(map(str, missing[:_MOST]))}{more}"
             report.add(Finding("not reached", f"no run reached {lines}, so what is there was not checked"))

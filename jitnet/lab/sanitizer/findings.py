@@ -126,10 +126,8 @@ class Report:
         """The arguments of the first run."""
         self.findings: list[Finding] = []
         self._known: dict[Any, Finding] = {}
-        self.loops: dict[Any, tuple[int, int]] = {}
-        """File and line of a prange loop -> the accesses of all runs in it, and its most iterations."""
-        self.accesses = 0
-        """The accesses of all runs."""
+        self.of_runs: list[tuple[int, dict[Any, tuple[int, int]]]] = []
+        """The accesses of each run; file and line of a prange loop -> the accesses in it, and its most iterations."""
         self.dependences: dict[Any, Any] = {}
         """File, loop and array -> the dependences that its races show."""
 

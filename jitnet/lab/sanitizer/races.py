@@ -60,6 +60,8 @@ class Run(Listener):
         """Lines that add to a reduction variable, of which each thread has its own."""
         self.literal: set[Place] = set()
         """Lines with an index like A[-1], which is meant to be negative."""
+        self.loops: dict[Place, tuple[int, int]] = {}
+        """Prange loop -> the accesses in it, and its most iterations."""
         self.nested: set[Any] = set()
         """Functions with prange loops of their own that iterations have called."""
 
@@ -109,8 +111,8 @@ class Run(Listener):
             self._look_at_variables()
         finally:
             self.stamp, self.thread = 0, 0
-            inside, most = self.report.loops.get(place, (0, 0))
-            self.report.loops[place] = inside + self.accesses - before, max(most, count)
+            inside, most = self.loops.get(place, (0, 0))
+            self.loops[place] = inside + self.accesses - before, max(most, count)
 
     def _is_used(self, stale: dict[str, Stale], name: str) -> None:
         self.report.add(stale[name].finding, name)
