@@ -74,6 +74,9 @@ USING_OS = [
     "here = os.curdir\ndef other(x):\n    return here\n",
     "here = there = os\nother = there\n",
     "def one():\n    os.remove('x')\nother = numba.njit(one)\n",
+    "def two():\n    os.remove('x')\ndef one():\n    two()\nother: object = numba.njit(one)\n",
+    "here = 3\nhere = here + os.curdir\ndef other(x):\n    return here\n",
+    "here = 3\nhere: int = here + os.curdir\ndef other(x):\n    return here\n",
 ]
 
 

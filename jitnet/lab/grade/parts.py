@@ -103,10 +103,15 @@ def _cut(node: ast.stmt, error: str, refused: dict[str, str], language: Language
             return None
         return _Cut(names, error, _with(node, [alias for alias, _ in cut]), _with(node, kept).encode() if kept else b"")
     used = min(_read([node]) & refused.keys(), default=None)
-    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    targets = _targets(node)
     if used and targets and all(isinstance(target, ast.Name) for target in targets):  # fast = numba.njit(slow)
-        return _Cut(names_in([node]) - _read([node]), refused[used], ast.unparse(node))
+        return _Cut(names_in(targets), refused[used], ast.unparse(node))
     return None
+
+
+def _targets(node: ast.stmt) -> list[ast.expr]:
+    """What an assignment gives a value to; nothing for another statement."""
+    return node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
 
 
 def _with(node: ast.Import | ast.ImportFrom, names: list[ast.alias]) -> str:
@@ -136,8 +141,8 @@ def _uses(body: list[ast.stmt]) -> dict[str, set[str]]:
     for node in body:
         if isinstance(node, ast.FunctionDef):
             names.setdefault(node.name, set()).update(read_by(node))
-        elif isinstance(node, ast.Assign):  # matmul = njit(f)
-            for target in names_in(node.targets):
+        elif isinstance(node, ast.Assign | ast.AnnAssign) and node.value:  # matmul = njit(f)
+            for target in names_in(_targets(node)):
                 names.setdefault(target, set()).update(names_in([node.value]))
     return names
 
