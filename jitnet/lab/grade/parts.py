@@ -69,7 +69,9 @@ def parts_of(source: bytes, language: Language) -> Parts:
             users = [node for node, names in functions if cut.text and not names.isdisjoint(cut.names)]
             is_import = isinstance(at[line][0], ast.Import | ast.ImportFrom)
             if is_import and not users and others.isdisjoint(cut.names):
-                notes[f"line {at[line][0].lineno}: {cut.text} is not allowed, but unused, so it was left out"] = None
+                notes[
+                    f"line {at[line][0].lineno}: {cut.text} is not allowed, and no function uses it, so it was left out"
+                ] = None
             for name in (*cut.names, *(node.name for node in users)):
                 refused.setdefault(name, cut.error)
             for node, kept in ((at[line][0], cut.kept), *((node, b"") for node in users)):
