@@ -135,9 +135,10 @@ def test_starter_states_the_rules_of_the_grader(handed_out):
         f'"""Loops.\n\n{student.HEADING}\n\n- You may import math and numpy. Of NumPy, you may use sqrt.'
     )
     assert " No @, methods such as .sum, classes," in " ".join(text.split())
-    assert " Such a call and a syntax error cost the points of all functions. Another import costs" in " ".join(
-        text.split()
-    )
+    assert (
+        " Such a call and a syntax error cost the points of all functions. Any other import costs the points of the "
+        "functions that use it, and `import *` those of all functions."
+    ) in " ".join(text.split())
     assert "- A submission runs on 1 thread. One call may take 4 seconds and 2 GiB of memory." in text
     assert text.endswith(OLD.partition("Anything.\n")[2])
     rows = [line.split(maxsplit=2) for line in text.splitlines() if line.startswith("    add:")]

@@ -142,7 +142,8 @@ def _language(assignment: Assignment) -> list[str]:
     texts.append("No @, methods such as .sum, classes, with, try, generators, getattr or names with two underscores.")
     texts.append('Outside of functions, call nothing; code below if __name__ == "__main__": never runs in the grader.')
     texts.append("Such a call and a syntax error cost the points of all functions.")
-    texts.append("Another import costs those of the functions that use it.")
+    texts.append("Any other import costs the points of the functions that use it,")
+    texts.append("and `import *` those of all functions.")
     return [" ".join(texts)]
 
 

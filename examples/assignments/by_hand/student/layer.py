@@ -15,8 +15,8 @@ The rules, as the grader applies them:
   maximum, minimum, isnan, isinf, isfinite, floor, ceil, sign, finfo, array, arange, linspace. No @,
   methods such as .sum, classes, with, try, generators, getattr or names with two underscores.
   Outside of functions, call nothing; code below if __name__ == "__main__": never runs in the
-  grader. Such a call and a syntax error cost the points of all functions. Another import costs
-  those of the functions that use it.
+  grader. Such a call and a syntax error cost the points of all functions. Any other import costs
+  the points of the functions that use it, and `import *` those of all functions.
 - A submission runs on 1 thread. One call may take 10 seconds and 2 GiB of memory.
 - A function that is not correct gets no other points.
 
