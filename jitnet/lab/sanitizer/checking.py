@@ -31,7 +31,7 @@ from .arrays import Traced, traced_in
 from .findings import BROKEN, Finding, Report, returned
 from .instrumented import Instrumenter
 from .numbers import listeners
-from .races import MOST, Memory, Run, TooLongError, numbers_of
+from .races import ALONE, MOST, Memory, Run, TooLongError, numbers_of
 from .recorded import bare
 from .syntax import integers_in, renamed
 from .targets import name_of, opened
@@ -157,6 +157,9 @@ class _Checking(Run):
         run, _ = case.once(THREADS[0])
         if run.loop:
             self.found("nested", f"calls {name_of(function)} in a prange loop, which has one of its own: {NESTED}")
+        is_long = any(error.kind == "too long" for error in case.report.errors)
+        if is_long or any(iterations > 1 for _, iterations in run.loops.values()):
+            self.nested[function] = ALONE
         for error in case.report.errors:
             if error.kind in OF_LOOPS:
                 self.report.add(error, error.array)

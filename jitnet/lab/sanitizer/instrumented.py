@@ -30,7 +30,7 @@ from . import loops
 from .arrays import Flat, Traced, new, traced
 from .findings import Finding
 from .numbers import TYPES, Double, Single, math_function, math_module, promotion_of
-from .races import Memory, Run
+from .races import ALONE, Memory, Run
 from .recorded import as_numpy, is_view, plain
 from .targets import name_of
 
@@ -93,8 +93,8 @@ class Instrumenter:
 
         @functools.wraps(copy)
         def call(*arguments: Any, **options: Any) -> Any:
-            if self.run.stamp and function not in self.run.nested:
-                self.run.nested.add(function)
+            if self.run.stamp and self.run.nested[function] < ALONE:
+                self.run.nested[function] += 1
                 self.run.called_alone(function, arguments, options)
             return copy(*arguments, **options)
 

@@ -7,6 +7,7 @@ writer and the first reader of each element.
 """
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from types import CodeType
 from typing import Any
@@ -26,6 +27,9 @@ from .syntax import tree_of
 
 MOST = 3_000_000
 """Accesses of a run, about half a minute."""
+
+ALONE = 8
+"""Calls of a function that are checked until a prange loop in it has several iterations: the first may have none."""
 
 
 class TooLongError(BaseException):
@@ -62,8 +66,8 @@ class Run(Listener):
         """Lines with an index like A[-1], which is meant to be negative."""
         self.loops: dict[Place, tuple[int, int]] = {}
         """Prange loop -> the accesses in it, and its most iterations."""
-        self.nested: set[Any] = set()
-        """Functions with prange loops of their own that iterations have called."""
+        self.nested = Counter[Any]()
+        """Function with prange loops of its own -> its calls by iterations that were checked; `ALONE` are enough."""
 
     def place(self) -> int:
         """The number of the line that the kernel is in."""
@@ -169,7 +173,7 @@ class Run(Listener):
         """This line makes an array, which is not the result of arithmetic: that may stay in registers."""
 
     def called_alone(self, function: Any, arguments: Sequence[Any], options: dict[str, Any]) -> None:
-        """An iteration calls a function with prange loops of its own for the first time: check what its threads do."""
+        """An iteration calls a function with prange loops of its own: check what its threads do."""
 
     def found_outside(self, memory: "Memory") -> None:
         """The kernel uses this array without having it as an argument."""
