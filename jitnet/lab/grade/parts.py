@@ -16,19 +16,21 @@ from .language import Language, imported, is_main_guard, read_by, read_in_header
 MOST = 8
 """The maximum number of checks: without one function, others may not be allowed either."""
 
+LEFT_OUT = "is not allowed, and no function uses it, so it was left out"
+
 
 @dataclass(frozen=True)
 class Parts:
-    """A submission without the functions that are not allowed."""
+    """A submission without what is not allowed."""
 
     source: bytes
-    """Its source, in which the lines of these functions are blank."""
+    """Its source, with blank lines in place of what was removed."""
     error: str | None = None
     """Why nothing of it may run, as a sentence."""
     refused: dict[str, str] = field(default_factory=dict)
     """Name of a function, an import or a variable that is not allowed -> its error."""
     names: dict[str, set[str]] = field(default_factory=dict)
-    """Name of another function -> the names that it uses."""
+    """Name of another function, or of what one is assigned to -> the names that it uses."""
     notes: tuple[str, ...] = ()
     """Which imports are left out."""
 
@@ -58,27 +60,38 @@ def parts_of(source: bytes, language: Language) -> Parts:
             return Parts(left, None, refused, _uses(body), tuple(notes))
         functions = [(node, read_by(node)) for node in body if isinstance(node, ast.FunctionDef)]
         others = _read(node for node in body if not (isinstance(node, ast.FunctionDef) or is_main_guard(node)))
-        at = defaultdict[int, list[ast.stmt]](list)
-        for node in body:
-            for line in lines_of(node):
-                at[line].append(node)
+        at = _by_line(body)
         for line, error in filter(lambda found: found[0], errors):  # parts of syntax without a line are in others
-            cut = _cut(at[line][0], error, refused, language) if len(at[line]) == 1 else None
-            if cut is None:
+            statement = at[line][0] if len(at[line]) == 1 else None
+            cut = _cut(statement, error, refused, language) if statement else None
+            if statement is None or cut is None:
                 return Parts(source, f"the file {error}")
             users = [node for node, names in functions if cut.text and not names.isdisjoint(cut.names)]
-            is_import = isinstance(at[line][0], ast.Import | ast.ImportFrom)
+            is_import = isinstance(statement, ast.Import | ast.ImportFrom)
             if is_import and not users and others.isdisjoint(cut.names):
-                notes[
-                    f"line {at[line][0].lineno}: {cut.text} is not allowed, and no function uses it, so it was left out"
-                ] = None
+                notes[f"line {statement.lineno}: {cut.text} {LEFT_OUT}"] = None
             for name in (*cut.names, *(node.name for node in users)):
                 refused.setdefault(name, cut.error)
-            for node, kept in ((at[line][0], cut.kept), *((node, b"") for node in users)):
-                own = lines_of(node)
-                lines[own.start - 1 : own.stop - 1] = [kept + b"\n", *[b"\n"] * (len(own) - 1)]
+            _replace(lines, statement, cut.kept)
+            for node in users:
+                _replace(lines, node)
         left = b"".join(lines)
     return Parts(source, f"the file {language.error_of(source)}")
+
+
+def _by_line(body: list[ast.stmt]) -> dict[int, list[ast.stmt]]:
+    """Number of a line -> the statements that have a part of it."""
+    at = defaultdict[int, list[ast.stmt]](list)
+    for node in body:
+        for line in lines_of(node):
+            at[line].append(node)
+    return at
+
+
+def _replace(lines: list[bytes], statement: ast.stmt, kept: bytes = b"") -> None:
+    """Write what is kept of a statement in its first line; the others become blank, so that all keep their numbers."""
+    own = lines_of(statement)
+    lines[own.start - 1 : own.stop - 1] = [kept + b"\n", *[b"\n"] * (len(own) - 1)]
 
 
 class _Cut(NamedTuple):
